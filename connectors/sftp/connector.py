@@ -29,8 +29,8 @@ class SftpConnector:
     """An endpoint that is an SFTP server.
 
     Settings: `host`, `port` (22), `ranges`, `username`, `private_key_file`, `host_key` (one `ssh-ed25519 AAAA...`
-    line), `base` (an existing folder), `verify` (`size` or `readback`), `connect_timeout` (15), `handshake_timeout` (30),
-    `io_timeout` (60) and `keepalive` (30), all in seconds.
+    line), `base` (an existing folder), `verify` (`size` or `readback`), `connect_timeout` (15),
+    `handshake_timeout` (30), `io_timeout` (60) and `keepalive` (30), all in seconds.
 
     Raises:
         Unusable: A setting is missing, unknown or of the wrong form.
@@ -159,7 +159,7 @@ class _Run:
         if not whole:
             self._remove(temporary)
             raise EndpointError(
-                f"{placed.ordinal} is not at the SFTP endpoint as it was sent: check the server's disk; it is tried again",
+                f"{placed.ordinal} is not at the SFTP endpoint as it was sent: check its disk; it is tried again",
                 code="readback",
                 retry=True,
             )
