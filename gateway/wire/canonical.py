@@ -45,10 +45,7 @@ def encode(value: Json, *, max_depth: int = MAX_DEPTH) -> bytes:
         Malformed: On NaN, infinities, integers beyond 2**53 - 1, lone surrogates, other types or too much depth.
     """
     _check(value, max_depth)
-    try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise Malformed(f"no canonical form: {error}") from None
+    return rfc8785.dumps(value)
 
 
 def decode(data: bytes, *, max_size: int = MAX_SIZE, max_depth: int = MAX_DEPTH) -> Json:

@@ -187,19 +187,18 @@ def _signature_line(line: str) -> NoteSignature:
 
 def key_id(name: str, algorithm: int, public: bytes) -> bytes:
     """The key id of an Ed25519 key: `SHA-256(name || 0x0A || algorithm || public)[:4]`."""
-    return sha256(name.encode("utf-8") + bytes([0x0A, algorithm]) + public).digest()[:_KEY_ID_SIZE]
+    return sha256(_utf8(name) + bytes([0x0A, algorithm]) + public).digest()[:_KEY_ID_SIZE]
 
 
 def format_verifier_key(key: VerifierKey) -> str:
     """The text form of a key (signed-note, "Verifier keys"): `name+hash+base64`.
 
     Raises:
-        Malformed: When the key has no text that reads back as the same key.
+        Malformed: When the key has no text that reads back.
     """
     blob = base64.b64encode(bytes([key.algorithm]) + key.public).decode("ascii")
     text = f"{key.name}+{key.key_id.hex()}+{blob}"
-    if parse_verifier_key(text) != key:
-        raise Malformed("a part of the verifier key would read back as another")
+    parse_verifier_key(text)  # refuses a name with a plus sign, another algorithm, another size
     return text
 
 

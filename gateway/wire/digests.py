@@ -10,7 +10,7 @@ A change must keep these:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import http_sf
 
@@ -96,9 +96,8 @@ def _dictionary(header: str) -> dict[str, object]:
         members = http_sf.parse(header.encode("ascii"), tltype="dictionary", on_duplicate_key=_duplicate)
     except (http_sf.StructuredFieldError, UnicodeEncodeError) as error:
         raise Malformed(f"not a structured dictionary: {error}") from None
-    if not isinstance(members, dict):
-        raise TypeError("a dictionary field parses to a dict")
-    return {name: value[0] if isinstance(value, tuple) else value for name, value in members.items()}
+    pairs = cast("http_sf.DictionaryType", members).items()
+    return {name: value[0] if isinstance(value, tuple) else value for name, value in pairs}
 
 
 def _duplicate(name: str, where: str) -> NoReturn:

@@ -65,7 +65,14 @@ class Frontier:
 
     def extend(self, leaves: Iterable[bytes]) -> Frontier:
         """The frontier with all these leaf hashes appended in order."""
-        return reduce(Frontier.append, leaves, self)
+        hashes, size = [*self.hashes], self.size
+        for leaf in leaves:
+            joined, rest = _checked(leaf), size
+            while rest & 1:
+                joined, rest = node_hash(hashes.pop(), joined), rest >> 1
+            hashes.append(joined)
+            size += 1
+        return Frontier(size, tuple(hashes))
 
     def grow(self, leaf: bytes) -> tuple[Frontier, tuple[Node, ...]]:
         """Append a leaf hash.
@@ -75,7 +82,7 @@ class Frontier:
             Storing exactly these gives a `Reader` over every complete subtree.
         """
         hashes = [*self.hashes]
-        nodes = [Node(0, self.size, leaf)]
+        nodes = [Node(0, self.size, _checked(leaf))]
         while (self.size >> (level := nodes[-1].level)) & 1:
             nodes.append(Node(level + 1, self.size >> (level + 1), node_hash(hashes.pop(), nodes[-1].hash)))
         return Frontier(self.size + 1, (*hashes, nodes[-1].hash)), tuple(nodes)
@@ -234,6 +241,12 @@ def _range_hash(reader: Reader, start: int, end: int) -> bytes:
 def _fold(hashes: Sequence[bytes]) -> bytes:
     """One hash of complete subtrees standing side by side, the smallest at the right joined first."""
     return reduce(lambda right, left: node_hash(left, right), reversed(hashes))
+
+
+def _checked(leaf: bytes) -> bytes:
+    if len(leaf) != HASH_SIZE:  # an entry handed in unhashed would make a node that nobody can prove
+        raise ValueError(f"a leaf is a {HASH_SIZE}-byte hash, not {len(leaf)} bytes")
+    return leaf
 
 
 def _all_hashes(hashes: Iterable[bytes]) -> bool:
