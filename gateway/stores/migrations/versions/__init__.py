@@ -1,0 +1,1 @@
+"""Schema revisions, oldest first; see `gateway.stores.migrations`."""

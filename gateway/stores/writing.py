@@ -1,0 +1,286 @@
+"""One transaction that writes: every change the flow makes, as a statement.
+
+What it is not: the transaction's beginning and end (`gateway.stores.database`), nor the tree (`gateway.stores.tree`).
+
+A change must keep these:
+1. Whoever reads what it is about to change, or appends, holds the turn: the row lock on `tree_head`. SQLite gives it
+   with BEGIN IMMEDIATE; in PostgreSQL the first statement takes it. So what a transaction read is still true when it
+   commits: a count of persons, a transfer's state, the next version. One lock, and so no order of locks to get wrong.
+2. Leases and spent tokens need no turn: they hold only their own rows, and so run beside everything else. A claim is
+   best made in a transaction of its own.
+3. A statement that failed leaves the transaction unfit to commit (`failed`), whoever catches the error: PostgreSQL
+   would answer COMMIT with a silent rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.errors import Conflict, GatewayError
+from gateway.core.facts import Entry, Tag
+from gateway.core.review import Vote
+from gateway.core.transfer import State, Transfer
+from gateway.ports import PersonSet, StoredChange, StoredFile
+from gateway.stores import tables
+from gateway.stores.reading import View
+from gateway.stores.tree import Tree
+
+ASSERTION_LIFE = timedelta(days=1)
+"""Doors refuse assertions that live longer; a client's spent ones are forgotten this long after they expired."""
+
+_TRANSFER_FIELDS = tuple(each.name for each in fields(Transfer))
+
+
+class Transaction(View):
+    """What `gateway.ports.Writing` promises, over one connection inside one transaction.
+
+    Attributes:
+        failed: The first error of a statement; the transaction must not be committed then.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self._dialect = connection.dialect.name
+        self._size: int | None = None
+        self._tree: Tree | None = None
+        self.failed: GatewayError | None = None
+
+    async def _run(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        await self._take_turn()
+        return await self._run_beside(statement, values)
+
+    async def _run_beside(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        """Run a statement that needs no turn."""
+        try:
+            return await super()._run(statement, values)
+        except GatewayError as failure:
+            self.failed = self.failed or failure
+            raise
+
+    async def _take_turn(self) -> int:
+        """Be the only writer from here to the end of the transaction; returns the ledger's size."""
+        if self._size is None:
+            head = await self._run_beside(select(tables.tree_head.c.size).with_for_update())
+            self._size = int(head.scalar_one())
+        return self._size
+
+    async def _put(self, table: Table, values: Mapping[str, Any]) -> None:
+        await self._run(_upsert(self._dialect, table, tuple(values)), dict(values))
+
+    async def serialise(self, name: str) -> None:
+        """Let no other transaction that serialises on this name run until this one ends.
+
+        One lock serves all names: whoever would wait for a name would append to the ledger next, and wait there.
+        """
+        del name
+        await self._take_turn()
+
+    # --- the ledger ----------------------------------------------------------------------------------------------
+
+    async def append(self, tag: Tag, subject: str, at: datetime, entry: Entry, sealed_opening: bytes) -> int:
+        """Add a ledger entry and the tree nodes it completes; returns its index."""
+        if self._tree is None:
+            self._tree = Tree(self._run, await self._take_turn())
+        return await self._tree.append(tag, subject, at, entry, sealed_opening)
+
+    async def put_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a signed checkpoint; one of the same size (with more signatures) takes its place."""
+        await self._put(tables.checkpoints, {"size": size, "note": note})
+
+    # --- transfers and what belongs to them ----------------------------------------------------------------------
+
+    async def put_transfer(self, transfer: Transfer, idempotency_key: str = "") -> None:
+        """Insert or replace a transfer.
+
+        Raises:
+            Conflict: Code `idempotency-key-used` where another transfer was opened under the key; plain where another
+                transfer has this version of the dataset.
+        """
+        if idempotency_key:
+            await self._put_key(transfer, idempotency_key)
+        values = {name: getattr(transfer, name) for name in _TRANSFER_FIELDS}
+        for name in ("declaration", "findings", "decision", "delivery"):
+            values[name] = dict(values[name])
+        values |= {"state": transfer.state.value, "verdict": str(transfer.decision.get("verdict", ""))}
+        await self._put(tables.transfers, {**values, "rules": rules_column(transfer)})
+
+    async def _put_key(self, transfer: Transfer, key: str) -> None:
+        known = tables.idempotency_keys
+        under = and_(known.c.institution == transfer.institution, known.c.key == key)
+        row = await self._first(select(known.c.transfer_id).where(under))
+        if row is None:
+            values = {"institution": transfer.institution, "key": key, "transfer_id": transfer.id}
+            await self._run(insert(known), values)
+        elif row.transfer_id != transfer.id:
+            raise Conflict(
+                "this idempotency key opened another transfer: look at that one, or use a new key",
+                code="idempotency-key-used",
+            )
+
+    async def put_file(self, stored: StoredFile) -> None:
+        """Insert or replace a file by transfer and path."""
+        values = asdict(stored)
+        received = values.pop("file")
+        received["parts"] = list(received["parts"])
+        await self._put(tables.files, {**values, **received})
+
+    async def drop_file(self, transfer_id: str, path: str) -> None:
+        """Forget a file of a transfer, if it is there; its number is not given again."""
+        columns = tables.files.c
+        found = delete(tables.files).where(columns.transfer_id == transfer_id, columns.path == path)
+        dropped = (await self._run(found.returning(columns.number))).first()
+        if dropped:
+            await self._reserve_numbers(transfer_id, dropped.number + 1)
+
+    async def next_file_number(self, transfer_id: str) -> int:
+        """A number no file of this transfer had before, counting from 0."""
+        number = await self._reserve_numbers(transfer_id, 0)
+        await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": number + 1})
+        return number
+
+    async def _reserve_numbers(self, transfer_id: str, at_least: int) -> int:
+        """The first number free in a transfer, `at_least` or more; numbers below are never given again."""
+        counter, files = tables.file_numbers.c, tables.files.c
+        known = await self._first(select(counter.next).where(counter.transfer_id == transfer_id))
+        used = await self._first(select(func.max(files.number)).where(files.transfer_id == transfer_id))
+        highest = -1 if used is None or used[0] is None else int(used[0])
+        first = max(at_least, highest + 1, known.next if known else 0)
+        await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": first})
+        return first
+
+    async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
+        """Add a vote."""
+        values = {"transfer_id": transfer_id, "message": vote.message, "signature": vote.signature, "at": at}
+        await self._run(insert(tables.votes), values)
+
+    async def wake(self, states: Sequence[State], now: datetime) -> None:
+        """Set `next_at` to now for every transfer in these states: something they wait for may have changed."""
+        columns = tables.transfers.c
+        await self._run(update(tables.transfers).where(columns.state.in_([*states])).values(next_at=now))
+
+    # --- counts and the registry ---------------------------------------------------------------------------------
+
+    async def put_persons(self, counted: PersonSet) -> None:
+        """Count persons for a transfer; raises Conflict where the transfer is counted already."""
+        await self._count_once(tables.person_sets, asdict(counted))
+
+    async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
+        """Count a cleared transfer's individual-level subjects; raises Conflict where they are counted already."""
+        where = {"transfer_id": transfer_id, "project": project, "endpoint": endpoint}
+        await self._count_once(tables.hgr_counts, {**where, "subjects": subjects, "sequencing": sequencing})
+
+    async def _count_once(self, table: Table, values: dict[str, Any]) -> None:
+        mine = table.c.transfer_id == values["transfer_id"]
+        if await self._first(select(table.c.transfer_id).where(mine)):
+            raise Conflict("this transfer is counted already: take that count back first", code="already-counted")
+        await self._run(insert(table), values)
+
+    async def drop_persons(self, transfer_id: str) -> bool:
+        """Uncount a transfer's persons and its individual-level subjects; whether there was any of the two."""
+        dropped = 0
+        for table in (tables.person_sets, tables.hgr_counts):
+            dropped += (await self._run(delete(table).where(table.c.transfer_id == transfer_id))).rowcount
+        return dropped > 0
+
+    async def put_change(self, change: StoredChange) -> None:
+        """Insert or replace a registry change; raises Conflict where another approved one has its serial."""
+        await self._put(tables.changes, asdict(change))
+
+    # --- work ----------------------------------------------------------------------------------------------------
+
+    async def claim(
+        self, states: Sequence[State], worker: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[str]:
+        """Lease transfers in these states whose `next_at` has come (None never comes) and nobody leases; their ids.
+
+        The longest waiting come first. A lease that ran out (`until` has come) counts for nothing. Rows that another
+        transaction is busy with are passed over, not waited for.
+        """
+        columns, held = tables.transfers.c, tables.leases.c
+        joined = tables.transfers.outerjoin(tables.leases, held.transfer_id == columns.id)
+        due = and_(columns.state.in_([*states]), columns.next_at <= now, or_(held.until.is_(None), held.until <= now))
+        found = await self._run_beside(
+            select(columns.id)
+            .select_from(joined)
+            .where(due)
+            .order_by(columns.next_at, columns.id)
+            .limit(limit)
+            .with_for_update(of=tables.transfers, skip_locked=True, key_share=True)
+        )
+        ids = [row.id for row in found]
+        if not ids:
+            return []
+        # The select saw leases as they were when it began; only what this statement returns is really ours.
+        lease = _inserting(self._dialect)(tables.leases).values(
+            [{"transfer_id": each, "worker": worker, "until": until} for each in ids]
+        )
+        lease = lease.on_conflict_do_update(
+            index_elements=["transfer_id"],
+            set_={"worker": lease.excluded.worker, "until": lease.excluded.until},
+            where=held.until <= now,
+        )
+        leased = {row.transfer_id for row in await self._run_beside(lease.returning(held.transfer_id))}
+        return [each for each in ids if each in leased]
+
+    async def extend(self, transfer_id: str, worker: str, until: datetime) -> None:
+        """Keep a lease this worker has until later; nothing happens where somebody else has it by now."""
+        columns = tables.leases.c
+        mine = and_(columns.transfer_id == transfer_id, columns.worker == worker)
+        await self._run_beside(update(tables.leases).where(mine).values(until=until))
+
+    async def release(self, transfer_id: str, worker: str) -> None:
+        """Give a lease back; nothing happens where somebody else has it by now."""
+        columns = tables.leases.c
+        await self._run_beside(
+            delete(tables.leases).where(columns.transfer_id == transfer_id, columns.worker == worker)
+        )
+
+    # --- credentials ---------------------------------------------------------------------------------------------
+
+    async def spend_token_id(self, client: str, token_id: str, expires: datetime) -> bool:
+        """Remember an assertion's `jti` until it expires; False where it was spent before (RFC 7523 section 3)."""
+        spent = tables.spent_tokens
+        old = delete(spent).where(spent.c.client == client, spent.c.expires < expires - ASSERTION_LIFE)
+        await self._run_beside(old)
+        values = {"client": client, "token_id": token_id, "expires": expires}
+        return (await self._run_beside(_insert_new(self._dialect, spent), values)).rowcount > 0
+
+    async def revoke(self, client: str, token_id: str, at: datetime) -> None:
+        """Revoke a client's token, or with an empty id the client as a whole; the first time stands."""
+        values = {"client": client, "token_id": token_id, "at": at}
+        await self._run_beside(_insert_new(self._dialect, tables.revocations), values)
+
+
+def rules_column(transfer: Transfer) -> str:
+    """The rules of a transfer's decision as they are asked for: `|P8|P8.1|`; empty without any."""
+    return "".join(f"|{rule}" for rule in transfer.decision.get("rules", ())) + "|"
+
+
+def _inserting(dialect: str) -> Any:
+    """The engine's INSERT, which knows ON CONFLICT."""
+    return sqlite.insert if dialect == "sqlite" else postgresql.insert
+
+
+@cache
+def _upsert(dialect: str, table: Table, names: tuple[str, ...]) -> Executable:
+    """Insert a row, or replace these columns of the row with the same primary key."""
+    keys = [column.name for column in table.primary_key]
+    statement = _inserting(dialect)(table)
+    replaced = {name: statement.excluded[name] for name in names if name not in keys}
+    upsert: Executable = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
+    return upsert
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Executable:
+    """Insert a row, or leave the one with the same primary key as it is."""
+    statement: Executable = _inserting(dialect)(table).on_conflict_do_nothing()
+    return statement
