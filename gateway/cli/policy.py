@@ -1,0 +1,287 @@
+"""`hetao policy`: read the rules, try a case, test the pack.
+
+What it is not: a decision on a transfer. It decides stated facts, offline, and records nothing.
+
+A change must keep these:
+1. `check` exits 0 whenever a verdict was reached, deny included; 2 where the facts or the pack cannot be used.
+2. `--json` prints exactly `Decision.to_json()`; people get the same content in their language.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from gateway.core.decide import CaseResult, Decision, check_cases, cures, decide, uncovered
+from gateway.core.errors import GatewayError, Unusable
+from gateway.core.rulebook import Rule, Rulebook
+from gateway.core.situation import Situation, parse_situation
+from gateway.stores.rulebooks import Policies, load_policies, prc_calendar, write_digest
+
+UNUSABLE: Final = 2
+
+app = typer.Typer(name="policy", help="Read the rules, try a case, test the pack.", no_args_is_help=True)
+
+Lang = Literal["en", "zh-Hans", "zh-Hant"]
+LangOption = Annotated[Lang, typer.Option("--lang", help="Language of titles and remedies.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PoliciesOption = Annotated[
+    Path | None, typer.Option("--policies", help="A rule pack's directory instead of the packaged one.")
+]
+
+_STYLE: Final = {"allow": "bold green", "hold": "bold yellow", "deny": "bold red"}
+_WORDS: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "allow": "ALLOW",
+        "hold": "HOLD",
+        "deny": "DENY",
+        "rule": "Rule",
+        "title": "What it says",
+        "articles": "Articles",
+        "remedy": "What to do",
+        "mechanism": "Mechanism",
+        "flags": "Flags",
+        "pack": "Rule pack",
+        "documents": "Cleared by documents: record them and it is decided again.",
+        "judgement": "Cleared by two officers' votes.",
+        "none": "Cannot be cleared by votes.",
+        "nothing": "No rule fired, and nothing is allowed by default.",
+    },
+    "zh-Hans": {
+        "allow": "放行",
+        "hold": "暂缓",
+        "deny": "拒绝",
+        "rule": "规则",
+        "title": "内容",
+        "articles": "条文",
+        "remedy": "如何处理",
+        "mechanism": "出境机制",
+        "flags": "标记",
+        "pack": "规则包",
+        "documents": "补交文件后重新判定。",
+        "judgement": "由两名审核人员表决。",
+        "none": "不能通过表决放行。",
+        "nothing": "没有规则适用；没有默认放行。",
+    },
+    "zh-Hant": {
+        "allow": "放行",
+        "hold": "暫緩",
+        "deny": "拒絕",
+        "rule": "規則",
+        "title": "內容",
+        "articles": "條文",
+        "remedy": "如何處理",
+        "mechanism": "出境機制",
+        "flags": "標記",
+        "pack": "規則包",
+        "documents": "補交文件後重新判定。",
+        "judgement": "由兩名審核人員表決。",
+        "none": "不能通過表決放行。",
+        "nothing": "沒有規則適用；沒有預設放行。",
+    },
+}
+
+
+@app.command()
+def check(
+    facts: Annotated[Path, typer.Argument(help="Facts in TOML; - reads standard input.")],
+    as_json: JsonOption = False,
+    lang: LangOption = "en",
+    policies: PoliciesOption = None,
+) -> None:
+    """Give the verdict on stated facts. Exits 0 whenever there is one, 2 where the facts cannot be used."""
+    pack = _load(policies)
+    try:
+        situation = _situation(facts, pack)
+    except GatewayError as error:
+        _stop(error)
+    decision = decide(pack.rulebook, situation, prc_calendar())
+    if as_json:
+        _print_json(decision.to_json())
+    else:
+        _show_decision(Console(), decision, pack.rulebook, lang)
+
+
+@app.command("test")
+def run_cases(as_json: JsonOption = False, policies: PoliciesOption = None) -> None:
+    """Decide the golden cases. Exits 1 where one fails or a rule has no hit or no near miss."""
+    pack = _load(policies)
+    results = check_cases(pack.cases, pack.rulebook, pack.vocabulary, prc_calendar())
+    failed = [result for result in results if result.faults]
+    gaps = uncovered(pack.cases, pack.rulebook)
+    if as_json:
+        failures = [{"case": result.case.id, "faults": list(result.faults)} for result in failed]
+        _print_json({"cases": len(results), "failed": failures, "uncovered": gaps, "rulebook": pack.rulebook.digest})
+    else:
+        _show_results(Console(), results, gaps, pack.rulebook)
+    raise typer.Exit(1 if failed or gaps else 0)
+
+
+@app.command()
+def rules(as_json: JsonOption = False, lang: LangOption = "en", policies: PoliciesOption = None) -> None:
+    """List all rules."""
+    pack = _load(policies)
+    if as_json:
+        _print_json([_rule_json(rule) for rule in pack.rulebook.rules])
+        return
+    table = Table(*(_WORDS[lang]["rule"], "", _WORDS[lang]["title"], "cure", "certainty"), box=None, pad_edge=False)
+    for rule in pack.rulebook.rules:
+        verdict = f"[{_STYLE[rule.verdict]}]{_WORDS[lang][rule.verdict]}[/]"
+        table.add_row(rule.id, verdict, escape(rule.titles[lang]), rule.cure, rule.certainty)
+    Console().print(table)
+
+
+@app.command()
+def explain(
+    rule_id: Annotated[str, typer.Argument(metavar="RULE-ID", help="Such as P8.")],
+    as_json: JsonOption = False,
+    lang: LangOption = "en",
+    policies: PoliciesOption = None,
+) -> None:
+    """Show one rule: condition, articles, remedy, how sure its reading is, and the cases that try it."""
+    pack = _load(policies)
+    rule = pack.rulebook.rule(rule_id)
+    if rule is None:
+        _stop(Unusable(f"there is no rule {rule_id}; `hetao policy rules` lists them"))
+    if as_json:
+        _print_json(_rule_json(rule))
+    else:
+        _show_rule(Console(), rule, pack, lang)
+
+
+@app.command()
+def digest(
+    policies: PoliciesOption = None,
+    write: Annotated[bool, typer.Option("--write", help="State it in DIGEST, after the change was reviewed.")] = False,
+) -> None:
+    """Print the digest of a pack's content; with --write, state it in the directory given."""
+    found = _load(policies, verify=False).rulebook.digest
+    if write:
+        write_digest(policies or Path("policies"), found)
+    typer.echo(found)
+
+
+# --- in ---
+
+
+def _load(folder: Path | None, *, verify: bool = True) -> Policies:
+    try:
+        return load_policies(folder, verify=verify)
+    except GatewayError as error:
+        _stop(error)
+
+
+def _situation(path: Path, pack: Policies) -> Situation:
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return parse_situation(tomllib.loads(data.decode("utf-8")), pack.vocabulary)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Unusable(f"{path} is not TOML: {error}") from error
+
+
+def _stop(error: GatewayError) -> NoReturn:
+    typer.echo(error.message, err=True)
+    raise typer.Exit(UNUSABLE)
+
+
+# --- out ---
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _rule_json(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "row": rule.row,
+        "title": dict(rule.titles),
+        "condition": rule.condition,
+        "verdict": rule.verdict,
+        "cure": rule.cure,
+        "mechanism": rule.mechanism,
+        "remedy": dict(rule.remedies),
+        "citations": [{"instrument": cited.instrument, "article": cited.article} for cited in rule.citations],
+        "in_force": {"from": str(rule.since), "to": str(rule.until) if rule.until else None},
+        "certainty": rule.certainty,
+        "directions": sorted(rule.directions),
+        "flags": list(rule.flags),
+    }
+
+
+def _show_decision(console: Console, decision: Decision, rulebook: Rulebook, lang: Lang) -> None:
+    words = _WORDS[lang]
+    style = _STYLE[decision.verdict]
+    cure = cures(decision)
+    lines = [f"[{style}]{words[decision.verdict]}[/]", f"{words['mechanism']}: {decision.mechanism}"]
+    lines += [f"{words['flags']}: {', '.join(decision.flags)}"] if decision.flags else []
+    lines += [words[cure]] if cure else []
+    console.print(Panel("\n".join(lines), border_style=style.removeprefix("bold "), expand=False))
+    for fired in decision.fired:
+        console.print(f"\n[bold]{fired.id}[/]  [{_STYLE[fired.verdict]}]{words[fired.verdict]}[/]  ", end="")
+        rule = rulebook.rule(fired.id)
+        if rule is None:
+            console.print(words["nothing"], soft_wrap=True)
+            continue
+        console.print(escape(f"{rule.titles[lang]}  {fired.error}".strip()), soft_wrap=True)
+        console.print(f"  {words['articles']}: {_articles(rule, rulebook, lang)}", soft_wrap=True)
+        if fired.verdict != "allow":
+            console.print(f"  {words['remedy']}: {escape(rule.remedies[lang])}", soft_wrap=True)
+    console.print(f"\n{words['pack']}: {decision.rulebook}", style="dim", soft_wrap=True)
+
+
+def _show_rule(console: Console, rule: Rule, pack: Policies, lang: Lang) -> None:
+    words = _WORDS[lang]
+    console.print(f"[bold]{rule.id}[/]  [{_STYLE[rule.verdict]}]{words[rule.verdict]}[/]  {escape(rule.titles[lang])}")
+    console.print(escape(rule.condition.strip()), style="cyan", soft_wrap=True)
+    console.print(f"{words['remedy']}: {escape(rule.remedies[lang])}", soft_wrap=True)
+    console.print(f"{words['mechanism']}: {rule.mechanism}   cure: {rule.cure}   certainty: {rule.certainty}")
+    console.print(f"{rule.since} - {rule.until or ''}   {', '.join(sorted(rule.directions))}")
+    for cited in rule.citations:
+        instrument = pack.rulebook.instruments[cited.instrument]
+        article = instrument.articles[cited.article]
+        console.print(
+            f"{escape(instrument.titles[lang])} ({escape(instrument.number)}) {cited.article}: {escape(article.text)} "
+            f"[dim]{article.status}[/]",
+            soft_wrap=True,
+        )
+    hits = [case.id for case in pack.cases if rule.id in case.rules]
+    misses = [case.id for case in pack.cases if rule.id in case.misses]
+    console.print(f"hit: {', '.join(hits)}\nmiss: {', '.join(misses)}", style="dim", soft_wrap=True)
+
+
+def _show_results(console: Console, results: tuple[CaseResult, ...], gaps: tuple[str, ...], rulebook: Rulebook) -> None:
+    failed = [result for result in results if result.faults]
+    for result in failed:
+        console.print(f"[bold red]{escape(result.case.id)}[/] {escape(result.case.title)}")
+        for fault in result.faults:
+            console.print(f"  {escape(fault)}", soft_wrap=True)
+    for gap in gaps:
+        console.print(f"[bold red]{escape(gap)}[/]")
+    style = "red" if failed or gaps else "green"
+    console.print(
+        f"[{style}]{len(results) - len(failed)} of {len(results)} cases as expected, {len(rulebook.rules)} rules[/]"
+    )
+    console.print(rulebook.digest, style="dim", soft_wrap=True)
+
+
+def _articles(rule: Rule, rulebook: Rulebook, lang: Lang) -> str:
+    listed: dict[str, list[str]] = {}
+    for cited in rule.citations:
+        listed.setdefault(rulebook.instruments[cited.instrument].titles[lang], []).append(cited.article)
+    return escape("; ".join(f"{title} {', '.join(articles)}" for title, articles in listed.items()))
+
+
+if __name__ == "__main__":
+    app()
