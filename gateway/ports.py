@@ -9,11 +9,19 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import BinaryIO, Protocol, runtime_checkable
 import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from gateway.core.facts import Entry, Tag
+from gateway.core.intake import ReceivedFile
+from gateway.core.records import Endpoint
+from gateway.core.review import Vote
+from gateway.core.rulebook import Rulebook
+from gateway.core.transfer import State, Transfer
 
 # --- time and chance -------------------------------------------------------------------------------------------------
 
@@ -65,6 +73,288 @@ class Spool(Protocol):
 
     def names(self, prefix: str) -> Sequence[str]:
         """Committed parts under a prefix, sorted: housekeeping compares them with the database."""
+
+
+# --- records: the database ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a transfer as the database keeps it.
+
+    Attributes:
+        transfer_id: Its transfer.
+        file: What was received.
+        findings: What inspection found, as `hetao inspect --json` shows it (no full identifier in it).
+        facts: What the decision needs of the findings (levels, flags, counts).
+        persons_sensitive: Sorted keyed 64-bit digests of distinct persons with sensitive data, packed little-endian.
+        persons_nonsensitive: The same for the others.
+        received_at: When it became durable.
+    """
+
+    transfer_id: str
+    file: ReceivedFile
+    findings: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    persons_sensitive: bytes
+    persons_nonsensitive: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class PersonSet:
+    """Who was counted for one cleared transfer.
+
+    Attributes:
+        transfer_id: The transfer.
+        entity: The legal entity counted against.
+        year: Calendar year of the clearance, Asia/Shanghai.
+        track: `national` (N and S of Order 16) or `gba`; transfers under exempt routes are not counted at all.
+        sensitive: Packed digests.
+        nonsensitive: Packed digests.
+        unkeyed_sensitive: Persons known only by number; added as they are, an upper bound.
+        unkeyed_nonsensitive: The same.
+    """
+
+    transfer_id: str
+    entity: str
+    year: int
+    track: str
+    sensitive: bytes
+    nonsensitive: bytes
+    unkeyed_sensitive: int = 0
+    unkeyed_nonsensitive: int = 0
+
+
+@dataclass(frozen=True)
+class StoredChange:
+    """A registry change: `proposed`, `approved` or `discarded`; `serial` orders the approved ones from 1."""
+
+    digest: str
+    document: bytes
+    state: str
+    proposer_signature: bytes
+    approver_signature: bytes = b""
+    serial: int = 0
+    proposed_at: datetime | None = None
+    approved_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TransferFilter:
+    """What `transfers` is asked for; empty fields ask nothing. `digest` is a file's SHA-256, hex."""
+
+    institution: str = ""
+    endpoint: str = ""
+    project: str = ""
+    dataset: str = ""
+    states: tuple[State, ...] = ()
+    verdict: str = ""
+    rule: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    digest: str = ""
+    text: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reading(Protocol):
+    """One consistent view of the database."""
+
+    async def transfer(self, transfer_id: str) -> Transfer | None:
+        """A transfer, or None."""
+
+    async def transfers(self, wanted: TransferFilter, *, limit: int, after: str = "") -> Sequence[Transfer]:
+        """Transfers, newest first, from after the given id on; `limit` is at most 1,000."""
+
+    async def transfer_by_key(self, institution: str, idempotency_key: str) -> Transfer | None:
+        """The transfer an institution opened under this idempotency key."""
+
+    async def latest_version(self, institution: str, endpoint: str, project: str, dataset: str) -> int:
+        """The highest version of a dataset, 0 where there is none."""
+
+    async def files(self, transfer_id: str) -> Sequence[StoredFile]:
+        """Its received files, by path."""
+
+    async def file(self, transfer_id: str, path: str) -> StoredFile | None:
+        """One received file, or None."""
+
+    async def votes(self, transfer_id: str) -> Sequence[Vote]:
+        """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
+
+    async def person_sets(self, entity: str, year: int, track: str) -> Sequence[PersonSet]:
+        """Everybody counted for an entity in a year; an empty entity asks for all of them."""
+
+    async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
+        """Individual-level subjects and sequencing subjects cleared so far, all time, for a project and a recipient."""
+
+    async def changes(self, state: str = "") -> Sequence[StoredChange]:
+        """Registry changes, approved ones by serial, others by time."""
+
+    async def entries(self, start: int, count: int) -> Sequence[tuple[int, bytes]]:
+        """Ledger entries `(index, canonical JSON)` from `start` on, at most `count`."""
+
+    async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
+        """Every ledger entry of a transfer, oldest first."""
+
+    async def opening(self, index: int) -> bytes | None:
+        """The encrypted opening of an entry's private fields."""
+
+    async def tree_size(self) -> int:
+        """Entries in the ledger."""
+
+    async def tree_node(self, level: int, index: int) -> bytes:
+        """Hash of a complete subtree: `level` 0 are leaves (RFC 6962)."""
+
+    async def latest_checkpoint(self) -> bytes | None:
+        """The newest signed note."""
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Transfer]:
+        """Transfers not at an end whose deadline has passed."""
+
+    async def ended_before(self, states: Sequence[State], before: datetime, limit: int) -> Sequence[Transfer]:
+        """Transfers at one of these ends since before that time whose keys still exist."""
+
+    async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
+        """By state: how many transfers and the oldest `since`, for gauges."""
+
+    async def revoked(self, client: str, token_id: str) -> bool:
+        """Whether a client, or one of its tokens, was revoked."""
+
+
+class Writing(Reading, Protocol):
+    """One transaction: all of it commits, or none. The first thing it does is take the write lock."""
+
+    async def serialise(self, name: str) -> None:
+        """Let no other transaction that serialises on this name run until this one ends."""
+
+    async def append(self, tag: Tag, subject: str, at: datetime, entry: Entry, sealed_opening: bytes) -> int:
+        """Add a ledger entry and the tree nodes it completes; returns its index."""
+
+    async def put_transfer(self, transfer: Transfer, idempotency_key: str = "") -> None:
+        """Insert or replace a transfer."""
+
+    async def put_file(self, stored: StoredFile) -> None:
+        """Insert or replace a file by transfer and path."""
+
+    async def drop_file(self, transfer_id: str, path: str) -> None:
+        """Forget a file of a transfer."""
+
+    async def next_file_number(self, transfer_id: str) -> int:
+        """A number no file of this transfer had before."""
+
+    async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
+        """Add a vote."""
+
+    async def put_persons(self, counted: PersonSet) -> None:
+        """Count persons for a transfer, once."""
+
+    async def drop_persons(self, transfer_id: str) -> bool:
+        """Uncount a transfer's persons; whether there were any."""
+
+    async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
+        """Count a cleared transfer's individual-level subjects; `drop_persons` takes them back."""
+
+    async def put_change(self, change: StoredChange) -> None:
+        """Insert or replace a registry change."""
+
+    async def put_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a signed checkpoint."""
+
+    async def claim(
+        self, states: Sequence[State], worker: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[str]:
+        """Lease transfers in these states whose `next_at` has come (None never comes) and that nobody leases; their ids."""
+
+    async def extend(self, transfer_id: str, worker: str, until: datetime) -> None:
+        """Keep a lease this worker has."""
+
+    async def wake(self, states: Sequence[State], now: datetime) -> None:
+        """Set `next_at` to now for every transfer in these states: something they wait for may have changed."""
+
+    async def release(self, transfer_id: str, worker: str) -> None:
+        """Give a lease back."""
+
+    async def spend_token_id(self, client: str, token_id: str, expires: datetime) -> bool:
+        """Remember an assertion's `jti` until it expires; False where it was spent before (RFC 7523 section 3)."""
+
+    async def revoke(self, client: str, token_id: str, at: datetime) -> None:
+        """Revoke a client's token, or with an empty id all it has now."""
+
+
+class Records(Protocol):
+    """The database behind everything; one truth for all processes."""
+
+    def read(self) -> AbstractAsyncContextManager[Reading]:
+        """A view; raises StoreError where the database cannot be reached."""
+
+    def write(self) -> AbstractAsyncContextManager[Writing]:
+        """A transaction that commits at the end of the block and rolls back on any exception."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+class Keyring(Protocol):
+    """Secrets that can be destroyed, in a store of their own, each wrapped under the month's key-encryption key."""
+
+    async def put(self, transfer_id: str, name: str, secret: bytes) -> None:
+        """Keep a secret under a transfer; durable on return. Replaces one of the same name."""
+
+    async def get(self, transfer_id: str, name: str) -> bytes:
+        """A secret; raises StoreError with code `key-destroyed` where it is gone."""
+
+    async def drop(self, transfer_id: str, name: str) -> None:
+        """Destroy one secret, if it is there."""
+
+    async def destroy(self, transfer_id: str, prefix: str = "") -> int:
+        """Destroy a transfer's secrets whose names begin so; returns how many there were."""
+
+    async def year_key(self, year: int) -> bytes:
+        """The key persons are digested under in a calendar year, 32 bytes, made on first use."""
+
+
+class HeaderOpener(Protocol):
+    """The private half of the vault key: held by inspecting and sealing, never by a door."""
+
+    def open(self, header: bytes) -> Sequence[bytes]:
+        """The session keys in a Crypt4GH header sealed to the vault; raises BrokenPromise where it does not open."""
+
+
+class Signer(Protocol):
+    """The gateway's signing key for clearances, manifests and receipts."""
+
+    public_line: str
+
+    def sign(self, namespace: str, message: bytes) -> bytes:
+        """An armored SSHSIG."""
+
+
+class LedgerSigner(Protocol):
+    """The ledger's key for checkpoints."""
+
+    origin: str
+    verifier_key: str
+
+    def sign_checkpoint(self, size: int, root: bytes) -> bytes:
+        """A signed note over the checkpoint (C2SP)."""
+
+
+class Rulebooks(Protocol):
+    """Rule packs at hand, by digest."""
+
+    def rulebook(self, digest: str) -> Rulebook:
+        """The pack; raises StoreError where it is not installed."""
+
+
+class Connectors(Protocol):
+    """Endpoint kinds that are installed."""
+
+    def make(self, endpoint: Endpoint) -> Connector:
+        """The connector of an endpoint; raises EndpointError (`retry=False`) where its kind or settings are unknown."""
 
 
 # --- the way to Hong Kong --------------------------------------------------------------------------------------------
@@ -188,5 +478,5 @@ class Observer(Protocol):
     Events are `stage.past_tense`; fields hold ids, counts, sizes and reasons, never file names or content.
     """
 
-    def saw(self, event: str, **fields: str | int | float | bool | None) -> None:
+    def saw(self, event: str, **fields: str | float | bool | None) -> None:
         """Record that something happened."""

@@ -1,1 +1,1 @@
-"""."""
+"""A credential in, a `Principal` out."""

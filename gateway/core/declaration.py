@@ -1,0 +1,91 @@
+"""What the sender says of the data: the vocabulary's words, checked when they are said.
+
+The rules:
+1. Unknown keys and wrong types are refused at once, all of them in one answer, so that nobody waits in review for a typo.
+2. What is not said stays unsaid here; the decision gives it the strictest value (`gateway.flow.decide`).
+3. A project's standing declaration is the ground; the transfer's own words stand on top of it, key by key.
+4. Whoever says the data are personal says about how many people (`persons`): the law counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from gateway.core.errors import Unusable
+from gateway.core.situation import Vocabulary
+
+SECTIONS = ("data", "hgr", "exemption", "duties", "purpose", "request", "persons")
+MAX_FILINGS = 64
+
+
+def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """A declaration as JSON can carry it.
+
+    Args:
+        document: Tables by section, and `filings`, a list of registered filings' ids.
+        vocabulary: The authority on names, types and words.
+
+    Raises:
+        Unusable: With every complaint at once.
+    """
+    faults: list[str] = []
+    declared: dict[str, Any] = {}
+    for section, table in document.items():
+        if section == "filings":
+            declared["filings"] = _filings(table, faults)
+        elif section not in SECTIONS:
+            faults.append(f"unknown section {section!r}: use {', '.join((*SECTIONS, 'filings'))}")
+        elif not isinstance(table, Mapping):
+            faults.append(f"{section} must be a table")
+        else:
+            declared[section] = _section(section, table, vocabulary, faults)
+    if declared.get("data", {}).get("personal") is True and not declared.get("persons"):
+        faults.append(
+            "data.personal is true: say in [persons] how many people, sensitive and nonsensitive, it is about"
+        )
+    if faults:
+        raise Unusable("the declaration cannot be used: " + "; ".join(faults), code="bad-declaration")
+    return declared
+
+
+def stand_on(standing: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A transfer's own words on the ground of the project's standing declaration."""
+    joined: dict[str, Any] = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in standing.items()
+    }
+    for key, value in own.items():
+        joined[key] = {**joined.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return joined
+
+
+def _section(section: str, table: Mapping[str, Any], vocabulary: Vocabulary, faults: list[str]) -> dict[str, Any]:
+    declared: dict[str, Any] = {}
+    for key, value in table.items():
+        operand = vocabulary.facts.get(f"{section}.{key}")
+        if operand is None:
+            faults.append(f"unknown key {section}.{key}")
+            continue
+        if fault := operand.refuse(_from_json(operand.type, value)):
+            faults.append(f"{section}.{key} {fault}")
+        else:
+            declared[key] = value.isoformat() if isinstance(value, date) else value
+    return declared
+
+
+def _from_json(kind: str, value: Any) -> Any:
+    """JSON has no dates: where the vocabulary asks for one, an ISO string is read as one."""
+    if "date" in kind and isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _filings(listed: Any, faults: list[str]) -> list[str]:
+    if not isinstance(listed, list) or len(listed) > MAX_FILINGS or not all(isinstance(each, str) for each in listed):
+        faults.append(f"filings must be a list of at most {MAX_FILINGS} filing ids")
+        return []
+    return list(listed)

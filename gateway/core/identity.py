@@ -1,0 +1,102 @@
+"""Who is asking, and what each kind of credential may do through which door.
+
+The rules:
+1. A `Principal` is made only by `gateway.identity` from a verified credential; the rest of the code never sees credentials.
+2. Every principal names one natural person who answers for it, machine clients too (CSL art 26, plan clause 17 s5).
+3. `PERMISSION_DOORS` is the only table of who may do what where. What is not in it is refused.
+4. Scopes narrow a credential, they never widen it past the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Credential(StrEnum):
+    """How a principal proved itself."""
+
+    CLIENT_JWT = "client_jwt"  # OAuth 2.0 client credentials with private_key_jwt (RFC 7523), then a bearer token
+    OFFICER_SIGNATURE = "officer_signature"  # an SSHSIG by a registered officer's key
+    OPERATOR_SHELL = "operator_shell"  # whoever may read the gateway's own files on its host
+
+
+class Door(StrEnum):
+    """Where a request comes in."""
+
+    HTTPS = "https"
+    CLI = "cli"
+
+
+class Permission(StrEnum):
+    """`<what>:<action>`; scopes in access tokens use the same words."""
+
+    TRANSFERS_OPEN = "transfers:open"
+    TRANSFERS_WRITE = "transfers:write"
+    TRANSFERS_SUBMIT = "transfers:submit"
+    TRANSFERS_WITHDRAW = "transfers:withdraw"
+    TRANSFERS_READ = "transfers:read"
+    RECEIPTS_READ = "receipts:read"
+    REVIEW_READ = "review:read"
+    REVIEW_VOTE = "review:vote"
+    REGISTRY_PROPOSE = "registry:propose"
+    REGISTRY_APPROVE = "registry:approve"
+    LEDGER_READ = "ledger:read"
+
+
+_SENDING = frozenset(
+    {
+        Permission.TRANSFERS_OPEN,
+        Permission.TRANSFERS_WRITE,
+        Permission.TRANSFERS_SUBMIT,
+        Permission.TRANSFERS_WITHDRAW,
+        Permission.TRANSFERS_READ,
+        Permission.RECEIPTS_READ,
+    }
+)
+
+PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
+    (Credential.CLIENT_JWT, Door.HTTPS): _SENDING,
+    (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(
+        {Permission.REVIEW_VOTE, Permission.REGISTRY_PROPOSE, Permission.REGISTRY_APPROVE}
+    ),
+    # The shell reads everything and may withdraw in a sender's name; it cannot vote: a vote is an officer's signature.
+    (Credential.OPERATOR_SHELL, Door.CLI): frozenset(
+        {
+            Permission.TRANSFERS_READ,
+            Permission.TRANSFERS_WITHDRAW,
+            Permission.RECEIPTS_READ,
+            Permission.REVIEW_READ,
+            Permission.LEDGER_READ,
+        }
+    ),
+}
+
+SENDER_SCOPES = tuple(sorted(permission.value for permission in _SENDING))
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller whose credential was verified.
+
+    Attributes:
+        institution: Identifier of the legal entity it acts for; empty for the operator's shell.
+        person: Identifier of the natural person who answers for it.
+        client: Identifier of the machine client, or of the key; what the ledger names as actor.
+        credential: How it proved itself.
+        door: Where it came in.
+        scopes: What the credential was narrowed to.
+    """
+
+    institution: str
+    person: str
+    client: str
+    credential: Credential
+    door: Door
+    scopes: frozenset[Permission]
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the table and the scopes both allow it."""
+        return permission in self.scopes and permission in PERMISSION_DOORS.get(
+            (self.credential, self.door), frozenset()
+        )

@@ -1,0 +1,145 @@
+"""What a submission is made of: received files, the list they form, and the bounds on both.
+
+The rules:
+1. A file counts only when a submission names it with its size (design.md section 2, point 9): a closed file is only
+   received, since no protocol tells the end of a file from a client that gave up politely.
+2. The file list is bound by one Merkle root (RFC 6962 over canonical JSON leaves in path order); facts, votes, the
+   clearance and the manifest all commit to that root.
+3. Two names that a case-insensitive or normalising file system would fold into one are refused at submission.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.core.errors import Conflict, Incomplete, TooLarge, Unusable
+from gateway.core.names import masked
+from gateway.wire import canonical, merkle
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what one transfer may hold; settings may lower and raise them.
+
+    Attributes:
+        files: Files a transfer.
+        file_bytes: Plaintext bytes a file.
+        transfer_bytes: Plaintext bytes a transfer.
+        open_transfers: Transfers an institution may have open at once.
+    """
+
+    files: int = 100_000
+    file_bytes: int = 1 << 40
+    transfer_bytes: int = 4 << 40
+    open_transfers: int = 1_000
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file whose bytes are durable in the vault.
+
+    Attributes:
+        path: Canonical path in the dataset.
+        number: Its number in the transfer; the only name of it that logs use.
+        size: Plaintext bytes.
+        sha256: Digest of the plaintext.
+        body_blake3: Digest of the ciphertext body, header excluded.
+        body_size: Ciphertext bytes, header excluded.
+        parts: Names of its sealed parts in the spool, in order.
+    """
+
+    path: str
+    number: int
+    size: int
+    sha256: bytes
+    body_blake3: bytes
+    body_size: int
+    parts: tuple[str, ...]
+
+
+def file_leaf(file: ReceivedFile) -> bytes:
+    """The canonical JSON a file contributes to the list's tree."""
+    return canonical.encode(
+        {
+            "path": file.path,
+            "size": file.size,
+            "sha256": file.sha256.hex(),
+            "body_size": file.body_size,
+            "body_blake3": file.body_blake3.hex(),
+        }
+    )
+
+
+def files_root(files: Sequence[ReceivedFile]) -> bytes:
+    """The Merkle root of the file list, in path order: 32 bytes."""
+    ordered = sorted(files, key=lambda file: file.path.encode())
+    return merkle.root([merkle.leaf_hash(file_leaf(file)) for file in ordered])
+
+
+def check_submission(files: Sequence[ReceivedFile], listed: Mapping[str, int] | None, unfinished: int) -> None:
+    """Refuse a submission that is not exactly what was received.
+
+    Args:
+        files: What was received.
+        listed: Path to size as the sender says; None where the door's protocol carries no list.
+        unfinished: Uploads still running or cut off in this transfer.
+
+    Raises:
+        Incomplete: An upload is unfinished or a listed file is missing.
+        Conflict: A listed size differs from what was received, or a file was received that is not listed.
+        Unusable: There is no file, or two names would fold into one.
+    """
+    if unfinished:
+        raise Incomplete(f"{unfinished} upload(s) are not finished: finish or delete them, then submit again")
+    if not files:
+        raise Unusable("there is no file to submit: upload at least one", code="empty-submission")
+    _refuse_folding([file.path for file in files])
+    if listed is None:
+        return
+    received = {file.path: file.size for file in files}
+    if missing := sorted(set(listed) - set(received)):
+        raise Incomplete(f"{len(missing)} listed file(s) were not received, first {masked(missing[0])}: upload them")
+    if extra := sorted(set(received) - set(listed)):
+        raise Conflict(f"{len(extra)} received file(s) are not listed, first {masked(extra[0])}: list or delete them")
+    if wrong := sorted(path for path in listed if listed[path] != received[path]):
+        path = wrong[0]
+        raise Conflict(
+            f"{masked(path)} is listed with {listed[path]} bytes but {received[path]} were received: upload it again"
+        )
+
+
+def check_room(limits: Limits, files: int, transfer_bytes: int, incoming: int) -> None:
+    """Refuse a file that would pass a bound, before its first byte is stored.
+
+    Args:
+        limits: The bounds.
+        files: Files the transfer already has.
+        transfer_bytes: Plaintext bytes it already has.
+        incoming: Bytes of the new file, as announced or as received so far.
+
+    Raises:
+        TooLarge: Naming the bound.
+    """
+    if files >= limits.files:
+        raise TooLarge(f"a transfer holds at most {limits.files} files: split the dataset or pack small files")
+    if incoming > limits.file_bytes:
+        raise TooLarge(f"a file holds at most {limits.file_bytes} bytes: split it")
+    if transfer_bytes + incoming > limits.transfer_bytes:
+        raise TooLarge(f"a transfer holds at most {limits.transfer_bytes} bytes: split the dataset")
+
+
+def _refuse_folding(paths: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for path in paths:
+        folded = unicodedata.normalize("NFKC", path).casefold()
+        if folded in seen:
+            raise Unusable("two names differ only in case or width: rename one of them", code="folding-names")
+        seen[folded] = path
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent:
+            if unicodedata.normalize("NFKC", parent).casefold() in seen:
+                raise Unusable("one name is both a file and a folder: rename one of them", code="folding-names")
+            parent = parent.rpartition("/")[0]

@@ -1,0 +1,264 @@
+"""From what the gateway knows of a transfer to the situation the rules decide on.
+
+The rules:
+1. There are no defaults. Every source is an argument that may be None, and what a missing source would have said takes
+   the strictest value (`strictest`). A test takes each source away in turn and expects no allow.
+2. Declared and detected both count and the stricter wins: the bytes may only add to what the sender said.
+3. What follows by definition is not unknown: data that are not personal have no withdrawn persons, data without human
+   genetic information have no subjects. A claim nobody made was not made.
+4. Counts are of persons: the situation's `persons` are everybody sent this year, this transfer included.
+
+Sources: design.md section 9; rules.md sections 3, 5 and 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from gateway.core.records import Endpoint, FiledMechanism, Institution, Person
+from gateway.core.situation import (
+    Data,
+    Duties,
+    Exemption,
+    Filing,
+    Hgr,
+    Persons,
+    Purpose,
+    Recipient,
+    Request,
+    Sender,
+    Situation,
+    Technical,
+    strictest,
+)
+
+Table = Mapping[str, Any]
+
+# Strictest first: the order in which declared and detected levels are compared.
+LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the ledgers of persons say, this transfer included.
+
+    Attributes:
+        sensitive: Distinct persons with sensitive data sent by the entity this year.
+        nonsensitive: The same of the others.
+        hgr_subjects: Individual-level subjects, all time, this project and recipient.
+        hgr_sequencing_subjects: Those of them sequenced.
+        splitting_suspected: Whether many of these persons were sent by other entities this year.
+    """
+
+    sensitive: int
+    nonsensitive: int
+    hgr_subjects: int
+    hgr_sequencing_subjects: int
+    splitting_suspected: bool
+
+
+def know(
+    *,
+    on: date,
+    direction: str,
+    institution: Institution | None,
+    person: Person | None,
+    endpoint: Endpoint | None,
+    filings: tuple[FiledMechanism, ...] | None,
+    purpose: str | None,
+    declared: Table | None,
+    findings: Table | None,
+    counted: Counted | None,
+    technical: Technical | None,
+) -> Situation:
+    """The situation of a transfer on a day.
+
+    Args:
+        on: Day in Asia/Shanghai.
+        direction: `outbound` or `inbound`.
+        institution: Who sends.
+        person: Who answers for it.
+        endpoint: Who receives.
+        filings: The sender's mechanisms on file.
+        purpose: The project's registered purpose, unless the declaration states another.
+        declared: The declaration (`core.declaration`).
+        findings: The joined findings of all files (`flow.findings`).
+        counted: Persons so far.
+        technical: The state of the gateway's own controls.
+    """
+    nothing = strictest(on)
+    said: Table = declared or {}
+    data = _data(nothing.data, said.get("data", {}), findings)
+    hgr = _hgr(nothing.hgr, said.get("hgr", {}), findings, counted)
+    individual = hgr.information and not hgr.aggregate_only
+    return Situation(
+        on=on,
+        direction=direction,
+        sender=_sender(nothing.sender, institution, person, counted, on),
+        recipient=_recipient(nothing.recipient, endpoint),
+        request=_request(nothing.request, said.get("request"), declared),
+        data=data,
+        hgr=hgr,
+        persons=_persons(nothing.persons, counted),
+        exemption=_exemption(nothing.exemption, said.get("exemption", {})),
+        duties=_duties(nothing.duties, said.get("duties", {}), personal=data.personal or data.sensitive or individual),
+        filings=tuple(_filing(each) for each in filings or ()),
+        purpose=Purpose(said.get("purpose", {}).get("stated", purpose or "")),
+        technical=technical or nothing.technical,
+    )
+
+
+def _sender(
+    nothing: Sender, institution: Institution | None, person: Person | None, counted: Counted | None, on: date
+) -> Sender:
+    known = replace(
+        nothing,
+        real_name=person is not None
+        and person.real_name_verified
+        and (person.valid_to is None or on <= person.valid_to),
+        splitting_suspected=nothing.splitting_suspected if counted is None else counted.splitting_suspected,
+    )
+    if institution is None:
+        return known
+    return replace(
+        known,
+        id=institution.id,
+        filed=institution.filed_on(on),
+        ciio=institution.ciio,
+        overseas_controlled=institution.overseas_controlled,
+        gba_city=institution.gba_city,
+        health_org=institution.health_org,
+        government_funded=institution.government_funded,
+        in_ftz=institution.in_ftz,
+    )
+
+
+def _recipient(nothing: Recipient, endpoint: Endpoint | None) -> Recipient:
+    if endpoint is None:
+        return nothing
+    return Recipient(
+        id=endpoint.id,
+        place=endpoint.place,
+        mainland_controlled=endpoint.mainland_controlled,
+        listed_pipl42=endpoint.listed_pipl42,
+        in_hetao_hk_park=endpoint.in_hetao_hk_park,
+        onward=endpoint.onward,
+    )
+
+
+def _request(nothing: Request, said: Table | None, declared: Table | None) -> Request:
+    if declared is None:
+        return nothing
+    # A transfer comes in under the sender's own credential; only the sender can say that an authority is behind it.
+    words = said or {}
+    return Request(by=words.get("by", "sender"), mainland_approval=words.get("mainland_approval", False))
+
+
+def _data(nothing: Data, said: Table, findings: Table | None) -> Data:
+    inspected = findings is not None and findings["inspectable"]
+    seen: Table = findings or {}
+    level = said.get("level", nothing.level)
+    detected = seen.get("level", "unknown")
+    # An uninspected file has no level of its own: D10 holds it, and the declared level stands beside that.
+    if inspected or detected in {"secret", "core", "important", "important_suspected"}:
+        level = min(level, detected, key=LEVELS.index)
+    personal = said.get("personal", nothing.personal) or seen.get("personal", nothing.personal)
+    implied = nothing.sensitive if personal else False
+    return Data(
+        level=level,
+        types=tuple(said.get("types", ())),
+        secrecy_mark=_marked(nothing, said, seen),
+        controlled_technology=said.get("controlled_technology", nothing.controlled_technology),
+        inspectable=inspected,
+        precise_geo=_either("precise_geo", said, seen, unknown=not inspected and "precise_geo" not in said),
+        personal=personal,
+        sensitive=said.get("sensitive", implied) or seen.get("sensitive", False),
+        under14=said.get("under14", nothing.under14 if personal else False),
+        anonymous_claimed=said.get("anonymous_claimed", False),
+        reidentification_tested=said.get("reidentification_tested", nothing.reidentification_tested),
+        remote_access=said.get("remote_access", nothing.remote_access),
+    )
+
+
+def _marked(nothing: Data, said: Table, seen: Table) -> bool:
+    """Whether a secrecy mark is known or must be assumed: a stated level says there is none, the bytes may add one."""
+    assumed = nothing.secrecy_mark if "level" not in said and not seen else False
+    return bool(said.get("secrecy_mark", assumed) or seen.get("secrecy_mark", False))
+
+
+def _either(name: str, said: Table, seen: Table, *, unknown: bool) -> bool:
+    return bool(said.get(name, unknown) or seen.get(name, False))
+
+
+def _hgr(nothing: Hgr, said: Table, findings: Table | None, counted: Counted | None) -> Hgr:
+    seen: Table = (findings or {}).get("hgr", {})
+    information = said.get("information", nothing.information) or seen.get("information", False)
+    material = said.get("material", nothing.material)
+    if not information:
+        return Hgr(
+            information=False,
+            material=material,
+            aggregate_only=said.get("aggregate_only", False),
+            subjects=said.get("subjects", 0),
+            wes_wgs_subjects=said.get("wes_wgs_subjects", 0),
+            pedigree=said.get("pedigree", False),
+            special_region=said.get("special_region", False),
+        )
+    # Aggregate only where nobody says otherwise: neither the sender nor a file with individual-level data.
+    aggregate = said.get("aggregate_only", False) and seen.get("aggregate_only", not seen.get("information", False))
+    return Hgr(
+        information=True,
+        material=material,
+        aggregate_only=aggregate,
+        subjects=nothing.subjects if counted is None else counted.hgr_subjects,
+        wes_wgs_subjects=nothing.wes_wgs_subjects if counted is None else counted.hgr_sequencing_subjects,
+        pedigree=said.get("pedigree", nothing.pedigree),
+        special_region=said.get("special_region", nothing.special_region),
+    )
+
+
+def _persons(nothing: Persons, counted: Counted | None) -> Persons:
+    return nothing if counted is None else Persons(nonsensitive=counted.nonsensitive, sensitive=counted.sensitive)
+
+
+def _exemption(nothing: Exemption, said: Table) -> Exemption:
+    return Exemption(
+        claimed=said.get("claimed", ""),
+        evidence=tuple(said.get("evidence", ())),
+        mainland_data_added=said.get("mainland_data_added", nothing.mainland_data_added),
+    )
+
+
+def _duties(nothing: Duties, said: Table, *, personal: bool) -> Duties:
+    pipia = said.get("pipia", False)
+    withdrawn = nothing.withdrawn_subjects if personal else 0
+    return Duties(
+        notice=said.get("notice", nothing.notice),
+        separate_consent=said.get("separate_consent", nothing.separate_consent),
+        consent_based=said.get("consent_based", nothing.consent_based),
+        guardian_consent=said.get("guardian_consent", nothing.guardian_consent),
+        pipia=date.fromisoformat(pipia) if isinstance(pipia, str) else nothing.pipia,
+        withdrawn_subjects=said.get("withdrawn_subjects", withdrawn),
+        ethics_approval=said.get("ethics_approval", nothing.ethics_approval),
+        written_consent=said.get("written_consent", nothing.written_consent),
+        institution_approval=said.get("institution_approval", nothing.institution_approval),
+        owner_unit_approval=said.get("owner_unit_approval", nothing.owner_unit_approval),
+    )
+
+
+def _filing(filed: FiledMechanism) -> Filing:
+    return Filing(
+        kind=filed.kind,
+        recipients=filed.recipients,
+        purpose=filed.purpose,
+        data_types=filed.data_types,
+        effective=filed.effective,
+        filed=filed.filed,
+        valid_to=filed.valid_to,
+        extended=filed.extended,
+        persons_cap=filed.persons_cap,
+        persons_used=None,  # counted per filing in a later slice; absent means everybody of the year, the upper bound
+    )

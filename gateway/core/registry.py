@@ -1,0 +1,247 @@
+"""Who may send, what may receive, and who vouches for it: the registry, folded from doubly signed changes.
+
+The rules:
+1. A registry is never edited: it is the fold of a genesis and of changes, each signed by two officers who are two
+   different natural persons, at least one of them a security officer. A swapped endpoint key or an invented filing in
+   the database therefore changes nothing: the fold would not verify.
+2. Each change names the digest of the one before it, so changes cannot be dropped, doubled or reordered.
+3. What a record refers to must exist after the change; one person holds one office.
+
+Source: OpenSSH PROTOCOL.sshsig.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TypeVar
+
+from gateway.core.documents import parse_document
+from gateway.core.errors import BrokenPromise, Conflict, NotFound, Unusable
+from gateway.core.records import (
+    KINDS,
+    Client,
+    FiledMechanism,
+    Officer,
+    Person,
+    Project,
+    Record,
+    parse_record,
+    record_table,
+)
+from gateway.wire import canonical, sshsig
+
+NAMESPACE = "hetao-registry"
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A set of records to put and to retire, as two officers sign it.
+
+    Attributes:
+        document: Canonical JSON; what both signatures cover.
+        previous: SHA-256 of the change before it, hex; the genesis has an empty one.
+    """
+
+    document: bytes
+    previous: str
+    put: tuple[tuple[str, Record], ...]
+    retire: tuple[tuple[str, str], ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the document, hex."""
+        return hashlib.sha256(self.document).hexdigest()
+
+
+def compose_change(
+    previous: str, put: tuple[tuple[str, Record], ...], retire: tuple[tuple[str, str], ...] = ()
+) -> Change:
+    """A change that follows `previous` (a hex digest, or empty for a genesis)."""
+    document = canonical.encode(
+        {
+            "v": 1,
+            "previous": previous,
+            "put": [{"kind": kind, "record": record_table(record)} for kind, record in put],
+            "retire": [{"kind": kind, "id": identifier} for kind, identifier in retire],
+        }
+    )
+    return Change(document, previous, put, retire)
+
+
+def parse_change(document: bytes) -> Change:
+    """A change from its signed bytes.
+
+    Raises:
+        Unusable: Where the document is not canonical JSON of this form.
+    """
+    try:
+        body = parse_document(document, max_size=1 << 20, max_depth=12)
+        put = tuple((each["kind"], parse_record(each["kind"], each["record"])) for each in body["put"])
+        retire = tuple((each["kind"], each["id"]) for each in body["retire"])
+        version, previous = body["v"], body["previous"]
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise Unusable(f"the registry change cannot be read: {wrong}") from wrong
+    if version != 1 or set(body) != {"v", "previous", "put", "retire"}:
+        raise Unusable("the registry change is of another version: use the matching release")
+    return Change(document, previous, put, retire)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything registered, at one revision."""
+
+    revision: int = 0
+    head: str = ""
+    records: Mapping[tuple[str, str], Record] = field(default_factory=dict)
+
+    def get(self, kind: type[R], identifier: str) -> R:
+        """The record of that type; raises NotFound."""
+        found = self.find(kind, identifier)
+        if found is None:
+            raise NotFound(f"{kind.__name__.lower()} {identifier!r} is not registered", code="not-registered")
+        return found
+
+    def find(self, kind: type[R], identifier: str) -> R | None:
+        """The record of that type, or None."""
+        for name, record_type in KINDS.items():
+            found = self.records.get((name, identifier))
+            if record_type is kind and isinstance(found, kind):
+                return found
+        return None
+
+    def all(self, kind: type[R]) -> tuple[R, ...]:
+        """Every record of that type, by identifier."""
+        return tuple(record for key, record in sorted(self.records.items()) if isinstance(record, kind))
+
+    def officer_by_key(self, blob: bytes, on: date) -> Officer:
+        """The officer whose registered key this is and whose office holds on that day.
+
+        Raises:
+            NotFound: Where no officer in office has this key.
+        """
+        for officer in self.all(Officer):
+            if sshsig.public_blob(officer.key) == blob and (officer.valid_to is None or on <= officer.valid_to):
+                return officer
+        raise NotFound("the signing key belongs to no officer in office: register it first", code="not-registered")
+
+    def line_of(self, person: str) -> frozenset[str]:
+        """The person, everyone above and everyone below: nobody of these votes on that person's transfer."""
+        people: dict[str, Person] = {each.id: each for each in self.all(Person)}
+        above = _climb(person, people)
+        below = {each for each in people if person in _climb(each, people)}
+        return frozenset(above | below | {person})
+
+    def apply(self, change: Change, signatures: tuple[bytes, bytes], on: date) -> Registry:
+        """The registry after a change, once both signatures hold.
+
+        1. The change follows this registry's head.
+        2. Each signature is by an officer in office on that day.
+        3. The two officers are two persons, and one of them is a security officer.
+        4. What the records refer to exists.
+
+        Args:
+            change: The change.
+            signatures: Two armored SSHSIGs over its document.
+            on: The day the second one was recorded, Asia/Shanghai.
+
+        Raises:
+            Conflict: Where step 1 fails: somebody else's change came first.
+            BrokenPromise: Where steps 2 and 3 fail.
+            Unusable: Where step 4 fails.
+        """
+        if change.previous != self.head:  # step 1
+            raise Conflict("the registry changed since this was proposed: propose it again", code="stale-change")
+        signers = [self.signer(change, signature, on) for signature in signatures]  # step 2
+        if signers[0].person == signers[1].person:  # step 3
+            raise BrokenPromise("both signatures are by the same person: a second officer must sign")
+        if "security" not in {signer.role for signer in signers}:
+            raise BrokenPromise("neither signer is a security officer: one of the two must be")
+        return _checked(self.after(change))
+
+    def signer(self, change: Change, signature: bytes, on: date) -> Officer:
+        """The officer who signed the change.
+
+        Raises:
+            BrokenPromise: Where the signature does not verify or its key is no officer's.
+        """
+        try:
+            return self.officer_by_key(sshsig.verify(signature, change.document, NAMESPACE), on)
+        except (ValueError, NotFound) as wrong:
+            raise BrokenPromise(f"the signature on the registry change does not hold: {wrong}") from wrong
+
+    def after(self, change: Change) -> Registry:
+        """The records after a change whose right to be made was checked: use `apply`."""
+        records = dict(self.records)
+        for kind, record in change.put:
+            records[kind, record.id] = record
+        for key in change.retire:
+            if records.pop(key, None) is None:
+                raise Unusable(f"{key[0]} {key[1]!r} cannot be retired: it is not registered")
+        return replace(self, revision=self.revision + 1, head=change.digest, records=records)
+
+
+def _checked(registry: Registry) -> Registry:
+    """The registry, once every reference between records leads somewhere and offices are held by different people."""
+    complaints: list[str] = []
+    for (kind, identifier), record in sorted(registry.records.items()):
+        for named, target in _references(record):
+            if (named, target) not in registry.records:
+                complaints.append(f"{kind} {identifier!r} names {named} {target!r}, which is not registered")
+    complaints += _double_offices(registry)
+    if complaints:
+        raise Unusable("; ".join(complaints))
+    return registry
+
+
+def _double_offices(registry: Registry) -> list[str]:
+    roles: dict[str, set[str]] = {}
+    for officer in registry.all(Officer):
+        roles.setdefault(officer.person, set()).add(officer.role)
+    return [
+        f"person {person!r} holds two offices: give one to somebody else"
+        for person, held in roles.items()
+        if len(held) > 1
+    ]
+
+
+def found_registry(genesis: Change) -> Registry:
+    """The first registry: persons and officers named when the gateway was initialised.
+
+    Raises:
+        Unusable: Where the genesis does not begin a chain or has fewer than two officers of two persons.
+    """
+    if genesis.previous or genesis.retire:
+        raise Unusable("a genesis begins the chain: it follows nothing and retires nothing")
+    registry = _checked(Registry().after(genesis))
+    officers = registry.all(Officer)
+    if len({officer.person for officer in officers}) < 2 or "security" not in {officer.role for officer in officers}:
+        raise Unusable("a genesis needs two officers who are two persons, one of them a security officer")
+    return registry
+
+
+def _references(record: Record) -> list[tuple[str, str]]:
+    if isinstance(record, Client):
+        return [("institution", record.institution), ("person", record.person)]
+    if isinstance(record, Person):
+        found = [("institution", record.institution)] if record.institution else []
+        return found + ([("person", record.supervisor)] if record.supervisor else [])
+    if isinstance(record, Project):
+        return [("institution", record.institution), *(("endpoint", each) for each in record.endpoints)]
+    if isinstance(record, FiledMechanism):
+        return [("institution", record.institution), *(("endpoint", each) for each in record.recipients)]
+    if isinstance(record, Officer):
+        return [("person", record.person)]
+    return []
+
+
+def _climb(person: str, people: Mapping[str, Person]) -> set[str]:
+    """Everyone above a person; a circle of supervisors ends where it began."""
+    above: set[str] = set()
+    while person in people and (person := people[person].supervisor) and person not in above:
+        above.add(person)
+    return above

@@ -1,0 +1,165 @@
+"""The clearance, which only `clear` can make, and the manifest that binds what is sealed.
+
+The rules:
+1. `Cleared` cannot be constructed elsewhere; sealing takes a `Cleared` and nothing else. It is made again from
+   signatures right before sealing, never read from a database column.
+2. An allow clears by itself. A hold clears only where every rule that holds asks for a judgement and two officers gave it.
+   Everything else does not clear, and says why.
+3. Crypt4GH authenticates segments but not their order or number (samtools/hts-specs#649), so the manifest binds every
+   file by path, sizes, digests of plaintext and ciphertext, and segment count; the receiver checks it before believing.
+
+Sources: GA4GH Crypt4GH 1.0; OpenSSH PROTOCOL.sshsig for the manifest's detached signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+from gateway.core.decide import Decision, cures
+from gateway.core.intake import ReceivedFile, file_leaf
+from gateway.core.review import Case, Tally
+from gateway.wire import canonical, crypt4gh, merkle
+
+CLEARANCE_NAMESPACE = "hetao-clearance"
+MANIFEST_NAMESPACE = "hetao-manifest"
+_EARNED = object()  # what only this module can hand to `Cleared`
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A transfer that may leave: to this endpoint, under this key, with exactly these files.
+
+    Attributes:
+        case: What was decided, digest included.
+        basis: `rules` or `votes`.
+        officers: Who voted for it; empty where the rules allowed.
+    """
+
+    case: Case
+    basis: str
+    officers: tuple[str, ...]
+    earned: InitVar[object]
+
+    def __post_init__(self, earned: object) -> None:
+        if earned is not _EARNED:
+            raise TypeError("a clearance is earned from gateway.core.seal.clear, not constructed")
+
+
+@dataclass(frozen=True)
+class NotCleared:
+    """Why a transfer may not leave."""
+
+    reason: str
+
+
+def clear(case: Case, decision: Decision, count: Tally) -> Cleared | NotCleared:
+    """Whether a decision, with the votes on it, lets a transfer leave.
+
+    1. The decision is the case's: same rule pack, same rules.
+    2. An allow clears.
+    3. A deny never does.
+    4. A hold clears by two approvals where nothing but a judgement is missing.
+    """
+    if case.rulebook != decision.rulebook or case.rules != tuple(rule.id for rule in decision.fired):  # step 1
+        return NotCleared("the decision is not about this case")
+    if decision.verdict == "allow":  # step 2
+        return Cleared(case, "rules", (), _EARNED)
+    if decision.verdict != "hold":  # step 3
+        return NotCleared("a rule denies it; a denial is not voted away")
+    if cures(decision) != "judgement":  # step 4
+        return NotCleared("a document is missing; it is decided again once that is recorded")
+    if not count.approved:
+        return NotCleared("rejected by an officer" if count.rejections else f"{count.missing} approval(s) missing")
+    return Cleared(case, "votes", tuple(each.officer.id for each in count.approvals), _EARNED)
+
+
+def clearance_document(cleared: Cleared, decision_digest: str, at: str) -> bytes:
+    """The clearance as canonical JSON, signed by the gateway when it is recorded and checked before sealing.
+
+    Args:
+        cleared: The clearance.
+        decision_digest: SHA-256 of the whole decision, hex.
+        at: RFC 3339.
+    """
+    return canonical.encode(
+        {
+            "v": 1,
+            "type": "hetao-clearance",
+            "case": cleared.case.digest(),
+            "transfer": cleared.case.transfer_id,
+            "files_root": cleared.case.files_root,
+            "endpoint": cleared.case.endpoint,
+            "endpoint_key": cleared.case.endpoint_key,
+            "rulebook": cleared.case.rulebook,
+            "decision": decision_digest,
+            "basis": cleared.basis,
+            "officers": list(cleared.officers),
+            "at": at,
+        }
+    )
+
+
+def sealed_name(path: str) -> str:
+    """The file's name at the endpoint."""
+    return path + ".c4gh"
+
+
+def compose_manifest(
+    cleared: Cleared,
+    *,
+    dataset: Mapping[str, Any],
+    files: Sequence[ReceivedFile],
+    header_sizes: Mapping[str, int],
+    sealed_at: str,
+) -> bytes:
+    """The manifest of a sealed version, canonical JSON.
+
+    Args:
+        cleared: The clearance it is sealed under.
+        dataset: `institution`, `project`, `dataset`, `version`.
+        files: The files, whose root must be the cleared one.
+        header_sizes: Bytes of each file's Crypt4GH header for the recipient, by path.
+        sealed_at: RFC 3339.
+
+    Raises:
+        ValueError: Where the files are not the cleared ones.
+    """
+    ordered = sorted(files, key=lambda each: each.path.encode())
+    root = merkle.root([merkle.leaf_hash(file_leaf(each)) for each in ordered])
+    if root.hex() != cleared.case.files_root:
+        raise ValueError("these are not the files that were cleared")
+    return canonical.encode(
+        {
+            "v": 1,
+            "type": "hetao-manifest",
+            "transfer": cleared.case.transfer_id,
+            "dataset": dict(dataset),
+            "endpoint": cleared.case.endpoint,
+            "recipient_key": cleared.case.endpoint_key,
+            "rules": list(cleared.case.rules),
+            "rulebook": cleared.case.rulebook,
+            "sealed_at": sealed_at,
+            "files_root": cleared.case.files_root,
+            "files": [
+                {
+                    "name": sealed_name(each.path),
+                    "path": each.path,
+                    "size": each.size,
+                    "sha256": each.sha256.hex(),
+                    "header_size": header_sizes[each.path],
+                    "body_size": each.body_size,
+                    "body_blake3": each.body_blake3.hex(),
+                    "segments": -(-each.body_size // crypt4gh.CIPHER_SEGMENT),
+                }
+                for each in ordered
+            ],
+        }
+    )
+
+
+def manifest_digest(manifest: bytes) -> str:
+    """SHA-256 of the manifest, hex."""
+    return hashlib.sha256(manifest).hexdigest()

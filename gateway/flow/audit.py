@@ -1,0 +1,159 @@
+"""Audit: does the database say what the ledger says, and does the ledger agree with itself?
+
+Checked, each finding told with its entry (an empty list means that all of it holds):
+1. Entries are contiguous, canonical, and hash to the tree's leaves; the tree's root is recomputed from them.
+2. The newest checkpoint verifies under the ledger's key and its root is that of its first `size` entries.
+3. Every transfer's entries are a path through the lifecycle, and end in the state its row shows.
+4. The registry folds from the genesis with every signature.
+5. The openings that still can be opened belong to their entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+
+from gateway.core.documents import parse_document
+from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
+from gateway.core.facts import Tag, opens
+from gateway.core.transfer import State, advance
+from gateway.flow.recorder import EVIDENCE, open_opening
+from gateway.flow.registrar import Registrar
+from gateway.ports import Keyring, LedgerSigner, Reading, Records
+from gateway.wire import Malformed, checkpoint, merkle
+
+PAGE = 2000
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit found."""
+
+    entries: int
+    transfers: int
+    openings: int
+    root: str
+    checkpoint_size: int
+    problems: tuple[str, ...]
+
+
+class Audit:
+    """Verifies the ledger in place."""
+
+    def __init__(self, *, records: Records, registrar: Registrar, keyring: Keyring, ledger: LedgerSigner) -> None:
+        self._records = records
+        self._registrar = registrar
+        self._keyring = keyring
+        self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
+
+    async def verify(self) -> Audited:
+        """All five checks."""
+        problems: list[str] = []
+        states: dict[str, State] = {}
+        leaves: list[bytes] = []
+        opened = 0
+        async with self._records.read() as view:
+            size = await view.tree_size()
+            for start in range(0, size, PAGE):
+                for index, body in await view.entries(start, min(PAGE, size - start)):
+                    entry = await self._entry(view, index, body, len(leaves), problems)  # step 1
+                    leaves.append(merkle.leaf_hash(body))
+                    if entry is None:
+                        continue
+                    _follow(states, index, entry, problems)  # step 3
+                    opened += await self._opening(view, index, body, entry, problems)  # step 5
+            root = merkle.root(leaves)
+            signed = await self._checkpoint(view, leaves, problems)  # step 2
+            await _compare_states(view, states, problems)
+            await self._registry(view, problems)  # step 4
+        if len(leaves) != size:
+            problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
+        return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
+
+    async def _entry(
+        self, view: Reading, index: int, body: bytes, expected: int, problems: list[str]
+    ) -> Mapping[str, Any] | None:
+        if index != expected:
+            problems.append(f"entry {expected} is missing")
+        if await view.tree_node(0, index) != merkle.leaf_hash(body):
+            problems.append(f"entry {index} is not what the tree hashed: it was altered")
+        try:
+            entry = parse_document(body, max_size=1 << 24, max_depth=16)
+        except Unusable as wrong:
+            problems.append(f"entry {index} cannot be read: {wrong}")
+            return None
+        return entry
+
+    async def _checkpoint(self, view: Reading, leaves: list[bytes], problems: list[str]) -> int:
+        signed = await view.latest_checkpoint()
+        if signed is None:
+            return 0
+        try:
+            note = checkpoint.parse_note(signed)
+            checkpoint.verify(note, [self._key])
+            head = checkpoint.parse_checkpoint(note.text)
+        except Malformed as wrong:
+            problems.append(f"the newest checkpoint does not hold: {wrong}")
+            return 0
+        if head.size > len(leaves) or merkle.root(leaves[: head.size]) != head.root:
+            problems.append(f"the checkpoint over {head.size} entries does not fit the entries: history was rewritten")
+        return head.size
+
+    async def _opening(
+        self, view: Reading, index: int, body: bytes, entry: Mapping[str, Any], problems: list[str]
+    ) -> int:
+        sealed = await view.opening(index)
+        if not sealed:
+            if "commitment" in entry:
+                problems.append(f"entry {index} has a commitment and no opening")
+            return 0
+        try:
+            key = await self._keyring.get(entry["subject"], EVIDENCE)
+        except StoreError:
+            return 0  # destroyed at the end of retention: the commitment stands without it
+        try:
+            opening = parse_document(open_opening(key, sealed, body), max_size=1 << 24, max_depth=16)
+        except (InvalidTag, Unusable):
+            problems.append(f"the opening of entry {index} does not belong to it")
+            return 0
+        if not opens(entry, opening):
+            problems.append(f"the opening of entry {index} is not what was committed to")
+            return 0
+        return 1
+
+    async def _registry(self, view: Reading, problems: list[str]) -> None:
+        try:
+            await self._registrar.fold(view)
+        except GatewayError as wrong:
+            problems.append(f"the registry does not fold: {wrong.message}")
+
+
+def _follow(states: dict[str, State], index: int, entry: Mapping[str, Any], problems: list[str]) -> None:
+    tag = entry["tag"]
+    if not tag.startswith("transfer."):
+        return
+    subject = entry["subject"]
+    if tag == Tag.OPENED.value:
+        if subject in states:
+            problems.append(f"entry {index} opens {subject} a second time")
+        states[subject] = State.OPEN
+        return
+    try:
+        states[subject] = advance(states[subject], Tag(tag))
+    except (KeyError, Conflict, ValueError):
+        problems.append(f"entry {index} ({tag}) does not follow from the entries before it")
+
+
+async def _compare_states(view: Reading, states: Mapping[str, State], problems: list[str]) -> None:
+    for transfer_id, state in states.items():
+        row = await view.transfer(transfer_id)
+        if row is None:
+            problems.append(f"transfer {transfer_id} is in the ledger and not in the database")
+        elif row.state is not state:
+            problems.append(f"transfer {transfer_id} is {row.state} in the database and {state} in the ledger")
+    counted = sum(count for count, _ in (await view.state_counts()).values())
+    if counted != len(states):
+        problems.append(f"the database has {counted} transfers and the ledger {len(states)}")

@@ -1,0 +1,52 @@
+"""Classify: join what the pass found in each file into what the transfer shows.
+
+Steps, with what happens when one fails:
+1. Read the files the submission froze. Database away: StoreError, the conductor comes back.
+2. Check that they are the submitted list: same Merkle root. If not, the database was altered: the transfer fails with
+   `broken-promise`, nothing is decided on it.
+3. Join (`flow.findings`): stricter wins.
+4. Record `classified`.
+
+Formats that need seeking are inspected here by sandboxed workers in a later slice; until then the pass says
+`inspectable = false` for them, and rule D10 holds the transfer.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import BrokenPromise
+from gateway.core.facts import Tag, local_day
+from gateway.core.intake import files_root
+from gateway.core.transfer import State, Transfer
+from gateway.flow.findings import join
+from gateway.flow.recorder import Ledgering, Recorder
+
+
+class Classify:
+    """Joins findings."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def step(self, transfer: Transfer) -> Transfer:
+        """Classify one submitted transfer."""
+
+        async def job(ledger: Ledgering) -> Transfer:
+            current = await ledger.transfer(transfer.id)
+            if current.state is not State.SUBMITTED:
+                return current
+            files = await ledger.tx.files(current.id)  # step 1
+            if files_root([stored.file for stored in files]).hex() != current.root:  # step 2
+                raise BrokenPromise("the files are not the ones that were submitted: the database was altered")
+            joined = join(files, local_day(ledger.now).year).facts  # step 3
+            return await ledger.record(  # step 4
+                current,
+                Tag.CLASSIFIED,
+                public={"inspectable": joined["inspectable"], "level": joined["level"]},
+                private={
+                    "findings": [stored.findings for stored in files],
+                    "persons": {key: joined[f"persons_{key}"] for key in ("sensitive", "nonsensitive")},
+                },
+                changes={"findings": dict(joined)},
+            )
+
+        return await self._recorder.do(job)

@@ -1,0 +1,148 @@
+"""The conductor: one loop over open transfers, the same after a restart as before.
+
+The rules:
+1. What to do next follows from the recorded state alone; nothing is kept in memory between rounds but the clock.
+2. A transfer is worked on under a lease, so that several processes share the work; a lease outlives a crash by its length.
+3. A stage that fails for our own reasons (database, disk) is tried again; a BrokenPromise fails the transfer at once.
+4. Each round also sees to what time does: deadlines, appeal terms, keys to destroy (`flow.housekeeping`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+
+from gateway.core.errors import BrokenPromise, CallerError, Conflict, EndpointError, GatewayError, StoreError
+from gateway.core.facts import Tag
+from gateway.core.transfer import TRANSITIONS, State, Transfer
+from gateway.flow.housekeeping import Housekeeping
+from gateway.flow.recorder import Ledgering, Recorder
+
+Stage = Callable[[Transfer], Awaitable[Transfer]]
+
+LEASE = timedelta(minutes=2)
+ROUND = 32  # transfers claimed a round
+IDLE = 0.5  # seconds between looks when nothing woke the loop: other processes write to the same database
+RETRY = timedelta(seconds=10)
+MAX_REASON = 500
+
+
+class Conductor:
+    """Moves transfers on.
+
+    Args:
+        recorder: The only writer.
+        stages: What to do in each state that the gateway itself moves on.
+        housekeeping: What time does.
+        worker: A name for this process's leases.
+    """
+
+    def __init__(
+        self, *, recorder: Recorder, stages: Mapping[State, Stage], housekeeping: Housekeeping, worker: str
+    ) -> None:
+        self._recorder = recorder
+        self._stages = dict(stages)
+        self._housekeeping = housekeeping
+        self._worker = worker
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                busy = await self.round()
+            except StoreError as failure:
+                self._recorder.observer.saw("conductor.faltered", code=failure.code)
+                busy = False
+            if not busy:
+                await self._idle()
+
+    async def settle(self, rounds: int = 1000) -> None:
+        """Work until nothing is due, at most so many rounds; for tests and one-shot commands."""
+        for _ in range(rounds):
+            if not await self.round():
+                return
+        raise StoreError(f"still busy after {rounds} rounds", code="not-settled")
+
+    async def round(self) -> bool:
+        """One look at everything due; whether anything was done."""
+        done = await self._housekeeping.round()
+        now = self._recorder.clock.now()
+        claimed = await self._recorder.do(
+            lambda ledger: ledger.tx.claim(list(self._stages), self._worker, now, now + LEASE, ROUND)
+        )
+        for transfer_id in claimed:
+            await self.step(transfer_id)
+        return bool(claimed) or done
+
+    async def step(self, transfer_id: str) -> None:
+        """One stage of one transfer, under a lease that is kept alive while it lasts."""
+        async with self._recorder.records.read() as view:
+            transfer = await view.transfer(transfer_id)
+        if transfer is None or transfer.state not in self._stages:
+            return
+        heartbeat = asyncio.ensure_future(self._keep_lease(transfer_id))
+        try:
+            await self._stages[transfer.state](transfer)
+        except GatewayError as failure:
+            await self._faltered(transfer, failure)
+        finally:
+            heartbeat.cancel()
+            await self._recorder.do(lambda ledger: ledger.tx.release(transfer_id, self._worker))
+
+    async def _keep_lease(self, transfer_id: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            until = self._recorder.clock.now() + LEASE
+            await self._recorder.do(partial(_extend, transfer_id=transfer_id, worker=self._worker, until=until))
+
+    async def _faltered(self, transfer: Transfer, failure: GatewayError) -> None:
+        """What a stage could not do: failed for good, or looked at again a little later."""
+        self._recorder.observer.saw(
+            "stage.faltered",
+            transfer_id=transfer.id,
+            state=transfer.state.value,
+            code=failure.code,
+            retry=failure.retry,
+        )
+        for_good = isinstance(failure, BrokenPromise | CallerError | EndpointError) or failure.code == "key-destroyed"
+        if isinstance(failure, Conflict):
+            return  # somebody else moved it on
+        if for_good and (transfer.state, Tag.FAILED) in TRANSITIONS:
+            await self._fail(transfer, failure)
+        else:
+            await self._later(transfer, failure)
+
+    async def _fail(self, transfer: Transfer, failure: GatewayError) -> None:
+        reason = failure.message[:MAX_REASON]
+
+        async def job(ledger: Ledgering) -> None:
+            current = await ledger.transfer(transfer.id)
+            if current.state is transfer.state:
+                public = {"state": current.state.value, "code": failure.code}
+                failed = await ledger.record(
+                    current, Tag.FAILED, public=public, private={"reason": reason}, changes={"reason": reason}
+                )
+                if transfer.state is not State.RELAYING:
+                    await ledger.return_persons(failed, "failed")
+
+        await self._recorder.do(job)
+
+    async def _later(self, transfer: Transfer, failure: GatewayError) -> None:
+        async def job(ledger: Ledgering) -> None:
+            await ledger.put_off(transfer.id, ledger.now + RETRY, failure.message[:MAX_REASON])
+
+        await self._recorder.do(job)
+
+    async def _idle(self) -> None:
+        """Wait for a fact of this process, or a moment for those of others."""
+        async with self._recorder.changed:
+            try:
+                await asyncio.wait_for(self._recorder.changed.wait(), IDLE)
+            except TimeoutError:
+                return
+
+
+async def _extend(ledger: Ledgering, *, transfer_id: str, worker: str, until: datetime) -> None:
+    await ledger.tx.extend(transfer_id, worker, until)

@@ -1,0 +1,61 @@
+"""The gateway's own prerequisites (rule T1): is the channel protected, is the ledger whole, is the clock believable?
+
+The rules:
+1. Each answer is True only where it was shown in this moment; what cannot be shown is False, and T1 denies.
+2. The ledger is whole where the newest checkpoint verifies under the ledger's key and the tree the database holds now
+   contains exactly the tree that checkpoint speaks of.
+3. The clock is believable where it has not gone back behind the newest entry by more than the slack.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from gateway.core.documents import parse_document
+from gateway.core.situation import Technical
+from gateway.flow.tree import root_of
+from gateway.ports import LedgerSigner, Reading
+from gateway.wire import Malformed, checkpoint
+
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+class Controls:
+    """Checks the prerequisites.
+
+    Args:
+        ledger: Whose checkpoints count.
+        protected: Whether settings keep the technical controls of the profile (TLS 1.3, sealed payloads).
+    """
+
+    def __init__(self, *, ledger: LedgerSigner, protected: bool) -> None:
+        self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
+        self._protected = protected
+
+    async def check(self, view: Reading, now: datetime) -> Technical:
+        """The state of the controls, inside a transaction."""
+        return Technical(
+            controls_ok=self._protected,
+            ledger_ok=await self._ledger_ok(view),
+            clock_ok=await self._clock_ok(view, now),
+        )
+
+    async def _ledger_ok(self, view: Reading) -> bool:
+        signed = await view.latest_checkpoint()
+        if signed is None:  # nothing was ever signed: true only while the ledger is younger than its first receipt
+            return await view.tree_size() > 0
+        try:
+            note = checkpoint.parse_note(signed)
+            checkpoint.verify(note, [self._key])
+            head = checkpoint.parse_checkpoint(note.text)
+        except Malformed:
+            return False
+        return head.size <= await view.tree_size() and await root_of(view, head.size) == head.root
+
+    async def _clock_ok(self, view: Reading, now: datetime) -> bool:
+        size = await view.tree_size()
+        if not size:
+            return True
+        entries = await view.entries(size - 1, 1)
+        newest = parse_document(entries[0][1], max_size=1 << 22, max_depth=12)["at"]
+        return now + CLOCK_SLACK >= datetime.fromisoformat(newest)

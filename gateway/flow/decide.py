@@ -1,0 +1,347 @@
+"""Decide: settle a classified or held transfer in one transaction, on the counts, filings and day of that moment.
+
+Steps, with what happens when one fails:
+1. Read the transfer, its files and votes, the registry, the persons counted so far, inside one serialised transaction.
+   Database away: StoreError, nothing recorded, the conductor comes back.
+2. Build the situation (`core.known`): what could not be read takes the strictest value.
+3. Decide under the rule pack the registry activates. No active pack, or not installed: the transfer stays and the reason
+   is reported; nothing is decided under another pack.
+4. Count the votes on this very case and ask `core.seal.clear`.
+5. Record: cleared (with the persons counted in the same transaction), held, refused, rejected; or nothing new.
+
+Persons are counted once, here, and waiting in review reserves nothing (design.md section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gateway.core.calendar import WorkCalendar
+from gateway.core.decide import Decision, cures, decide
+from gateway.core.errors import StoreError
+from gateway.core.facts import Tag, local_day, timestamp
+from gateway.core.known import Counted, know
+from gateway.core.persons import merge, unpack
+from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
+from gateway.core.registry import Registry
+from gateway.core.review import Case, Tally, tally
+from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
+from gateway.core.situation import Technical, situation_document
+from gateway.core.transfer import State, Transfer
+from gateway.flow.controls import Controls
+from gateway.flow.findings import Joined, join
+from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.registrar import Registrar
+from gateway.ports import PersonSet, Reading, Rulebooks, Signer
+
+# Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
+# sent by other entities this year. Neither number is in a statute (uncertain, project policy).
+SPLITTING_PERSONS = 100
+SPLITTING_SHARE = 0.5
+# Routes that do not add to N and S (design.md section 7; CAC answers, from memory, see rules.md 3.1).
+UNCOUNTED_EXEMPTIONS = frozenset({"art3", "art4", "art5.1", "art5.2", "art5.3", "reg35.6"})
+NATIONAL, GBA = "national", "gba"
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything a settlement rests on, read in one transaction."""
+
+    transfer: Transfer
+    registry: Registry
+    joined: Joined
+    counted: Counted
+    technical: Technical
+
+
+class Decider:
+    """Settles transfers.
+
+    Args:
+        recorder: The only writer.
+        registrar: Who is registered.
+        rulebooks: Installed rule packs.
+        calendar: The mainland's working days.
+        controls: The state of the gateway's own controls.
+        signer: Signs clearances.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        registrar: Registrar,
+        rulebooks: Rulebooks,
+        calendar: WorkCalendar,
+        controls: Controls,
+        signer: Signer,
+    ) -> None:
+        self._recorder = recorder
+        self._registrar = registrar
+        self._rulebooks = rulebooks
+        self._calendar = calendar
+        self._controls = controls
+        self._signer = signer
+
+    async def step(self, transfer: Transfer) -> Transfer:
+        """Settle one transfer."""
+        return await self._recorder.do(lambda ledger: self._settle(ledger, transfer.id))
+
+    async def _settle(self, ledger: Ledgering, transfer_id: str) -> Transfer:
+        await ledger.tx.serialise("persons")  # step 1
+        transfer = await ledger.transfer(transfer_id)
+        if transfer.state not in {State.CLASSIFIED, State.HELD}:
+            return transfer
+        dossier = await self._read(ledger, transfer)
+        decision = self._decide(dossier)  # steps 2 and 3
+        case = case_of(transfer, decision, dossier.registry)
+        now = ledger.now
+        votes = await ledger.tx.votes(transfer.id)
+        count = tally(votes, case, transfer.person, dossier.registry, now, local_day(now))  # step 4
+        outcome = clear(case, decision, count)
+        if isinstance(outcome, Cleared):  # step 5
+            return await self._cleared(ledger, dossier, decision, outcome)
+        return await self._not_cleared(ledger, dossier, decision, case, count)
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    async def _read(self, ledger: Ledgering, transfer: Transfer) -> Dossier:
+        year = local_day(ledger.now).year
+        joined = join(await ledger.tx.files(transfer.id), year)
+        return Dossier(
+            transfer=transfer,
+            registry=await self._registrar.fold(ledger.tx),
+            joined=joined,
+            counted=await self._count(ledger.tx, transfer, joined, year),
+            technical=await self._controls.check(ledger.tx, ledger.now),
+        )
+
+    async def _count(self, view: Reading, transfer: Transfer, joined: Joined, year: int) -> Counted:
+        declared = transfer.declaration.get("persons", {})
+        everybody = await view.person_sets("", year, NATIONAL)
+        own = [each for each in everybody if each.entity == transfer.institution and each.transfer_id != transfer.id]
+        others = [each for each in everybody if each.entity != transfer.institution]
+        subjects, sequenced = await view.hgr_counted(transfer.project, transfer.endpoint)
+        own_subjects, own_sequenced = hgr_of(transfer, joined)
+        extra_sensitive = unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0))
+        extra_nonsensitive = unkeyed(joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0))
+        return Counted(
+            sensitive=_distinct([each.sensitive for each in own], joined.sensitive)
+            + sum(each.unkeyed_sensitive for each in own)
+            + extra_sensitive,
+            nonsensitive=_distinct([each.nonsensitive for each in own], joined.nonsensitive)
+            + sum(each.unkeyed_nonsensitive for each in own)
+            + extra_nonsensitive,
+            hgr_subjects=subjects + own_subjects,
+            hgr_sequencing_subjects=sequenced + own_sequenced,
+            splitting_suspected=_splitting(others, joined),
+        )
+
+    def _decide(self, dossier: Dossier) -> Decision:
+        registry, transfer = dossier.registry, dossier.transfer
+        on = local_day(self._recorder.clock.now())
+        institution = registry.find(Institution, transfer.institution)
+        project = registry.find(Project, transfer.project)
+        situation = know(
+            on=on,
+            direction=transfer.direction,
+            institution=institution,
+            person=registry.find(Person, transfer.person),
+            endpoint=registry.find(Endpoint, transfer.endpoint),
+            filings=tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution),
+            purpose=project.purpose if project else None,
+            declared=transfer.declaration,
+            findings=dossier.joined.facts,
+            counted=dossier.counted,
+            technical=dossier.technical,
+        )
+        return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
+
+    # --- what is recorded --------------------------------------------------------------------------------------------
+
+    async def _cleared(self, ledger: Ledgering, dossier: Dossier, decision: Decision, cleared: Cleared) -> Transfer:
+        transfer, now = dossier.transfer, ledger.now
+        digest = decision.digest().hex()
+        document = clearance_document(cleared, digest, timestamp(now))
+        signature = self._signer.sign(CLEARANCE_NAMESPACE, document)
+        counted = await self._count_persons(ledger, dossier, decision)
+        return await ledger.record(
+            transfer,
+            Tag.CLEARED,
+            public={
+                "rules": list(decision.rules),
+                "rulebook": decision.rulebook,
+                "decision": digest,
+                "endpoint_key": cleared.case.endpoint_key,
+                "votes": list(cleared.officers),
+                "mechanism": decision.mechanism,
+            },
+            private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
+            changes={
+                "decision": decision_record(decision),
+                "registry_revision": dossier.registry.revision,
+                "clearance": document.decode(),
+                "clearance_signature": signature.decode(),
+                "reason": "",
+            },
+        )
+
+    async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
+        """Count the transfer's persons on the track its route belongs to; returns what was counted."""
+        transfer, joined = dossier.transfer, dossier.joined
+        subjects, sequenced = hgr_of(transfer, joined)
+        if subjects or sequenced:
+            await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
+        track = counting_track(decision)
+        if not track or not decision.situation.data.personal:
+            return {"track": track, "sensitive": 0, "nonsensitive": 0}
+        declared = transfer.declaration.get("persons", {})
+        counted = PersonSet(
+            transfer_id=transfer.id,
+            entity=transfer.institution,
+            year=local_day(ledger.now).year,
+            track=track,
+            sensitive=joined.sensitive,
+            nonsensitive=joined.nonsensitive,
+            unkeyed_sensitive=unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0)),
+            unkeyed_nonsensitive=unkeyed(
+                joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0)
+            ),
+        )
+        await ledger.tx.put_persons(counted)
+        return {
+            "track": track,
+            "sensitive": len(unpack(counted.sensitive)) + counted.unkeyed_sensitive,
+            "nonsensitive": len(unpack(counted.nonsensitive)) + counted.unkeyed_nonsensitive,
+        }
+
+    async def _not_cleared(
+        self, ledger: Ledgering, dossier: Dossier, decision: Decision, case: Case, count: Tally
+    ) -> Transfer:
+        transfer = dossier.transfer
+        if count.rejections and transfer.state is State.HELD:
+            first = count.rejections[0]
+            return await ledger.record(
+                transfer,
+                Tag.REJECTED,
+                actor=first.officer.id,
+                public={"officer": first.officer.id, "ballot": case.digest()},
+                private={"reason": first.ballot.reason},
+                changes={"reason": first.ballot.reason},
+            )
+        if transfer.state is State.HELD:
+            if decision.verdict == "hold" and transfer.decision.get("case") == case.digest():
+                quiet = replace(transfer, next_at=None, registry_revision=dossier.registry.revision)
+                await ledger.tx.put_transfer(quiet)
+                return quiet
+            transfer = await ledger.record(transfer, Tag.RECONSIDERED, public={"because": "what is known changed"})
+        tag = Tag.REFUSED if decision.verdict == "deny" else Tag.HELD
+        public: dict[str, Any] = {
+            "rules": list(decision.rules),
+            "rulebook": decision.rulebook,
+            "decision": decision.digest().hex(),
+        }
+        if tag is Tag.HELD:
+            public["cure"] = cures(decision)
+        return await ledger.record(
+            transfer,
+            tag,
+            public=public,
+            private={"facts": situation_document(decision.situation)},
+            changes={
+                "decision": {**decision_record(decision), "case": case.digest()},
+                "registry_revision": dossier.registry.revision,
+                "reason": "",
+            },
+        )
+
+
+# --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
+
+
+def active_rulebook(registry: Registry, on: Any) -> str:
+    """The digest of the rule pack in force on a day: of those begun, the latest.
+
+    Raises:
+        StoreError: Where none is.
+    """
+    begun = [each for each in registry.all(ActiveRulebook) if each.active_from <= on]
+    if not begun:
+        raise StoreError(
+            "no rule pack is active: two officers activate one with `hetao policy activate`", code="no-rulebook"
+        )
+    return max(begun, key=lambda each: (each.active_from, each.id)).digest
+
+
+def case_of(transfer: Transfer, decision: Decision, registry: Registry) -> Case:
+    """What officers vote on."""
+    endpoint = registry.find(Endpoint, transfer.endpoint)
+    return Case(
+        transfer_id=transfer.id,
+        files_root=transfer.root,
+        endpoint=transfer.endpoint,
+        endpoint_key=endpoint.key_fingerprint() if endpoint else "",
+        rulebook=decision.rulebook,
+        rules=decision.rules,
+        known=situation_document(decision.situation),
+    )
+
+
+def decision_record(decision: Decision) -> dict[str, Any]:
+    """The decision as the database keeps it: the record the digest covers, the remedies, the cure."""
+    return {
+        **decision.record(),
+        "remedies": decision.to_json()["remedies"],
+        "digest": decision.digest().hex(),
+        "cure": cures(decision),
+    }
+
+
+def counting_track(decision: Decision) -> str:
+    """Which ledger of persons a clearance adds to; empty where its route adds to none."""
+    derived = decision.derived
+    if not derived.export or derived.exempt in UNCOUNTED_EXEMPTIONS:
+        return ""
+    national = derived.band == "small" or bool({"SA", "SCC", "CERT"} & set(derived.in_force))
+    return GBA if "GBA" in derived.in_force and not national else NATIONAL
+
+
+def hgr_of(transfer: Transfer, joined: Joined) -> tuple[int, int]:
+    """This transfer's individual-level subjects and sequenced subjects: the greater of declared and detected."""
+    said: Mapping[str, Any] = transfer.declaration.get("hgr", {})
+    seen: Mapping[str, Any] = joined.facts["hgr"]
+    if not (said.get("information") or seen["information"]):
+        return 0, 0
+    if said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]):
+        return 0, 0
+    subjects = max(said.get("subjects", 0), seen["subjects"])
+    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
+    return max(subjects, sequenced), sequenced
+
+
+def unkeyed(packed: bytes, rows: int, declared: int) -> int:
+    """Persons without a digest: the rows seen, or what the sender says beyond what was seen, whichever is more."""
+    return max(rows, declared - len(unpack(packed)))
+
+
+def _distinct(sets: Sequence[bytes], own: bytes) -> int:
+    union = unpack(own)
+    for each in sets:
+        union = merge(union, unpack(each))
+    return len(union)
+
+
+def _splitting(others: Sequence[PersonSet], joined: Joined) -> bool:
+    """Whether many of this transfer's persons were sent by other entities this year (Order 13 art 4, Order 20 art 5)."""
+    mine = merge(unpack(joined.sensitive), unpack(joined.nonsensitive))
+    if len(mine) < SPLITTING_PERSONS:
+        return False
+    theirs = unpack(b"")
+    for each in others:
+        theirs = merge(theirs, merge(unpack(each.sensitive), unpack(each.nonsensitive)))
+    shared = len(np.intersect1d(mine, theirs, assume_unique=True))
+    return shared >= SPLITTING_PERSONS and shared >= SPLITTING_SHARE * len(mine)

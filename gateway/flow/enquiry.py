@@ -1,0 +1,151 @@
+"""Enquiry: what senders, officers and auditors may read. Nothing here writes.
+
+The rules:
+1. A sender sees its own institution's transfers; another's does not exist for it.
+2. A sender sees rounded person counts, and for a secrecy mark only that it must see its security officer (design.md
+   section 7); officers see exact counts and masked samples.
+3. Everything is shown as plain values; doors choose the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from gateway.core.documents import parse_document
+from gateway.core.errors import Conflict, NotFound, NotPermitted
+from gateway.core.facts import timestamp
+from gateway.core.identity import Permission, Principal
+from gateway.core.records import Endpoint, Project
+from gateway.core.transfer import STANDING, State, Transfer
+from gateway.flow.recorder import Recorder
+from gateway.flow.registrar import Registrar
+from gateway.ports import TransferFilter
+
+SECRECY_RULE = "D1"
+PAGE = 1000
+
+
+class Enquiry:
+    """The readers' verbs."""
+
+    def __init__(self, *, recorder: Recorder, registrar: Registrar) -> None:
+        self._recorder = recorder
+        self._registrar = registrar
+
+    async def endpoints(self, principal: Principal) -> list[dict[str, Any]]:
+        """The endpoints a sender's projects may send to."""
+        _require(principal, Permission.TRANSFERS_READ)
+        registry = await self._registrar.registry()
+        projects = [each for each in registry.all(Project) if each.institution == principal.institution]
+        shown = []
+        for endpoint in registry.all(Endpoint):
+            under = [project.id for project in projects if endpoint.id in project.endpoints]
+            if under:
+                shown.append({"id": endpoint.id, "name": endpoint.name, "place": endpoint.place, "projects": under})
+        return shown
+
+    async def transfer(self, principal: Principal, transfer_id: str) -> Transfer:
+        """A transfer of the sender's institution (or any, for the operator's shell)."""
+        _require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            transfer = await view.transfer(transfer_id)
+        if transfer is None or (principal.institution and transfer.institution != principal.institution):
+            raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
+        return transfer
+
+    async def transfers(
+        self, principal: Principal, wanted: TransferFilter, *, limit: int = 100, after: str = ""
+    ) -> Sequence[Transfer]:
+        """Transfers, newest first; a sender's filter is narrowed to its institution."""
+        _require(principal, Permission.TRANSFERS_READ)
+        if principal.institution and wanted.institution not in {"", principal.institution}:
+            return []
+        if principal.institution:
+            wanted = TransferFilter(**{**vars(wanted), "institution": principal.institution})
+        async with self._recorder.records.read() as view:
+            return await view.transfers(wanted, limit=min(limit, PAGE), after=after)
+
+    async def every(self, principal: Principal, wanted: TransferFilter) -> AsyncIterator[Transfer]:
+        """All transfers a filter finds, page by page, for exports."""
+        after = ""
+        while page := await self.transfers(principal, wanted, limit=PAGE, after=after):
+            for transfer in page:
+                yield transfer
+            after = page[-1].id
+
+    async def files(self, principal: Principal, transfer_id: str) -> list[dict[str, Any]]:
+        """The received files of a transfer."""
+        await self.transfer(principal, transfer_id)
+        async with self._recorder.records.read() as view:
+            files = await view.files(transfer_id)
+        return [
+            {"path": stored.file.path, "size": stored.file.size, "sha256": stored.file.sha256.hex()} for stored in files
+        ]
+
+    async def receipt(self, principal: Principal, transfer_id: str) -> tuple[str, str]:
+        """The receipt and its signature."""
+        _require(principal, Permission.RECEIPTS_READ)
+        transfer = await self.transfer(principal, transfer_id)
+        if not transfer.receipt:
+            raise Conflict(f"there is no receipt yet: the transfer is {transfer.state}", code="no-receipt")
+        return transfer.receipt, transfer.receipt_signature
+
+    async def history(self, principal: Principal, transfer_id: str) -> list[dict[str, Any]]:
+        """The transfer's ledger entries, oldest first, with their positions."""
+        await self.transfer(principal, transfer_id)
+        async with self._recorder.records.read() as view:
+            entries = await view.entries_of(transfer_id)
+        return [{"index": index, **parse_document(body, max_size=1 << 22, max_depth=12)} for index, body in entries]
+
+
+def _require(principal: Principal, permission: Permission) -> None:
+    if not principal.may(permission):
+        raise NotPermitted(f"this credential may not do {permission} here: ask for that scope")
+
+
+def sender_view(transfer: Transfer) -> dict[str, Any]:
+    """A transfer as its sender sees it."""
+    standing = STANDING.get(transfer.state)
+    shown: dict[str, Any] = {
+        "id": transfer.id,
+        "endpoint": transfer.endpoint,
+        "project": transfer.project,
+        "dataset": transfer.dataset,
+        "version": transfer.version,
+        "state": transfer.state.value,
+        "since": timestamp(transfer.since),
+        "opened_at": timestamp(transfer.opened_at),
+        "due": timestamp(transfer.due) if transfer.due else None,
+        "owner": standing.owner if standing else None,
+        "files": transfer.files,
+        "bytes": transfer.bytes,
+        "decision": sender_decision(transfer.decision) if transfer.decision else None,
+    }
+    if transfer.reason and transfer.state not in {State.OPEN, State.SUBMITTED}:
+        shown["reason"] = transfer.reason
+    return shown
+
+
+def sender_decision(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision as the sender may see it: the rules, articles and remedies, but for a secrecy mark nothing but the way."""
+    if any(rule.split(".")[0] == SECRECY_RULE for rule in decision["rules"]):
+        return {
+            "verdict": decision["verdict"],
+            "rules": [],
+            "citations": [],
+            "mechanism": "none",
+            "remedies": [{"code": "see-security-officer"}],
+            "rulebook": decision["rulebook"],
+        }
+    shown = {key: decision[key] for key in ("verdict", "rules", "citations", "mechanism", "remedies", "rulebook")}
+    persons = decision["situation"]["persons"]
+    return {**shown, "persons": {name: rounded(count) for name, count in persons.items()}}
+
+
+def rounded(count: int) -> int:
+    """A count rounded up to two significant digits: enough to plan by, too coarse to test who is in the ledger."""
+    if count < 100:
+        return -(-count // 10) * 10
+    step = int("1" + "0" * (len(str(count)) - 2))
+    return -(-count // step) * step

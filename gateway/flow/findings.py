@@ -1,0 +1,129 @@
+"""What the findings of files mean for a decision, one file and all of them together.
+
+The rules:
+1. Joining is stricter-wins: one uninspectable file makes the transfer uninspectable, one secrecy mark marks it.
+2. Persons with an identifier are counted distinct over all files by their keyed digests; persons known only as rows
+   are added up, which is an upper bound and said to be one.
+3. Digests are made under the key of a calendar year. In another year they are numbers only (upper bound again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gateway.core.classify import FileFindings
+from gateway.core.persons import merge, pack, unpack
+from gateway.ports import StoredFile
+
+# Strictest first; a transfer is as strict as its strictest file.
+LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
+
+
+def stricter(first: str, second: str) -> str:
+    """The stricter of two levels."""
+    return first if LEVELS.index(first) <= LEVELS.index(second) else second
+
+
+def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
+    """What a decision needs of one file's findings, as JSON can carry it."""
+    keyed = findings.persons.basis == "identifier"
+    return {
+        "year": year,
+        "format": findings.format,
+        "level": findings.level,
+        "inspectable": findings.inspectable and _covered(findings),
+        "secrecy_mark": findings.secrecy_mark,
+        "personal": findings.personal,
+        "sensitive": findings.sensitive,
+        "precise_geo": findings.precise_geo,
+        "classes": list(findings.classes),
+        "rows_sensitive": 0 if keyed else findings.persons.sensitive,
+        "rows_nonsensitive": 0 if keyed else findings.persons.nonsensitive,
+        "hgr_information": findings.hgr.information,
+        "hgr_aggregate_only": findings.hgr.aggregate_only,
+        "hgr_subjects": findings.hgr.subjects,
+        "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
+    }
+
+
+def _covered(findings: FileFindings) -> bool:
+    """Whether every byte was interpreted: the union of the ranges is the whole file."""
+    reached = 0
+    for start, end in sorted(findings.coverage):
+        if start > reached:
+            return False
+        reached = max(reached, end)
+    return reached >= findings.size
+
+
+@dataclass(frozen=True)
+class Joined:
+    """All files of a transfer together.
+
+    Attributes:
+        facts: For the decision and the officers, as JSON.
+        sensitive: Packed digests of distinct persons with sensitive data.
+        nonsensitive: The same of the others.
+        unkeyed_sensitive: Persons known only by number.
+        unkeyed_nonsensitive: The same of the others.
+    """
+
+    facts: Mapping[str, Any]
+    sensitive: bytes
+    nonsensitive: bytes
+    unkeyed_sensitive: int
+    unkeyed_nonsensitive: int
+
+
+def join(files: Sequence[StoredFile], year: int) -> Joined:
+    """The findings of a transfer's files for a decision in a calendar year (Asia/Shanghai)."""
+    facts = [stored.facts for stored in files]
+    current = [stored for stored in files if stored.facts["year"] == year]
+    stale = [stored for stored in files if stored.facts["year"] != year]
+    sensitive = _union([stored.persons_sensitive for stored in current])
+    nonsensitive = _union([stored.persons_nonsensitive for stored in current])
+    rows_sensitive = sum(each["rows_sensitive"] for each in facts)
+    rows_nonsensitive = sum(each["rows_nonsensitive"] for each in facts)
+    unkeyed_sensitive = rows_sensitive + sum(len(unpack(stored.persons_sensitive)) for stored in stale)
+    unkeyed_nonsensitive = rows_nonsensitive + sum(len(unpack(stored.persons_nonsensitive)) for stored in stale)
+    joined = {
+        "level": _strictest([each["level"] for each in facts]),
+        "inspectable": all(each["inspectable"] for each in facts),
+        **{
+            name: any(each[name] for each in facts) for name in ("secrecy_mark", "personal", "sensitive", "precise_geo")
+        },
+        "classes": sorted({name for each in facts for name in each["classes"]}),
+        "formats": sorted({each["format"] for each in facts}),
+        "persons_sensitive": len(unpack(sensitive)) + unkeyed_sensitive,
+        "persons_nonsensitive": len(unpack(nonsensitive)) + unkeyed_nonsensitive,
+        "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
+        "hgr": _join_hgr(facts),
+        "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
+    }
+    return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
+
+
+def _strictest(levels: Sequence[str]) -> str:
+    return min(levels, key=LEVELS.index, default="unknown")
+
+
+def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    hgr = [each for each in facts if each["hgr_information"]]
+    return {
+        "information": bool(hgr),
+        # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
+        "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
+        "subjects": sum(each["hgr_subjects"] for each in hgr),
+        "sequencing_subjects": sum(each["hgr_sequencing_subjects"] for each in hgr),
+    }
+
+
+def _union(packed: Sequence[bytes]) -> bytes:
+    digests = np.empty(0, dtype=np.uint64)
+    for each in packed:
+        digests = merge(digests, unpack(each))
+    return pack(digests)

@@ -1,0 +1,98 @@
+"""What time does: deadlines pass, appeal terms end, keys are destroyed, orphans are swept.
+
+The rules:
+1. A deadline that passed records what `core.transfer.STANDING` says; nothing waits for ever.
+2. A delivered transfer's file keys go at once. Those of an end without delivery stay through the appeal term, then go.
+   The evidence key stays: it is retention's, not the payload's.
+3. Keys go before ciphertext: after a crash in between, what is left cannot be opened.
+4. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from gateway.core.facts import Tag
+from gateway.core.transfer import ENDS, NOTHING_LEFT, STANDING, State, Transfer
+from gateway.flow.recorder import Ledgering, Recorder
+from gateway.ports import Spool
+
+APPEAL_TERM = timedelta(days=30)
+BATCH = 50
+
+
+class Housekeeping:
+    """Sees to what time does.
+
+    Args:
+        recorder: The only writer.
+        spool: Where sealed parts are.
+        appeal_term: How long an undelivered payload keeps its key.
+    """
+
+    def __init__(self, *, recorder: Recorder, spool: Spool, appeal_term: timedelta = APPEAL_TERM) -> None:
+        self._recorder = recorder
+        self._spool = spool
+        self._appeal_term = appeal_term
+
+    async def round(self) -> bool:
+        """Whether anything was done."""
+        overdue = await self._overdue()
+        return await self._destroy() or overdue
+
+    async def _overdue(self) -> bool:
+        now = self._recorder.clock.now()
+        async with self._recorder.records.read() as view:
+            late = await view.due(now, BATCH)
+        for transfer in late:
+            await self._recorder.do(partial(self._expire, late=transfer))
+        return bool(late)
+
+    async def _expire(self, ledger: Ledgering, late: Transfer) -> None:
+        current = await ledger.transfer(late.id)
+        if current.state is not late.state or current.due is None or current.due > ledger.now:
+            return
+        standing = STANDING[current.state]
+        state = current.state.value
+        reason = f"no step within {standing.within} while {state}; it was for the {standing.owner} to act"
+        if standing.overdue is Tag.EXPIRED:
+            ended = await ledger.record(current, Tag.EXPIRED, public={"state": state}, changes={"reason": reason})
+        else:
+            ended = await ledger.record(
+                current,
+                Tag.FAILED,
+                public={"state": state, "code": "overdue"},
+                private={"reason": reason},
+                changes={"reason": reason},
+            )
+        if late.state in NOTHING_LEFT:
+            await ledger.return_persons(ended, "overdue")
+
+    async def _destroy(self) -> bool:
+        now = self._recorder.clock.now()
+        others = sorted(ENDS - {State.RECEIPTED})
+        async with self._recorder.records.read() as view:
+            delivered = await view.ended_before((State.RECEIPTED,), now, BATCH)
+            appealed = await view.ended_before(others, now - self._appeal_term, BATCH)
+        for transfer in delivered:
+            await self.destroy(transfer, "delivered")
+        for transfer in appealed:
+            await self.destroy(transfer, "the appeal term is over")
+        return bool(delivered or appealed)
+
+    async def destroy(self, transfer: Transfer, because: str) -> Transfer:
+        """Destroy a transfer's file keys, then its ciphertext, then say so."""
+        for prefix in (f"{transfer.id}/", "sealed/"):
+            await self._recorder.keyring.destroy(transfer.id, prefix)
+        for name in self._spool.names(f"{transfer.id}/"):
+            self._spool.delete(name)
+
+        async def job(ledger: Ledgering) -> Transfer:
+            current = await ledger.transfer(transfer.id)
+            if current.keys_destroyed:
+                return current
+            public = {"because": because, "files": current.files}
+            return await ledger.record(current, Tag.KEY_DESTROYED, public=public, changes={"keys_destroyed": True})
+
+        return await self._recorder.do(job)

@@ -1,0 +1,218 @@
+"""The only writer: a fact and the state change it makes commit in one transaction, or neither happened.
+
+The rules:
+1. Nothing changes a transfer but `record` (or a job that calls it inside its transaction).
+2. Work that arrives together commits together: jobs share a transaction, and where one of them fails the transaction is
+   rolled back and each job runs again alone, so that nobody's failure is somebody else's.
+3. A job may therefore run more than once; it reads what it needs inside the transaction and has no other effect.
+4. What personal content an entry holds is committed with a fresh salt, and the opening is kept under the subject's
+   evidence key, which exists durably before the first fact that relies on it.
+
+When a step fails: the database away or full -> StoreError, nothing recorded, the caller tries again; the lifecycle says
+no -> Conflict, nothing recorded; the evidence key is gone -> StoreError `key-destroyed`, nothing recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from gateway.core.errors import NotFound
+from gateway.core.facts import Entry, Fact, Tag, enter
+from gateway.core.transfer import ENDS, State, Transfer, advance, deadline
+from gateway.ports import Clock, Entropy, Keyring, Observer, Records, Writing
+
+MAX_BATCH = 64
+EVIDENCE = "evidence"
+WORKING = frozenset({State.SUBMITTED, State.CLASSIFIED, State.CLEARED, State.SEALED, State.RELAYING, State.DELIVERED})
+_CACHED_KEYS = 1024
+
+T = TypeVar("T")
+Job = Callable[["Ledgering"], Awaitable[T]]
+
+
+def seal_opening(key: bytes, nonce: bytes, entry: Entry) -> bytes:
+    """An entry's opening under its evidence key, bound to the entry: nonce, then ChaCha20-Poly1305."""
+    return nonce + ChaCha20Poly1305(key).encrypt(nonce, entry.opening, entry.body) if entry.opening else b""
+
+
+def open_opening(key: bytes, sealed: bytes, body: bytes) -> bytes:
+    """The opening of an entry; raises `cryptography.exceptions.InvalidTag` where it is not this entry's."""
+    return ChaCha20Poly1305(key).decrypt(sealed[:12], sealed[12:], body)
+
+
+@dataclass
+class _Pending(Generic[T]):
+    job: Job[T]
+    done: asyncio.Future[T]
+
+
+class Ledgering:
+    """An open transaction in which facts are recorded."""
+
+    def __init__(self, tx: Writing, recorder: Recorder) -> None:
+        self.tx = tx
+        self._recorder = recorder
+        self.seen: list[tuple[str, dict[str, str | int]]] = []
+
+    @property
+    def now(self) -> datetime:
+        """The current time."""
+        return self._recorder.clock.now()
+
+    async def transfer(self, transfer_id: str) -> Transfer:
+        """The transfer inside this transaction; raises NotFound."""
+        found = await self.tx.transfer(transfer_id)
+        if found is None:
+            raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
+        return found
+
+    async def enter(self, fact: Fact) -> int:
+        """Append a fact to the ledger; returns its position."""
+        entry = enter(fact, self._recorder.entropy.token(32))
+        sealed = b""
+        if entry.opening:
+            key = await self._recorder.evidence_key(fact.subject)
+            sealed = seal_opening(key, self._recorder.entropy.token(12), entry)
+        return await self.tx.append(fact.tag, fact.subject, fact.at, entry, sealed)
+
+    async def record(
+        self,
+        transfer: Transfer,
+        tag: Tag,
+        *,
+        actor: str = "gateway",
+        public: Mapping[str, Any] | None = None,
+        private: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Transfer:
+        """Record a fact about a transfer and what it changes; returns the transfer as it is then.
+
+        Raises:
+            Conflict: Where the lifecycle has no such step.
+        """
+        now = self.now
+        after = advance(transfer.state, tag)
+        index = await self.enter(Fact(tag, transfer.id, now, actor, public or {}, private or {}))
+        moved = after is not transfer.state
+        standing: dict[str, Any] = {"last_entry": index}
+        if moved:
+            standing |= {"state": after, "since": now, "due": deadline(after, now)}
+            standing |= {"next_at": now if after in WORKING else None, "ended_at": now if after in ENDS else None}
+        updated = replace(transfer, **(standing | dict(changes or {})))
+        await self.tx.put_transfer(updated)
+        self.seen.append((tag.value, {"transfer_id": transfer.id, "state": after.value, "entry": index}))
+        return updated
+
+    async def put_off(self, transfer_id: str, until: datetime, reason: str) -> None:
+        """Look at a transfer again later; not a fact, since nothing happened to it."""
+        transfer = await self.transfer(transfer_id)
+        if transfer.state not in ENDS:
+            await self.tx.put_transfer(replace(transfer, next_at=until, reason=reason))
+
+    async def return_persons(self, transfer: Transfer, because: str) -> Transfer:
+        """Uncount the persons of a transfer of which no byte has left; nothing where none were counted."""
+        if not await self.tx.drop_persons(transfer.id):
+            return transfer
+        return await self.record(transfer, Tag.PERSONS_RETURNED, public={"because": because}, private={"persons": True})
+
+
+class Recorder:
+    """Commits jobs in batches and tells the observer and the conductor about what happened."""
+
+    def __init__(
+        self, *, records: Records, keyring: Keyring, clock: Clock, entropy: Entropy, observer: Observer
+    ) -> None:
+        self.records = records
+        self.keyring = keyring
+        self.clock = clock
+        self.entropy = entropy
+        self.observer = observer
+        self.changed = asyncio.Condition()
+        self._queue: list[_Pending[Any]] = []
+        self._drainer: asyncio.Future[None] | None = None
+        self._keys: OrderedDict[str, bytes] = OrderedDict()
+
+    async def do(self, job: Job[T]) -> T:
+        """Run a job in a transaction, perhaps together with others; returns once it is durable."""
+        pending: _Pending[T] = _Pending(job, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        if self._drainer is None or self._drainer.done():
+            # A task of its own, held here: a caller that gives up (a client that hangs up) rolls back nobody's work.
+            self._drainer = asyncio.ensure_future(self._drain())
+        return await pending.done
+
+    async def record(self, transfer_id: str, tag: Tag, **about: Any) -> Transfer:
+        """Record one fact about a transfer in a transaction of its own (see `Ledgering.record`)."""
+
+        async def job(ledger: Ledgering) -> Transfer:
+            return await ledger.record(await ledger.transfer(transfer_id), tag, **about)
+
+        return await self.do(job)
+
+    async def evidence_key(self, subject: str) -> bytes:
+        """The key a subject's openings are under; made durable on first use."""
+        if subject in self._keys:
+            self._keys.move_to_end(subject)
+            return self._keys[subject]
+        key = await self.keyring.get(subject, EVIDENCE)
+        self._keys[subject] = key
+        if len(self._keys) > _CACHED_KEYS:
+            self._keys.popitem(last=False)
+        return key
+
+    async def make_evidence_key(self, subject: str) -> None:
+        """Make a subject's evidence key, before its first fact."""
+        key = self.entropy.token(32)
+        await self.keyring.put(subject, EVIDENCE, key)
+        self._keys[subject] = key
+
+    def forget_key(self, subject: str) -> None:
+        """Drop a destroyed evidence key from memory."""
+        self._keys.pop(subject, None)
+
+    # --- batching ----------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Commit whatever is queued, batch after batch."""
+        while self._queue:
+            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            await self._commit(batch)
+
+    async def _commit(self, batch: list[_Pending[Any]]) -> None:
+        try:
+            results, seen = await self._transact([pending.job for pending in batch])
+        except Exception as failure:  # noqa: BLE001  # handed to the caller whose job it is, below
+            if len(batch) == 1:
+                _settle(batch[0].done, failure=failure)
+                return
+            for pending in batch:
+                await self._commit([pending])
+            return
+        for pending, result in zip(batch, results, strict=True):
+            _settle(pending.done, result=result)
+        for event, about in seen:
+            self.observer.saw(event, **about)
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], list[tuple[str, dict[str, str | int]]]]:
+        async with self.records.write() as tx:
+            ledger = Ledgering(tx, self)
+            results = [await job(ledger) for job in jobs]
+        return results, ledger.seen
+
+
+def _settle(done: asyncio.Future[Any], *, result: Any = None, failure: BaseException | None = None) -> None:
+    if done.cancelled():  # the caller went away; the work stands
+        return
+    if failure is not None:
+        done.set_exception(failure)
+    else:
+        done.set_result(result)
