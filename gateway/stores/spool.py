@@ -1,0 +1,265 @@
+"""The vault of sealed parts as files of one directory.
+
+What it is not: aware of what is in a part. Only Crypt4GH segments reach it; it reads nothing of them.
+
+A change must keep these:
+1. A committed name is durable: the file is synced before it gets its name, the directory after, and so is every
+   directory that was made for it. What is not committed never has a part's name.
+2. A part being written is held by a file lock, which the system drops when its process dies. So `sweep`, and a new
+   writer of the same name, can tell what was left behind from what is being written, in any process.
+3. A failed write leaves nothing behind, empty directories included, and says what to do.
+4. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway.core.errors import StoreError
+from gateway.ports import SpoolWriter
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
+_UNFINISHED = ".unfinished"  # has a dot, which no name has
+_FILE_MODE = 0o600
+_DIRECTORY_MODE = 0o700
+_ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
+
+
+class LocalSpool:
+    """`gateway.ports.Spool` in a local directory, which is made if it is missing. Thread-safe; for several processes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        with _told("the vault's directory cannot be made"):
+            root.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                root.mkdir(mode=_DIRECTORY_MODE)
+                _sync_directory(root.parent)
+
+    def create(self, name: str) -> SpoolWriter:
+        """Start a part.
+
+        Raises:
+            StoreError: Where the name exists (`part-exists`), is being written (`part-busy`) or is no name (`part-name`);
+                `disk-full` where there is no room for it.
+        """
+        path = self._path(name)
+        with _told("a part cannot be started"):
+            for _ in range(_ATTEMPTS):
+                self._make_directories(path.parent)
+                descriptor = _take(path)
+                if descriptor is not None:
+                    return _PartWriter(path, descriptor, self._remove_empty)
+        raise StoreError("the part's name is contended: try again", code="part-busy")
+
+    def open(self, name: str) -> BinaryIO:
+        """Read a committed part from its start; raises StoreError with code `part-missing` where it is not there."""
+        with _told("a part cannot be read"):
+            try:
+                descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                message = (
+                    "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
+                )
+                raise StoreError(message, code="part-missing", retry=False) from None
+            return os.fdopen(descriptor, "rb")
+
+    def delete(self, name: str) -> None:
+        """Remove a part if it is there, durably, and the directories that are empty then."""
+        path = self._path(name)
+        with _told("a part cannot be removed"):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            _sync_directory(path.parent)
+            self._remove_empty(path.parent)
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Committed parts, sorted: all of them, or those whose name begins with the whole segments of `prefix`."""
+        below = self._root / self._checked(prefix.rstrip("/")) if prefix else self._root
+        with _told("the vault cannot be listed"):
+            return sorted(
+                path.relative_to(self._root).as_posix() for path in _files(below) if path.suffix != _UNFINISHED
+            )
+
+    def sweep(self) -> int:
+        """Remove what dead writers left behind; returns how many files. Parts being written are left alone."""
+        swept = 0
+        with _told("the vault cannot be swept"):
+            for path in _files(self._root):
+                if path.suffix == _UNFINISHED and _remove_leftover(path):
+                    swept += 1
+                    self._remove_empty(path.parent)
+        return swept
+
+    # --- directories -------------------------------------------------------------------------------------------------
+
+    def _checked(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise StoreError("a part's name is made of tokens and slashes", code="part-name", retry=False)
+        return name
+
+    def _path(self, name: str) -> Path:
+        return self._root / self._checked(name)
+
+    def _make_directories(self, directory: Path) -> None:
+        """Make what is missing below the root, and sync each directory that got an entry."""
+        if directory == self._root or directory.is_dir():
+            return
+        self._make_directories(directory.parent)
+        with contextlib.suppress(
+            FileExistsError, FileNotFoundError
+        ):  # made or removed by another; the caller tries again
+            directory.mkdir(mode=_DIRECTORY_MODE)
+            _sync_directory(directory.parent)
+
+    def _remove_empty(self, directory: Path) -> None:
+        while directory != self._root:
+            try:
+                directory.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError as refused:
+                if refused.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                    return
+                raise
+            directory = directory.parent
+
+
+class _PartWriter:
+    """`gateway.ports.SpoolWriter`: an unfinished file, locked while it is written."""
+
+    def __init__(self, path: Path, descriptor: int, tidy: Callable[[Path], None]) -> None:
+        self._path = path
+        self._tidy = tidy
+        self._unfinished = _unfinished(path)
+        self._descriptor = descriptor
+        self._open = True
+        self._named = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append sealed bytes; a failure removes the part."""
+        assert self._open, "the part is committed or aborted"
+        with self._all_or_nothing("a part cannot be written"), memoryview(data) as view, view.cast("B") as rest:
+            at = 0
+            while at < len(rest):
+                at += os.write(self._descriptor, rest[at:])
+
+    def commit(self) -> None:
+        """Return once the part and its name are durable; a failure removes the part."""
+        assert self._open, "the part is committed or aborted"
+        with self._all_or_nothing("a part cannot be made durable"):
+            os.fsync(self._descriptor)
+            # Nobody else can give this name: that takes the lock on the unfinished file, which is held here.
+            self._unfinished.rename(self._path)
+            self._named = True
+            _sync_directory(self._path.parent)
+        self._close()
+
+    def abort(self) -> None:
+        """Remove every trace of the part; safe to call after a failure, and nothing after a commit that succeeded."""
+        if not self._open:
+            return
+        with _told("an unfinished part cannot be removed"):
+            with contextlib.suppress(FileNotFoundError):
+                (self._path if self._named else self._unfinished).unlink()
+            self._close()
+            self._tidy(self._path.parent)
+
+    def _close(self) -> None:
+        self._open = False
+        os.close(self._descriptor)
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self, what: str) -> Iterator[None]:
+        with _told(what):
+            try:
+                yield
+            except OSError:
+                self.abort()
+                raise
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + _UNFINISHED)
+
+
+def _take(path: Path) -> int | None:
+    """A locked descriptor of a new unfinished file for this part; None where another try may do better."""
+    unfinished = _unfinished(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(unfinished, flags, _FILE_MODE)
+    except FileNotFoundError:  # the directory was empty and somebody removed it
+        return None
+    except FileExistsError:
+        if not _remove_leftover(unfinished):
+            raise StoreError("this part is being written already: let that end first", code="part-busy") from None
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink == 0:  # swept between its making and its locking
+            os.close(descriptor)
+            return None
+        if path.exists():
+            raise StoreError("this part exists already: parts are never replaced", code="part-exists", retry=False)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            unfinished.unlink()
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_leftover(unfinished: Path) -> bool:
+    """Remove an unfinished file whose writer is gone; False where its writer lives. True where it is gone already."""
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), unfinished.lstat()):
+            unfinished.unlink()
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _files(below: Path) -> Iterator[Path]:
+    """Every file below a directory; none where it is not there."""
+    for directory, _, names in os.walk(below):
+        yield from (Path(directory, name) for name in names)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn the system's refusal into a StoreError that says what to do; names stay out of the message."""
+    try:
+        yield
+    except OSError as refused:
+        if refused.errno in {errno.ENOSPC, errno.EDQUOT}:
+            message = f"{what}: the vault's disk is full; free space or enlarge it, then send again"
+            raise StoreError(message, code="disk-full") from refused
+        reason = os.strerror(refused.errno) if refused.errno else "unknown"
+        raise StoreError(f"{what}: the system says {reason!r}; look at the vault's disk", code="vault") from refused
