@@ -49,6 +49,7 @@ class Store(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Store
 
     def log_message(self, *_args) -> None:

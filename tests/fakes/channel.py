@@ -38,12 +38,14 @@ class FakeChannel:
         if self.down:
             raise EndpointError("the fake channel is down", code="unreachable", retry=True)
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout)
+            sock = socket.create_connection(("127.0.0.1", port), timeout)
         except OSError as refused:
             raise EndpointError("nothing answers", code="unreachable", retry=True) from refused
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
 
 def _inside(address: str, block: str) -> bool:
-    plain = address.removeprefix("::ffff:") if "." in address else address
-    low, network = ipaddress.ip_address(plain), ipaddress.ip_network(block)
+    literal, network = ipaddress.ip_address(address), ipaddress.ip_network(block)
+    low = getattr(literal, "ipv4_mapped", None) or literal
     return low.version == network.version and int(network[0]) <= int(low) <= int(network[-1])
