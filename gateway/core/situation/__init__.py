@@ -12,7 +12,7 @@ A change must keep these:
 """
 
 from gateway.core.situation.closing import close_upwards, strictest
-from gateway.core.situation.parse import parse_situation, situation_document
+from gateway.core.situation.parse import parse_situation, situation_document, thaw_situation
 from gateway.core.situation.sections import (
     Data,
     Duties,
@@ -50,4 +50,5 @@ __all__ = [
     "parse_vocabulary",
     "situation_document",
     "strictest",
+    "thaw_situation",
 ]

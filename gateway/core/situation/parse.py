@@ -46,6 +46,60 @@ def situation_document(situation: Situation) -> dict[str, Any]:
     return {field.name: _json(getattr(situation, field.name)) for field in fields(situation)}
 
 
+def thaw_situation(document: Mapping[str, Any], vocabulary: Vocabulary) -> Situation:
+    """A recorded situation: the inverse of `situation_document`, from which a decision is made again.
+
+    Args:
+        document: As `situation_document` gives it; every key must be there, since a default would be a guess.
+        vocabulary: The authority for names, types and words.
+
+    Raises:
+        Unusable: Naming every missing or unknown key, wrong type and word outside the lists.
+    """
+    faults: list[str] = []
+    roots = {path: operand for path, operand in vocabulary.facts.items() if "." not in path}
+    thawed = _thaw("", document, roots, faults)
+    for name in SECTIONS:
+        thawed[name] = _thaw(f"{name}.", document.get(name), _operands(name, vocabulary), faults)
+    listed = document.get("filings")
+    if isinstance(listed, list):
+        listed = [_thaw(f"filings[{at}].", table, vocabulary.filings, faults) for at, table in enumerate(listed)]
+    thawed["filings"] = listed
+    if faults:
+        raise Unusable("the recorded facts cannot be used: " + "; ".join(faults))
+    situation = parse_situation(thawed, vocabulary)
+    if situation_document(situation) != document:
+        raise Unusable("the recorded facts cannot be used: they are spelled in another way than they were recorded")
+    return situation
+
+
+def _thaw(prefix: str, table: Any, operands: Mapping[str, Operand], faults: list[str]) -> Any:
+    """A recorded table as TOML would have it: dates for ISO text, absent values left out. The rest is `parse_situation`'s."""
+    if not isinstance(table, Mapping):
+        return table
+    faults += [f"{prefix}{name}: is missing" for name in operands if name not in table]
+    return {
+        key: _thaw_value(operands.get(key), value)
+        for key, value in table.items()
+        if not (value is None and _may_be_absent(operands.get(key)))
+    }
+
+
+def _thaw_value(operand: Operand | None, value: Any) -> Any:
+    if operand is None or "date" not in operand.type:
+        return value
+    if value is None:
+        return False
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _may_be_absent(operand: Operand | None) -> bool:
+    return operand is not None and not operand.required and not operand.has_default
+
+
 def _json(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
@@ -57,9 +111,12 @@ def _json(value: Any) -> Any:
 
 
 def _section(name: str, table: object, vocabulary: Vocabulary, faults: list[str]) -> dict[str, Any]:
-    prefix = f"{name}."
-    operands = {path[len(prefix) :]: found for path, found in vocabulary.facts.items() if path.startswith(prefix)}
-    return _fill(prefix, table, operands, faults)
+    return _fill(f"{name}.", table, _operands(name, vocabulary), faults)
+
+
+def _operands(section: str, vocabulary: Vocabulary) -> dict[str, Operand]:
+    prefix = f"{section}."
+    return {path[len(prefix) :]: found for path, found in vocabulary.facts.items() if path.startswith(prefix)}
 
 
 def _filings(listed: object, vocabulary: Vocabulary, faults: list[str]) -> list[dict[str, Any]]:
