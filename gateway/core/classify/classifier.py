@@ -1,0 +1,277 @@
+"""The streaming classifier: bytes of one file in, findings out.
+
+Feed it pieces of any size, close it once. Findings are the same for any cutting of the same bytes. It keeps at most one
+fed piece, two blocks (`stream`), the distinct identifiers (`tally.CAP`) and a header line (`genomes.HEADER_CAP`).
+
+Not here: formats that need seeking or decompression; they come out uninspectable with no coverage, whatever their names
+and sniffed heads suggest. A change must keep: covered means interpreted; a text that breaks is covered to the break only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
+from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
+from gateway.core.classify.geo import BULK, Geo
+from gateway.core.classify.grid import Grid
+from gateway.core.classify.judge import (
+    Evidence,
+    count_persons,
+    is_strong_in_name,
+    mask,
+    merged,
+    weigh,
+    with_subjects,
+)
+from gateway.core.classify.names import Names
+from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
+from gateway.core.classify.tally import CAP, Tally
+from gateway.core.classify.window import fold, window_of
+from gateway.core.detectors import DetectorTables, MarkFinder, MarkForm, Window, open_window, scan
+from gateway.core.detectors.lanes import Lanes
+from gateway.core.formats import HEAD, Format, sniff
+
+_PROSE = frozenset({"text", "xml", "json", "ndjson"})
+_HEADERS = {"vcf": b"#", "sam": b"@"}
+_READS = frozenset({"fastq", "fasta"})
+_GENOTYPES = frozenset({"plink_ped", "plink_fam"})
+_NO_SAMPLES = np.zeros(0, np.uint64)
+
+
+class Classifier:
+    """Classifies one file.
+
+    Args:
+        path: Its name or path within the dataset; scanned as data.
+        tables: What detectors look up.
+        block: Bytes of text judged at once; findings do not depend on it for lines shorter than it.
+        cap: Distinct identifiers kept before the count becomes an upper bound.
+    """
+
+    def __init__(self, path: str, tables: DetectorTables, *, block: int = BLOCK, cap: int = CAP) -> None:
+        self._path = path
+        self._tables = tables
+        self._block = block
+        self._size = 0
+        self._head: bytes | None = b""
+        self._format: Format | None = None
+        self._stream: TextStream | None = None
+        self._names = Names(tables)
+        self._tally = Tally(tables, self._names.supports, cap=cap)
+        self._grid = Grid(None)
+        self._geo = Geo()
+        self._finder = MarkFinder(tables)
+        self._marks = dict.fromkeys(MarkForm, 0)
+        self._genome: GenomeHeader | None = None
+        self._has_header = False
+        self._first = True
+
+    def feed(self, chunk: Raw) -> None:
+        """Take the next bytes of the file."""
+        self._size += len(chunk)
+        if self._head is not None:
+            self._head += bytes(chunk)
+            if len(self._head) >= HEAD:
+                self._begin(self._head)
+        elif self._stream is not None:
+            for block in self._stream.feed(chunk):
+                self._read(block)
+
+    def close(self) -> FileFindings:
+        """Findings of the whole file. Call it once, after the last byte."""
+        if self._head is not None:
+            self._begin(self._head)
+        if self._stream is not None:
+            for block in self._stream.finish():
+                self._read(block)
+        if self._genome is not None:
+            self._genome.finish()
+        return self._findings()
+
+    def _begin(self, head: bytes) -> None:
+        """Judge the format by exactly HEAD bytes, however much has come, and read on from the start."""
+        self._head = None
+        self._format = sniff(head[:HEAD], self._path)
+        if self._format.interpretation != "text":
+            return
+        name = self._format.name
+        self._grid = Grid(self._format.delimiter, ord("}") if name == "json" else ord("\n"))
+        if name in _HEADERS:
+            self._genome = GenomeHeader(_HEADERS[name])
+        self._stream = TextStream(self._format.encoding, self._format.bom, block=self._block)
+        for block in self._stream.feed(head):
+            self._read(block)
+
+    def _read(self, block: Block) -> None:
+        window = window_of(block, self._grid.delimiter)
+        self._read_names(window)
+        if self._genome is not None:
+            self._genome.feed(bytes(block.own))
+        found = scan(window, self._tables)
+        self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
+        for mark in self._finder.find(window):
+            self._marks[mark.form] += 1
+        self._grid.advance(window, line_ends=block.line_ends)
+
+    def _read_names(self, window: Window) -> None:
+        name, delimiter = self._name, self._grid.delimiter
+        if delimiter is not None:
+            text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
+            if self._first:
+                self._has_header = self._names.read_header(text.partition(b"\n")[0], delimiter)
+                self._geo_columns = self._names.column_of("latitude") is not None
+            self._geo.read_table(text, self._names, delimiter)
+        elif name in {"json", "ndjson"}:
+            text = window.text(window.low, window.high)
+            self._names.read_keys(text, tags=False)
+            self._geo.read_keys(text)
+        elif name == "xml":
+            self._names.read_keys(window.text(window.low, window.high), tags=True)
+        elif name == "text" and window.has_wide:
+            self._names.read_labels(window.text(window.low, window.high))
+        self._first = False
+
+    _geo_columns = False
+
+    @property
+    def _name(self) -> str:
+        return self._format.name if self._format else ""
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _findings(self) -> FileFindings:
+        format_ = self._format
+        assert format_ is not None
+        records = max(self._grid.total() - self._has_header, 0)
+        doubtful = frozenset({"email"}) if self._name in _READS | {"sam"} else frozenset[str]()
+        content = weigh(self._tally, self._names, self._tables, records=records, doubtful=doubtful)
+        named, name_marks = self._weigh_name()
+        marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
+        hgr, samples = self._hgr(records)
+        persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
+        broken = self._stream.broken_at if self._stream is not None else None
+        inspectable = format_.interpretation == "text" and broken is None and not self._overlong
+        whereabouts = self._geo.precise and content.personal
+        sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
+        persons = replace(persons, sensitive=sensitive and persons.count > 0)
+        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
+        return FileFindings(
+            path=self._path,
+            size=self._size,
+            format=format_.name,
+            level=self._level(marks, inspectable=inspectable, records=records),
+            classes=tuple(sorted(content.classes | named.classes | self._classes(hgr, marks))),
+            inspectable=inspectable,
+            coverage=self._coverage(format_, broken),
+            persons=count_persons(persons, hgr, content.basis if content.basis != "none" else named.basis),
+            hgr=hgr,
+            findings=tuple(sorted(findings, key=lambda f: (f.kind, f.where))),
+            secrecy_mark=marks[MarkForm.MARKED] > 0,
+            personal=content.personal or named.personal or bool(hgr.subjects),
+            sensitive=sensitive,
+            precise_geo=self._geo.precise,
+            identifiers=persons,
+        )
+
+    @property
+    def _overlong(self) -> bool:
+        return self._genome is not None and self._genome.overlong
+
+    def _coverage(self, format_: Format, broken: int | None) -> tuple[tuple[int, int], ...]:
+        if format_.interpretation != "text" or self._overlong:
+            return ()
+        end = self._size if broken is None else broken
+        return ((0, end),) if end else ()
+
+    def _hgr(self, records: int) -> tuple[Hgr, Lanes]:
+        if self._name in _READS:
+            return Hgr(information=True, sequencing_subjects=1, subjects=1), sample_values({sample_of_path(self._path)})
+        if self._name in _GENOTYPES:
+            return Hgr(information=True, subjects=max(records, 1)), _NO_SAMPLES
+        genome = self._genome
+        if genome is None or not genome.human:
+            return Hgr(), _NO_SAMPLES
+        if genome.sites_only:
+            return Hgr(information=True, aggregate_only=True), _NO_SAMPLES
+        names = genome.samples or {sample_of_path(self._path)}
+        sequenced = 0 if genome.array else len(names)
+        return Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), sample_values(names)
+
+    def _weigh_name(self) -> tuple[Evidence, dict[MarkForm, int]]:
+        """The path, scanned as text; one identifier of small chance is enough there."""
+        text = fold(np.frombuffer(self._path.encode("utf-8", "replace"), np.uint8)).tobytes()
+        window = open_window(text)
+        tally = Tally(self._tables, lambda _column, _key: False)
+        found = scan(window, self._tables)
+        tally.add(window, found, Grid(None).locate(window, [part.start for part in found]))
+        strong = [s for s in tally.sources.values() if is_strong_in_name(s, self._tables)]
+        persons = tally.persons([source for source in strong if source.detector.personal])
+        sensitive = any(source.detector.sensitive for source in strong)
+        ordinary = any(source.detector.personal and not source.detector.sensitive for source in strong)
+        findings = tuple(
+            Finding(
+                source.detector.kind,
+                "name",
+                source.hits,
+                tally.distinct(source),
+                "strong" if source in strong else "weak",
+                tuple(mask(sample, source.detector) for sample in source.samples.values()),
+            )
+            for source in tally.sources.values()
+            if source.hits
+        )
+        marks = dict.fromkeys(MarkForm, 0)
+        for mark in self._finder.find(window):
+            marks[mark.form] += 1
+        persons = replace(persons, sensitive=sensitive, ordinary=ordinary)
+        classes = frozenset(source.detector.data_class for source in strong)
+        personal = bool(persons.count)
+        return Evidence(findings, persons, "identifier" if personal else "none", personal, sensitive, classes), marks
+
+    def _level(self, marks: dict[MarkForm, int], *, inspectable: bool, records: int) -> Level:
+        if marks[MarkForm.MARKED]:
+            return "secret"
+        bulk = self._geo.mainland and records >= BULK
+        if marks[MarkForm.RARE] or marks[MarkForm.INTERNAL] or bulk:
+            return "important_suspected"
+        return "general" if inspectable else "unknown"
+
+    def _mark_findings(self, name_marks: dict[MarkForm, int]) -> list[Finding]:
+        found = []
+        for where, marks in (("text", self._marks), ("name", name_marks)):
+            marked, bare = marks[MarkForm.MARKED], marks[MarkForm.RARE] + marks[MarkForm.MENTIONED]
+            internal = marks[MarkForm.INTERNAL]
+            found += [Finding("secrecy_mark", where, marked, marked, "strong")] if marked else []
+            found += [Finding("secrecy_mark", where, bare, bare, "weak")] if bare else []
+            found += [Finding("internal_mark", where, internal, internal, "strong")] if internal else []
+        return found
+
+    def _classes(self, hgr: Hgr, marks: dict[MarkForm, int]) -> set[str]:
+        found = {"genetic"} if hgr.information else set[str]()
+        found |= {"location"} if self._geo.precise else set()
+        found |= {"secret"} if marks[MarkForm.MARKED] else set()
+        return found | ({"internal"} if marks[MarkForm.INTERNAL] else set())
+
+    def _other(self, hgr: Hgr, broken: int | None) -> list[Finding]:
+        """Findings about the file itself: coordinates, genomes, and why it could not be read."""
+        format_ = self._format
+        assert format_ is not None
+        found = [Finding("geo_precise", "text", 1, 1, "strong")] if self._geo.precise else []
+        if hgr.information:
+            count = max(hgr.subjects, 1)
+            found.append(Finding("genomic_data", "header", count, count, "strong"))
+        if self._genome is not None and not self._genome.human:
+            found.append(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"))
+        if self._overlong:
+            found.append(Finding("uninspectable", "header line too long", 1, 1, "strong"))
+        if broken is not None:
+            found.append(Finding("uninspectable", f"undecodable from byte {broken}", 1, 1, "strong"))
+        if format_.encrypted:
+            found.append(Finding("encrypted_content", "text", 1, 1, "strong"))
+        elif format_.interpretation != "text":
+            hint = f", {', '.join(format_.hints)}" if format_.hints else ""
+            found.append(Finding("uninspectable", f"no inspector for {format_.name}{hint}", 1, 1, "strong"))
+        return found

@@ -1,0 +1,142 @@
+"""Bytes as they arrive become UTF-8 blocks that detectors can read one by one.
+
+Blocks end after a line where one ends within BLOCK bytes; a longer line is cut at BLOCK, and the block then carries
+CONTEXT bytes of its neighbours so that every place is judged with the same surroundings. Where blocks are cut depends
+on the content alone, never on how it was fed.
+
+Encodings: UTF-8 passes through and is validated; UTF-16 and GB18030 are decoded as they come. A file whose head is ASCII
+and whose first wide bytes are no UTF-8 but plausible GB18030 is read as that. Bytes that the encoding does not allow, and
+control bytes no text holds, break the text: `broken_at` says where, and nothing behind it counts as read.
+
+Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.core.formats import encoding_of
+
+BLOCK = 262_144
+CONTEXT = 256
+_CONTROL = np.uint8(9)  # the bytes below the tab
+_CONTROL_TEXT = re.compile(r"[\x00-\x08]")
+
+Raw = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut."""
+
+    before: memoryview
+    own: memoryview
+    after: memoryview
+    line_ends: bool
+
+
+class TextStream:
+    """Cuts one file into blocks; feed, then finish. Not for two threads at once."""
+
+    def __init__(self, encoding: str, bom: int, *, block: int = BLOCK) -> None:
+        self.encoding = encoding
+        self.broken_at: int | None = None
+        self._block = block
+        self._skip = bom
+        self._taken = 0  # raw bytes fed so far, the byte order mark included
+        self._offset = bom  # raw offset of `_pending`, meaningful while nothing is decoded
+        self._pending = b""
+        self._before = b""
+        self._ascii = True
+        self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
+
+    def feed(self, raw: Raw) -> Iterator[Block]:
+        """Blocks that are complete now."""
+        self._taken += len(raw)
+        skipped = min(self._skip, len(raw))
+        self._skip -= skipped
+        self._append(raw[skipped:], final=False)
+        yield from self._cut(final=False)
+
+    def finish(self) -> Iterator[Block]:
+        """The rest."""
+        self._append(b"", final=True)
+        yield from self._cut(final=True)
+
+    def _append(self, raw: Raw, *, final: bool) -> None:
+        if self._decoder is None:
+            self._pending = b"".join((self._pending, raw)) if self._pending else bytes(raw)
+        elif self.broken_at is None:
+            self._pending += self._decoded(self._decoder, bytes(raw), final=final)
+
+    def _decoded(self, decoder: codecs.IncrementalDecoder, raw: bytes, *, final: bool) -> bytes:
+        start = self._taken - len(raw) - len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(raw, final)
+        except UnicodeDecodeError as error:
+            self.broken_at = start + error.start
+            text = error.object[: error.start].decode(self.encoding)
+        control = _CONTROL_TEXT.search(text)
+        if control:
+            text = text[: control.start()]
+            self.broken_at = start + len(text.encode(self.encoding))
+        return text.encode()
+
+    def _cut(self, *, final: bool) -> Iterator[Block]:
+        at, keep = 0, 0 if final else self._block + CONTEXT
+        while len(self._pending) - at > keep:
+            end, whole = self._next_end(at)
+            if self._decoder is None and self.broken_at is None:
+                flaw = self._flaw(at, end)
+                if flaw is not None and self._reread(at, end, final=final):
+                    at = 0
+                    continue
+                self.broken_at = flaw
+            view = memoryview(self._pending)
+            yield Block(memoryview(self._before), view[at:end], view[end : end if whole else end + CONTEXT], whole)
+            self._before = b"" if whole else self._pending[max(end - CONTEXT, 0) : end]
+            at = end
+        self._offset += at
+        self._pending = self._pending[at:]
+
+    def _next_end(self, at: int) -> tuple[int, bool]:
+        text = self._pending
+        if len(text) - at <= self._block:
+            return len(text), True
+        end = text.rfind(b"\n", at, at + self._block) + 1
+        if end > at:
+            return end, True
+        end = at + self._block
+        while text[end] & 0xC0 == 0x80 and end > at + self._block - 4:  # not inside a UTF-8 character (RFC 3629)
+            end -= 1
+        return end, False
+
+    def _flaw(self, at: int, end: int) -> int | None:
+        """Raw offset of the first byte that is no text, in bytes that were not decoded."""
+        own = np.frombuffer(self._pending, np.uint8, end - at, at)
+        flaws = []
+        if own.min() < _CONTROL:
+            flaws.append(int((own < _CONTROL).argmax()))
+        if own.max() >= 0x80:
+            try:
+                codecs.utf_8_decode(self._pending[at:end], "strict", True)
+            except UnicodeDecodeError as error:
+                flaws.append(error.start)
+            else:
+                self._ascii = False
+        return self._offset + at + min(flaws) if flaws else None
+
+    def _reread(self, at: int, end: int, *, final: bool) -> bool:
+        """Take everything from `at` on as GB18030 if nothing before it was wide and this block reads as Chinese."""
+        if not self._ascii or encoding_of(self._pending[at:end]) != "gb18030":
+            return False
+        self.encoding = "gb18030"
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        self._before, raw = b"", self._pending[at:]
+        self._pending = self._decoded(self._decoder, raw, final=final)
+        return True

@@ -1,0 +1,228 @@
+"""Counts people, not hits: distinct identifiers by the company they keep.
+
+A *source* is one detector in one column (or in the text as a whole). The identifiers of one record are one person, so
+each distinct value is kept under the set of sources that its record holds (its *pattern*). Only at the end, when weak
+sources are known and left out, is the key of a person chosen:
+
+1. The key kind is the strongest kind that at least half of the records with identifiers hold.
+2. A record that holds the key kind counts the persons of its key values, each of them (a parent's number in a child's
+   record is another person); whatever else it holds belongs to them.
+3. A record without it counts by the strongest kind it has.
+
+So a cohort with a resident number in every row and a mobile in some is counted by resident numbers, and one with a
+mobile everywhere and a number here and there by mobiles.
+
+Memory: at most `cap` distinct values (8 bytes each, twice while they are sorted) and SOURCES sources. Past the cap the
+values are dropped and occurrences are the count: an upper bound, and said to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gateway.core.classify.findings import PersonSet
+from gateway.core.classify.grid import NO_COLUMN
+from gateway.core.detectors.candidates import Candidates
+from gateway.core.detectors.lanes import Lanes, Mask, Places, Window
+from gateway.core.detectors.tables import Detector, DetectorTables
+
+CAP = 4_000_000
+SOURCES = 60  # bits of a pattern; further columns of a kind are counted together
+_PATTERNS = 512
+_SAMPLES = 3
+_BEFORE = 48  # bytes before the first hit, where a word may say what it is; less than lanes.PAD
+_COLUMNS = 64  # of one kind in one block; with more, columns are not told apart
+_PENDING = 1 << 17
+
+
+@dataclass
+class Distinct:
+    """A growing set of uint64: sorted values and a heap of new ones."""
+
+    values: Lanes = field(default_factory=lambda: np.zeros(0, np.uint64))
+    occurrences: int = 0
+    _new: list[Lanes] = field(default_factory=list)
+    _waiting: int = 0
+
+    def add(self, values: Lanes) -> None:
+        """Take values in; sorts when enough have come."""
+        self.occurrences += values.size
+        self._new.append(values)
+        self._waiting += values.size
+        if self._waiting >= max(_PENDING, self.values.size // 2):
+            self.settle()
+
+    def settle(self) -> Lanes:
+        """Sorted distinct values."""
+        if self._new:
+            self.values = sorted_distinct([self.values, *self._new])
+            self._new, self._waiting = [], 0
+        return self.values
+
+    @property
+    def held(self) -> int:
+        """Values in memory."""
+        return self.values.size + self._waiting
+
+
+@dataclass
+class Source:
+    """One detector in one column."""
+
+    detector: Detector
+    column: int
+    bit: int
+    hits: int = 0
+    candidates: int = 0
+    before: bytes | None = None  # what stands before the first hit on its line
+    samples: dict[int, bytes] = field(default_factory=dict)
+
+
+class Tally:
+    """Sources and sets of one file. `supported` tells whether a column's header names a detector's kind."""
+
+    def __init__(self, tables: DetectorTables, supported: Callable[[int, str], bool], *, cap: int = CAP) -> None:
+        self.sources: dict[tuple[str, int], Source] = {}
+        self.overflowed = False
+        self._tables = tables
+        self._supported = supported
+        self._cap = cap
+        self._sets: dict[tuple[int, int], Distinct] = {}
+
+    def add(self, window: Window, found: list[Candidates], placed: list[tuple[Places, Places]]) -> None:
+        """Take in the candidates of one window with their (record, column)."""
+        kept: list[tuple[Source, Places, Lanes]] = []
+        for part, (rows, columns) in zip(found, placed, strict=True):
+            for column, here in _by_column(columns):
+                kept += self._count(window, part, column, here, rows)
+        self._file(kept)
+
+    def _count(
+        self, window: Window, part: Candidates, column: int, here: Mask | None, rows: Places
+    ) -> list[tuple[Source, Places, Lanes]]:
+        source = self._source(part.key, column)
+        valid = part.in_column if self._supported(column, part.key) else part.valid
+        good = np.flatnonzero(valid if here is None else valid & here)
+        source.candidates += valid.size if here is None else int(np.count_nonzero(here))
+        source.hits += good.size
+        if not good.size:
+            return []
+        values = part.value[good]
+        if len(source.samples) < _SAMPLES:
+            _sample(source, window, part, good[: 4 * _SAMPLES])
+        if source.detector.personal:
+            return [(source, rows[good], values)]
+        self._store(0, source, values)  # keeps no company: organisations are not people
+        return []
+
+    def _source(self, key: str, column: int) -> Source:
+        source = self.sources.get((key, column))
+        if source is None:
+            if len(self.sources) >= SOURCES - len(self._tables.detectors):
+                column = NO_COLUMN
+            fresh = Source(self._tables.detectors[key], column, len(self.sources))
+            source = self.sources.setdefault((key, column), fresh)
+        return source
+
+    def _file(self, kept: list[tuple[Source, Places, Lanes]]) -> None:
+        """Put values under the pattern of their record."""
+        if not kept:
+            return
+        patterns = np.zeros(max(int(rows[-1]) for _, rows, _ in kept) + 1, np.uint64)
+        for source, rows, _ in kept:
+            patterns[rows] |= np.uint64(1 << source.bit)
+        for source, rows, values in kept:
+            mine = patterns[rows]
+            if mine[0] == mine.min() == mine.max():
+                self._store(int(mine[0]), source, values)
+                continue
+            for pattern in np.unique(mine):
+                self._store(int(pattern), source, values[mine == pattern])
+
+    def _store(self, pattern: int, source: Source, values: Lanes) -> None:
+        held = self._sets.setdefault((pattern, source.bit), Distinct())
+        if self.overflowed:
+            held.occurrences += values.size
+            return
+        held.add(values)
+        if len(self._sets) > _PATTERNS or sum(part.held for part in self._sets.values()) > self._cap:
+            self._settle_or_drop()
+
+    def _settle_or_drop(self) -> None:
+        for part in self._sets.values():
+            part.settle()
+        if len(self._sets) > _PATTERNS or sum(part.held for part in self._sets.values()) > self._cap:
+            self.overflowed = True
+            for key, part in self._sets.items():
+                self._sets[key] = Distinct(occurrences=part.occurrences)
+
+    def distinct(self, source: Source) -> int:
+        """Distinct values of a source; its hits where they were not kept."""
+        if self.overflowed:
+            return source.hits
+        parts = [part.settle() for (_, bit), part in self._sets.items() if bit == source.bit]
+        return int(sorted_distinct(parts).size)
+
+    def persons(self, strong: list[Source]) -> PersonSet:
+        """Persons by rules 1 to 3 over the strong sources; only `values` and `uncounted` are set."""
+        kinds = {source.bit: source.detector for source in strong if source.detector.strength}
+        mask = sum(1 << bit for bit in kinds)
+        groups = [(p & mask, bit, part) for (p, bit), part in self._sets.items() if bit in kinds]
+        key = _key_kind(groups, kinds)
+        chosen: dict[str, list[Distinct]] = {}
+        for pattern, bit, part in groups:
+            here = {kinds[b].kind: kinds[b].strength for b in kinds if pattern >> b & 1}
+            wanted = key if key in here else max(here, key=lambda kind: here[kind])
+            if kinds[bit].kind == wanted:
+                chosen.setdefault(wanted, []).append(part)
+        if self.overflowed:
+            return PersonSet(uncounted=sum(part.occurrences for parts in chosen.values() for part in parts))
+        return PersonSet({k: sorted_distinct([p.settle() for p in parts]) for k, parts in sorted(chosen.items())})
+
+
+def sorted_distinct(parts: list[Lanes]) -> Lanes:
+    """Sorted distinct values of several arrays."""
+    merged = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    merged.sort()
+    fresh = np.ones(merged.size, np.bool_)
+    fresh[1:] = merged[1:] != merged[:-1]
+    return merged[fresh]
+
+
+def _key_kind(groups: list[tuple[int, int, Distinct]], kinds: dict[int, Detector]) -> str | None:
+    """Rule 1; the records of a pattern are the most occurrences any of its sources has there."""
+    records: dict[int, int] = {}
+    for pattern, _, part in groups:
+        records[pattern] = max(records.get(pattern, 0), part.occurrences)
+    total = sum(records.values())
+    best: tuple[int, str] | None = None
+    for detector in kinds.values():
+        bits = sum(1 << bit for bit, other in kinds.items() if other.kind == detector.kind)
+        share = sum(count for pattern, count in records.items() if pattern & bits)
+        if 2 * share >= total > 0 and (best is None or detector.strength > best[0]):
+            best = (detector.strength, detector.kind)
+    return best[1] if best else None
+
+
+def _by_column(columns: Places) -> list[tuple[int, Mask | None]]:
+    """Columns present and which candidates lie in each; None where all lie in one."""
+    first = int(columns[0])
+    if (columns == first).all():
+        return [(first, None)]
+    present = np.unique(columns)
+    if present.size > _COLUMNS:
+        return [(NO_COLUMN, None)]
+    return [(int(column), columns == column) for column in present]
+
+
+def _sample(source: Source, window: Window, part: Candidates, good: Places) -> None:
+    for at in good.tolist():
+        if len(source.samples) < _SAMPLES:
+            start = int(part.start[at])
+            if source.before is None:
+                line = window.text(start - _BEFORE, start)
+                source.before = line[line.rfind(b"\n") + 1 :]
+            source.samples.setdefault(int(part.value[at]), window.text(start, int(part.end[at])))

@@ -1,0 +1,110 @@
+"""Bank card numbers: issuer prefix, length and Luhn.
+
+Source: ISO/IEC 7812-1:2017, annex B for the check digit; issuer ranges in `policies/detectors/identifiers.toml`.
+Canonical value: the number itself (at most 19 digits fit 64 bits).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
+from gateway.core.detectors.digits import Runs, gather, is_separator, stands_free
+from gateway.core.detectors.lanes import (
+    DIGIT,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    first_digits,
+    keep_last,
+    luhn_sums,
+    polynomial,
+)
+from gateway.core.detectors.tables import DetectorTables
+
+_GROUPS = [*range(4), *range(5, 9), *range(10, 14), *range(15, 19)]
+
+
+def find_bank_cards(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    """13 to 19 digits together, or groups of four with a last group of one to four."""
+    return joined([_together(window, runs, tables), _grouped(window, runs, tables)])
+
+
+def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    cards = runs.of((runs.length >= 13) & (runs.length <= 19))
+    cards = cards.of(stands_free(window, cards.start, cards.end))
+    if not cards.start.size:
+        return nothing("bank_card")
+    size = cards.length.astype(np.uint64)
+    first = first_digits(window.lanes[cards.start], 4)
+    valid = _is_issued(first, size, tables)
+    value = np.zeros(size.size, np.uint64)
+    issued = np.flatnonzero(valid)
+    if issued.size:
+        end, size = cards.end[issued], size[issued]
+        middle = keep_last(window.lanes[end - 16], np.minimum(size - np.uint64(8), np.uint64(8)))
+        value[issued], valid[issued] = _judge(_front(window, end, size), middle, window.lanes[end - 8])
+    return candidates("bank_card", cards.start, cards.end, value, valid)
+
+
+def _front(window: Window, end: Places, size: Lanes) -> Lanes:
+    """Digits before the last sixteen; all zero for shorter cards."""
+    front = np.zeros(size.size, np.uint64)
+    longer = np.flatnonzero(size > 16)
+    if longer.size:
+        front[longer] = keep_last(window.lanes[end[longer] - 24], size[longer] - np.uint64(16))
+    return front
+
+
+def _is_issued(first: Lanes, size: Lanes, tables: DetectorTables) -> Mask:
+    """Whether an issuer with these first four digits uses this length."""
+    lengths = tables.issuer_lengths[first.astype(np.intp)]
+    issued: Mask = (lengths >> size.astype(np.uint32)) & np.uint32(1) == 1
+    return issued
+
+
+def _judge(front: Lanes, middle: Lanes, last: Lanes) -> tuple[Lanes, Mask]:
+    """Value and Luhn check of up to 24 digits, flush right in three lanes."""
+    valid = (luhn_sums(front) + luhn_sums(middle) + luhn_sums(last)) % np.uint64(10) == 0
+    value = polynomial(front, 10) * np.uint64(10**16) + polynomial(middle, 10) * np.uint64(10**8)
+    return value + polynomial(last, 10), valid
+
+
+def _grouped(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    data = window.data
+    start = _four_fours(window, runs)
+    if not start.size:
+        return nothing("bank_card")
+    tail = np.zeros(start.size, np.intp)
+    more = data[start + 19] == data[start + 4]
+    for count in (1, 2, 3):
+        more &= DIGIT[data[start + 19 + count]]
+        tail[more] = count
+    end = start + 19 + np.where(tail > 0, tail + 1, 0)
+    free = stands_free(window, start, end)
+    parts = [_of_tail(window, start[free & (tail == count)], count, tables) for count in range(4)]
+    return joined(parts)
+
+
+def _four_fours(window: Window, runs: Runs) -> Places:
+    near = runs.pairs
+    start = runs.start[:-3][near[:-2] & near[1:-1] & near[2:]]
+    between = window.data[start + 4]
+    same = (between == window.data[start + 9]) & (between == window.data[start + 14])
+    whole: Places = start[same & is_separator(between)]
+    return whole
+
+
+def _of_tail(window: Window, start: Places, count: int, tables: DetectorTables) -> Candidates:
+    if not start.size:
+        return nothing("bank_card")
+    offsets = _GROUPS + list(range(20, 20 + count))
+    size = np.full(start.size, 16 + count, np.uint64)
+    first = first_digits(window.lanes[start], 4)
+    lanes = gather(window, start, offsets[count:])
+    front = gather(window, start, offsets[:count])[:, 0] if count else np.zeros(start.size, np.uint64)
+    front = front << np.uint64(8 * (8 - count)) if count else front  # flush right, like a card written together
+    value, valid = _judge(front, lanes[:, 0], lanes[:, 1])
+    end = start + 19 + (count + 1 if count else 0)
+    return candidates("bank_card", start, end, value, valid & _is_issued(first, size, tables))

@@ -1,0 +1,74 @@
+"""E-mail addresses in the form people use.
+
+Source: RFC 5321 section 4.1.2 and RFC 5322 section 3.4.1 (dot-atom), without comments, quotes and address literals; at
+most 64 bytes on either side of the @ (longer ones are not addresses of people). Found from the @: what stands on both
+sides is bounded by the nearest bytes that no address holds. Canonical value: a 64-bit mix of the lower-case address.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates, candidates
+from gateway.core.detectors.lanes import ALNUM, LETTER, Lanes, Mask, Places, Window
+
+_AT, _DOT = np.uint8(64), np.uint8(46)
+_SIDE = 64
+_ADDRESS = ALNUM.copy()
+_ADDRESS[list(b".-_+%")] = True
+_GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def find_emails(window: Window) -> Candidates:
+    """Addresses of the window; shape is local@domain.tld with a top level of at least two letters."""
+    data = window.data
+    at = np.flatnonzero(data == _AT)
+    at = at[_ADDRESS[data[at - 1]] & ALNUM[data[at + 1]]]
+    if not at.size:
+        return candidates("email", at, at, at.astype(np.uint64), np.zeros(0, np.bool_))
+    start, end = _bounds(window, at)
+    last_dot, valid = _top_level(window, at, end)
+    valid &= (at > start) & (at - start <= _SIDE) & (end - at <= _SIDE) & (last_dot > at)
+    valid &= (data[start] != _DOT) & (data[at - 1] != _DOT)
+    start, end, at = start[valid], end[valid], at[valid]
+    return candidates("email", start, end, _mixed(window, start, end), np.ones(start.size, np.bool_))
+
+
+def _bounds(window: Window, at: Places) -> tuple[Places, Places]:
+    """First and one past the last byte around each @ that an address may hold, a closing dot left out."""
+    data = window.data
+    outside = np.flatnonzero(~_ADDRESS[data])  # holds every @ as well
+    rank = np.searchsorted(outside, at)
+    start, end = outside[rank - 1] + 1, outside[rank + 1]
+    return start, end - ((data[end - 1] == _DOT) | (data[end - 1] == ord("-")))
+
+
+def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
+    data = window.data
+    dots = np.concatenate([np.zeros(1, np.intp), np.flatnonzero(data == _DOT)])
+    dot = dots[np.searchsorted(dots, end) - 1]
+    letters = LETTER[data[end - 1]] & LETTER[data[np.minimum(dot + 1, data.size - 1)]] & (end - dot >= 3)
+    return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
+
+
+def _mixed(window: Window, start: Places, end: Places) -> Lanes:
+    """64-bit mix (the finaliser of SplitMix64 after each eight bytes) of the address in lower case."""
+    data = window.data
+    lower = data | (((data - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
+    lanes = Window(lower, 0, lower.size).lanes
+    mixed = (end - start).astype(np.uint64)
+    for offset in range(0, 2 * _SIDE + 8, 8):
+        left = end - start - offset
+        live = np.flatnonzero(left > 0)
+        if not live.size:
+            break
+        spare = np.clip(8 - left[live], 0, 7).astype(np.uint64) << np.uint64(3)
+        word = (lanes[start[live] + offset] << spare) >> spare
+        mixed[live] = _finalise((mixed[live] ^ word) + _GOLDEN)
+    return mixed
+
+
+def _finalise(lanes: Lanes) -> Lanes:
+    lanes = (lanes ^ (lanes >> np.uint64(30))) * _MIX_A
+    lanes = (lanes ^ (lanes >> np.uint64(27))) * _MIX_B
+    return lanes ^ (lanes >> np.uint64(31))

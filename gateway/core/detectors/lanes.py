@@ -1,0 +1,139 @@
+"""A padded window of bytes and arithmetic on eight of them at a time.
+
+A window is what every detector reads: the bytes it owns and enough neighbours for loads of eight bytes at any place.
+Eight ASCII digits lie in one little-endian uint64 lane, the leftmost in the lowest byte; `polynomial` folds them in
+three multiplications (the usual SWAR parse), in base 10 for their value and in base 2 for the weights of GB 11643.
+
+A change must keep: every position is an index into `Window.data`; nothing here looks at more than PAD bytes beside one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Lanes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+PAD = 64  # bytes of newline around a window: longer than the longest identifier and its neighbours
+NEWLINE = 10
+
+_DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
+_PAIRS = np.uint64(0x00FF00FF00FF00FF)
+_QUADS = np.uint64(0x0000FFFF0000FFFF)
+_WHOLE = np.uint64(0xFFFFFFFF)
+_ONES = np.uint64(0x0101010101010101)
+_TOPS = np.uint64(0x8080808080808080)
+_ZEROS_TEXT = np.uint64(0x3030303030303030)
+_LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
+_TEN_UP = np.uint64(0x7676767676767676)  # 128 - 10 in every byte
+_FIVE_UP = np.uint64(0x7B7B7B7B7B7B7B7B)  # 128 - 5
+_EVEN = np.uint64(0x00FF00FF00FF00FF)
+
+
+def _class_of(characters: bytes) -> Mask:
+    known = np.zeros(256, np.bool_)
+    known[list(characters)] = True
+    return known
+
+
+DIGIT = _class_of(b"0123456789")
+LETTER = _class_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+ALNUM = DIGIT | LETTER
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bytes to scan.
+
+    Attributes:
+        data: Shape (PAD + n + PAD,), the text between two paddings of newlines.
+        low: First owned place; a candidate belongs to the window that owns its first byte.
+        high: One past the last owned place.
+        delimiter: Byte between the cells of a table, or None where the text is no table.
+    """
+
+    data: Bytes
+    low: int
+    high: int
+    delimiter: int | None = None
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Shape (len(data) - 7,): the eight bytes from every place on, unaligned and without a copy."""
+        first = self.data[: self.data.size // 8 * 8].view("<u8")
+        return np.lib.stride_tricks.as_strided(first, (self.data.size - 7,), (1,), writeable=False)
+
+    @cached_property
+    def has_wide(self) -> bool:
+        """Whether any byte of the window lies outside ASCII."""
+        lanes = self.data[: self.data.size // 8 * 8].view("<u8")
+        tail = self.data[self.data.size // 8 * 8 :]
+        return bool(np.bitwise_or.reduce(lanes) & _TOPS) or bool((tail & 0x80).any())
+
+    def text(self, start: int, end: int) -> bytes:
+        """Bytes between two places."""
+        return self.data[start:end].tobytes()
+
+
+def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter: int | None = None) -> Window:
+    """Pad a text.
+
+    Args:
+        text: What to scan: owned bytes and, around them, bytes that belong to neighbouring windows.
+        low: Offset in `text` of the first owned byte.
+        high: Offset one past the last owned byte; the end of `text` where not given.
+        delimiter: Byte between the cells of a table.
+    """
+    data = np.empty(len(text) + 2 * PAD, np.uint8)
+    data[:PAD] = NEWLINE
+    data[-PAD:] = NEWLINE
+    data[PAD:-PAD] = np.frombuffer(text, np.uint8)
+    return Window(data, PAD + low, PAD + (len(text) if high is None else high), delimiter)
+
+
+def polynomial(lanes: Lanes, base: int) -> Lanes:
+    """Sum of digit * base^(7 - i) over the eight digits of every lane; `base` is 2 or 10."""
+    one, two, four = np.uint64(base), np.uint64(base**2), np.uint64(base**4)
+    folded: Lanes = lanes & _DIGIT_BITS
+    for factor, shift, kept in ((one, 8, _PAIRS), (two, 16, _QUADS), (four, 32, _WHOLE)):
+        neighbour = folded >> np.uint64(shift)
+        folded *= factor
+        folded += neighbour
+        folded &= kept
+    return folded
+
+
+def first_digits(lanes: Lanes, count: int) -> Lanes:
+    """Number that the first `count` bytes of every lane make, whatever stands behind them."""
+    return polynomial((lanes & _DIGIT_BITS) << np.uint64(8 * (8 - count)), 10)
+
+
+def leading_digits(lanes: Lanes) -> Lanes:
+    """How many of the eight bytes are digits before the first that is none (0 to 8)."""
+    offset = lanes ^ _ZEROS_TEXT
+    others = (((offset & _LOW7) + _TEN_UP) | offset) & _TOPS
+    lowest = others & (~others + np.uint64(1))
+    return (np.bitwise_count(lowest - np.uint64(1)) >> np.uint8(3)).astype(np.uint64)
+
+
+def keep_last(lanes: Lanes, count: Lanes) -> Lanes:
+    """Digits of the last `count` (1 to 8) bytes of every lane; the bytes before them become zero."""
+    drop = (np.uint64(8) - count) << np.uint64(3)
+    kept: Lanes = ((lanes & _DIGIT_BITS) >> drop) << drop
+    return kept
+
+
+def luhn_sums(lanes: Lanes) -> Lanes:
+    """Luhn sum of eight digits whose rightmost stands at an undoubled place (ISO/IEC 7812-1 annex B)."""
+    digits = lanes & _DIGIT_BITS
+    doubled = digits & _EVEN  # lowest byte = leftmost of eight = doubled, counted from the right
+    large = ((doubled + _FIVE_UP) & _TOPS) >> np.uint64(7)
+    folded = (digits & ~_EVEN) + doubled * np.uint64(2) - large * np.uint64(9)
+    sums: Lanes = (folded * _ONES) >> np.uint64(56)
+    return sums

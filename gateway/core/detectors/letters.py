@@ -1,0 +1,98 @@
+"""Identifiers of letters and digits: the Hong Kong identity card and the unified social credit code.
+
+Sources: the HKID check character (modulo 11, weights 9 to 1, a missing first letter counts 36, A to Z count 10 to 35);
+GB 32100-2015 for the credit code (31 characters without I, O, S, V, Z; weights 3^i modulo 31), which names an
+organisation and not a person. Both are found from the digits in them. Canonical values: HKID letters in base 27 and the
+six digits; the first 17 characters of the credit code in base 31, modulo 2^64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates, candidates, nothing
+from gateway.core.detectors.digits import Runs, stands_free
+from gateway.core.detectors.lanes import ALNUM, DIGIT, LETTER, Bytes, Lanes, Mask, Places, Window, first_digits
+from gateway.core.detectors.tables import DetectorTables
+
+_UPPER = np.uint8(0xDF)
+_OPEN, _CLOSE, _SPACE = ord("("), ord(")"), ord(" ")
+_CREDIT = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_WEIGHTS = np.array([pow(3, i, 31) for i in range(17)], np.int64)
+_POWERS = np.array([pow(31, i, 1 << 64) for i in range(17)], np.uint64)
+
+
+def _credit_values() -> Bytes:
+    known = np.full(256, 255, np.uint8)
+    known[list(_CREDIT.encode())] = np.arange(31)
+    return known
+
+
+_CREDIT_VALUE = _credit_values()
+
+
+def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
+    """A123456(3), A1234563 and the two-letter forms, in either case."""
+    data = window.data
+    cards = runs.of((runs.length == 6) | (runs.length == 7))
+    cards = cards.of(LETTER[data[cards.start - 1]])
+    if not cards.start.size:
+        return nothing("hkid")
+    digits = cards.start
+    two = LETTER[data[digits - 2]]
+    start = digits - 1 - two
+    check, end, shape = _check_character(data, digits, cards.length)
+    shape &= stands_free(window, start, end)
+    start, digits, two, check, end = start[shape], digits[shape], two[shape], check[shape], end[shape]
+    first = np.where(two, _letter(data[digits - 2]), np.uint64(36))
+    second = _letter(data[digits - 1])
+    total = first * np.uint64(9) + second * np.uint64(8) + _weighed(data, digits) + check
+    letters = np.where(two, first - np.uint64(9), np.uint64(0)) * np.uint64(27) + second - np.uint64(9)
+    number = first_digits(window.lanes[digits], 6)
+    return candidates("hkid", start, end, letters * np.uint64(10**6) + number, total % np.uint64(11) == 0)
+
+
+def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes, Places, Mask]:
+    """Value of the check character, the end of the whole, and whether the shape is right."""
+    place = digits + 6
+    place = place + ((length == 6) & (data[place] == _SPACE) & (data[place + 1] == _OPEN))
+    bracketed = (length == 6) & (data[place] == _OPEN)
+    place = place + bracketed
+    character = data[place]
+    is_a = (character & _UPPER) == ord("A")
+    shape = (DIGIT[character] | is_a) & (~bracketed | (data[place + 1] == _CLOSE))
+    value = np.where(is_a, np.uint8(10), character & np.uint8(0x0F)).astype(np.uint64)
+    return value, place + 1 + bracketed, shape
+
+
+def _letter(characters: Bytes) -> Lanes:
+    """A to Z as 10 to 35."""
+    return ((characters & _UPPER) - np.uint8(ord("A") - 10)).astype(np.uint64)
+
+
+def _weighed(data: Bytes, digits: Places) -> Lanes:
+    total = np.zeros(digits.size, np.uint64)
+    for place, weight in enumerate(range(7, 1, -1)):
+        total += (data[digits + place] & np.uint8(0x0F)) * np.uint64(weight)
+    return total
+
+
+def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    """18 characters: registration department, kind, six digits of region, nine of organisation code, check."""
+    data = window.data
+    lettered = LETTER[data[runs.start - 1]]
+    goes_on = ALNUM[data[runs.end]] | (runs.length == 18)
+    start = (runs.start - lettered)[goes_on & (runs.length >= 7) & (lettered | (runs.length >= 8))]
+    start = start[ALNUM[data[start + 17]] & (data[start] != ord("0"))]
+    start = start[stands_free(window, start, start + 18)]
+    if not start.size:
+        return nothing("cn_uscc")
+    text = data[start[:, None] + np.arange(18)]
+    values = _CREDIT_VALUE[text]
+    shape = (values < 31).all(axis=1) & ALNUM[text].all(axis=1)
+    weighed = values[:, :17].astype(np.int64) @ _WEIGHTS + values[:, 17]
+    province = (text[:, 2] & np.uint8(0x0F)) * np.intp(10) + (text[:, 3] & np.uint8(0x0F))
+    valid = shape & (weighed % 31 == 0) & DIGIT[text[:, 2:8]].all(axis=1)
+    valid &= tables.provinces[np.minimum(province, 99)]
+    value = (values[:, :17].astype(np.uint64) * _POWERS).sum(axis=1, dtype=np.uint64)
+    return candidates("cn_uscc", start, start + 18, value, valid)

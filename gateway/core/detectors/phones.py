@@ -1,0 +1,130 @@
+"""Mobile numbers of the mainland and of Hong Kong.
+
+Sources: MIIT numbering plan 2017 (1[3-9] and nine digits, country code 86); OFCA numbering plan (eight digits, 4 to 9
+first, country code 852). Eight digits alone say nothing, so a Hong Kong number needs its country code, a word for
+telephone shortly before it, or a column that is named so. Canonical value: the number with its country code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
+from gateway.core.detectors.digits import Runs, is_separator, stands_free
+from gateway.core.detectors.lanes import (
+    DIGIT,
+    NEWLINE,
+    PAD,
+    Bytes,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    first_digits,
+    polynomial,
+)
+from gateway.core.detectors.tables import DetectorTables
+
+_WORD_REACH = 32  # bytes between a word for telephone and the number it announces
+_QUOTE = ord('"')
+_CN, _HK = np.uint64(86 * 10**11), np.uint64(852 * 10**8)
+
+
+def find_cn_mobiles(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
+    """13800138000, 8613800138000 and 138-0013-8000, with or without +86 before them."""
+    bare, prefixed = runs.start[runs.length == 11], runs.start[runs.length == 13]
+    data = window.data
+    prefixed = prefixed[(data[prefixed] == ord("8")) & (data[prefixed + 1] == ord("6"))]
+    parts = [_cn(window, bare, bare, 0), _cn(window, prefixed, prefixed + 2, 0)]
+    pairs = _pairs(window, runs)
+    start = pairs - 4
+    three = DIGIT[data[start]] & DIGIT[data[start + 1]] & DIGIT[data[start + 2]] & (data[start + 3] == data[pairs + 4])
+    parts.append(_cn(window, start[three], start[three], 2))
+    return joined(parts)
+
+
+def _cn(window: Window, start: Places, number: Places, separators: int) -> Candidates:
+    """Judge numbers whose digits begin at `number`; with two separators they stand as 3-4-4."""
+    if not number.size:
+        return nothing("cn_mobile")
+    data, size = window.data, 11 + separators
+    free = stands_free(window, start, number + size)
+    start, number = start[free], number[free]
+    valid = (data[number] == ord("1")) & (data[number + 1] >= ord("3")) & (data[number + 1] <= ord("9"))
+    head = (data[number + 1] - np.uint8(48)) * np.uint64(10) + (data[number + 2] - np.uint8(48))
+    tail = _fours(window, number + 4) if separators else polynomial(window.lanes[number + 3], 10)
+    return candidates("cn_mobile", start, number + size, _CN + (head + np.uint64(100)) * np.uint64(10**8) + tail, valid)
+
+
+def _pairs(window: Window, runs: Runs) -> Places:
+    """Starts of two runs of four digits with one space or hyphen between them."""
+    start = runs.start[:-1][runs.pairs]
+    split: Places = start[is_separator(window.data[start + 4])]
+    return split
+
+
+def _fours(window: Window, start: Places) -> Lanes:
+    return first_digits(window.lanes[start], 4) * np.uint64(10_000) + first_digits(window.lanes[start + 5], 4)
+
+
+def find_hk_mobiles(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    """91234567, 9123 4567 and 85291234567."""
+    data = window.data
+    bare, coded, pairs = runs.start[runs.length == 8], runs.start[runs.length == 11], _pairs(window, runs)
+    coded = coded[_is_code(data, coded)]
+    pairs = pairs[~DIGIT[data[pairs - 2]] | (data[pairs - 1] != data[pairs + 4]) | _is_code(data, pairs - 4)]
+    pairs = pairs[(data[pairs + 9] != data[pairs + 4]) | ~DIGIT[data[pairs + 10]]]  # not the middle of a longer number
+    parts = [_hk(window, bare, 8), _hk(window, pairs, 9), _hk(window, coded + 3, 8)]
+    found = joined(parts)
+    if not found.start.size:
+        return found
+    known = _after_code(window, found.start)
+    known |= _after_word(window, found.start, ~known & found.valid, tables.phone_words)
+    return Candidates("hk_mobile", found.start, found.end, found.value, found.valid & known, found.valid)
+
+
+def _hk(window: Window, start: Places, size: int) -> Candidates:
+    if not start.size:
+        return nothing("hk_mobile")
+    data = window.data
+    mobile = (data[start] >= ord("4")) & (data[start] <= ord("9"))
+    start = start[mobile]
+    coded = DIGIT[data[start - 1]]  # the country code is part of the run
+    free = stands_free(window, np.where(coded, start - 3, start), start + size)
+    start = start[free]
+    number = polynomial(window.lanes[start], 10) if size == 8 else _fours(window, start)
+    return candidates("hk_mobile", start, start + size, _HK + number, np.ones(start.size, np.bool_))
+
+
+def _is_code(data: Bytes, place: Places) -> Mask:
+    code: Mask = (data[place] == ord("8")) & (data[place + 1] == ord("5")) & (data[place + 2] == ord("2"))
+    return code
+
+
+def _after_code(window: Window, start: Places) -> Mask:
+    """Whether 852 stands before, with at most two of space, hyphen and closing bracket between."""
+    data, known = window.data, np.zeros(start.size, np.bool_)
+    gap = np.ones(start.size, np.bool_)
+    for reach in range(3):
+        place = start - reach - 3
+        known |= gap & _is_code(data, place) & ~DIGIT[data[place - 1]]
+        between = data[start - reach - 1]
+        gap &= is_separator(between) | (between == ord(")"))
+    return known
+
+
+def _after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes, ...]) -> Mask:
+    """Whether a word for telephone stands shortly before on the same line.
+
+    In a table a number that fills its cell is named by its column alone: looking for words there costs more than all
+    other detectors together and finds the neighbouring cell's words.
+    """
+    if window.delimiter is not None:
+        before = window.data[start - 1]
+        wanted = wanted & (before != window.delimiter) & (before != _QUOTE) & (before != NEWLINE)
+    known = np.zeros(start.size, np.bool_)
+    for at in np.flatnonzero(wanted):
+        reach = window.text(max(int(start[at]) - _WORD_REACH, PAD), int(start[at])).lower()
+        line = reach[reach.rfind(b"\n") + 1 :]
+        known[at] = any(word in line for word in words)
+    return known

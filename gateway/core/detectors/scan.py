@@ -1,0 +1,54 @@
+"""All detectors over one window.
+
+A change must keep: whether a place is found, and as what, depends on bytes within lanes.PAD of it only, so that cutting
+a text elsewhere cannot change what is found in it (a property test cuts at random).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates
+from gateway.core.detectors.cards import find_bank_cards
+from gateway.core.detectors.digits import Runs, find_runs
+from gateway.core.detectors.email import find_emails
+from gateway.core.detectors.lanes import Places, Window
+from gateway.core.detectors.letters import find_credit_codes, find_hkids
+from gateway.core.detectors.phones import find_cn_mobiles, find_hk_mobiles
+from gateway.core.detectors.resident import find_old_resident_ids, find_resident_ids
+from gateway.core.detectors.tables import DetectorTables
+
+# One pure function a detector; the key is the table it belongs to. Adding a detector touches this line and the data.
+FROM_DIGITS: dict[str, Callable[[Window, Runs, DetectorTables], Candidates]] = {
+    "cn_resident_id_15": find_old_resident_ids,
+    "hkid": find_hkids,
+    "cn_mobile": find_cn_mobiles,
+    "hk_mobile": find_hk_mobiles,
+    "bank_card": find_bank_cards,
+    "cn_uscc": find_credit_codes,
+}
+
+
+def scan(window: Window, tables: DetectorTables) -> list[Candidates]:
+    """Candidates of every detector that the window owns; detectors that saw no shape of theirs are left out.
+
+    A valid resident identity number is nothing else: its digits are not shown to the other detectors.
+    """
+    runs = find_runs(window)
+    found = [find_emails(window)]
+    if runs.start.size:
+        people = find_resident_ids(window, runs, tables)
+        rest = _without(window, runs, people.start[people.valid])
+        found += [people, *(find(window, rest, tables) for find in FROM_DIGITS.values())]
+    owned = (part.owned(window) for part in found if part.start.size)
+    return [part for part in owned if part.start.size]
+
+
+def _without(window: Window, runs: Runs, starts: Places) -> Runs:
+    if not starts.size:
+        return runs
+    taken = np.zeros(window.data.size, np.bool_)
+    taken[starts] = True
+    return runs.of(~taken[runs.start])

@@ -1,0 +1,204 @@
+"""The tables detectors read: kinds, words and number ranges, parsed once from data.
+
+Not here: files (`gateway.stores.detectors` reads them) and the checks themselves (the sibling modules).
+A change must keep: nothing is guessed, an unknown or missing key is refused by name; tables are never mutated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.core.errors import Unusable
+
+Table = Mapping[str, object]
+
+_IDENTIFIER_KEYS = {
+    "personal", "sensitive", "strength", "class", "chance", "mask", "citation", "hits", "near_misses",
+}  # fmt: skip
+_HEADER_KEYS = {"personal", "sensitive", "certain", "class", "words", "parts", "citation", "hits", "near_misses"}
+_EXTRA_KEYS = {"reports", "provinces", "issuers", "context", "supports"}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One identifier kind.
+
+    Attributes:
+        key: Name of the detector's table.
+        kind: Kind that findings report (two detectors may report one kind).
+        personal: A hit identifies a natural person (PIPL art. 4).
+        sensitive: The identifier itself is sensitive (PIPL art. 28).
+        strength: Preference as the key of a person; 0 means never.
+        data_class: Kind of data in the words filings use.
+        chance: Share of random text of the same shape that passes every check.
+        mask: Characters shown at the front and at the back of a sample.
+    """
+
+    key: str
+    kind: str
+    personal: bool
+    sensitive: bool
+    strength: int
+    data_class: str
+    chance: float
+    mask: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class HeaderWords:
+    """Words that say what a column holds; `certain` ones count alone, the others beside another person's header."""
+
+    kind: str
+    personal: bool
+    sensitive: bool
+    certain: bool
+    data_class: str
+    words: frozenset[str]
+    parts: tuple[str, ...]
+    supports: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Secrecy and internal marks, as text."""
+
+    levels: tuple[str, ...]
+    always: frozenset[str]
+    stars: str
+    labels: tuple[str, ...]
+    brackets: tuple[str, ...]
+    internal: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DetectorTables:
+    """Everything detectors look up.
+
+    Attributes:
+        detectors: By key.
+        headers: In the order they are tried.
+        marks: Secrecy and internal marks.
+        provinces: Shape (100,), true where two digits begin a region of GB/T 2260 or a residence permit.
+        issuer_lengths: Shape (10000,), by the first four digits of a card, bit n set where length n is issued.
+        phone_words: Lower-case UTF-8 words that make eight digits behind them a Hong Kong number.
+    """
+
+    detectors: Mapping[str, Detector]
+    headers: tuple[HeaderWords, ...]
+    marks: Marks
+    provinces: npt.NDArray[np.bool_]
+    issuer_lengths: npt.NDArray[np.uint32]
+    phone_words: tuple[bytes, ...]
+
+
+def parse_tables(identifiers: Table, marks: Table, headers: Table) -> DetectorTables:
+    """Read the three documents of `policies/detectors`.
+
+    Args:
+        identifiers: One table per identifier kind.
+        marks: `secrecy_mark` and `internal_mark`.
+        headers: One table per header kind.
+
+    Raises:
+        Unusable: With the table and key that is missing, unknown or of the wrong type.
+    """
+    try:
+        return DetectorTables(
+            detectors={key: _detector(key, _table(identifiers, key)) for key in identifiers},
+            headers=tuple(_header(kind, _table(headers, kind)) for kind in headers),
+            marks=_marks(_table(marks, "secrecy_mark"), _table(marks, "internal_mark")),
+            provinces=_provinces(_table(identifiers, "cn_resident_id")),
+            issuer_lengths=_issuers(_table(identifiers, "bank_card")),
+            phone_words=tuple(w.encode() for w in _strings(_table(identifiers, "hk_mobile"), "context")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unusable(f"detector tables cannot be read, mend the TOML: {error}") from error
+
+
+def _detector(key: str, table: Table) -> Detector:
+    _known(key, table, _IDENTIFIER_KEYS)
+    front, back = cast("list[int]", table["mask"])
+    return Detector(
+        key=key,
+        kind=str(table.get("reports", key)),
+        personal=_flag(table, "personal"),
+        sensitive=_flag(table, "sensitive"),
+        strength=int(cast("int", table["strength"])),
+        data_class=str(table["class"]),
+        chance=float(cast("float", table["chance"])),
+        mask=(int(front), int(back)),
+    )
+
+
+def _header(kind: str, table: Table) -> HeaderWords:
+    _known(kind, table, _HEADER_KEYS)
+    return HeaderWords(
+        kind=kind,
+        personal=_flag(table, "personal"),
+        sensitive=_flag(table, "sensitive"),
+        certain=_flag(table, "certain"),
+        data_class=str(table["class"]),
+        words=frozenset(_strings(table, "words")),
+        parts=_strings(table, "parts"),
+        supports=frozenset(_strings(table, "supports") if "supports" in table else ()),
+    )
+
+
+def _marks(secrecy: Table, internal: Table) -> Marks:
+    return Marks(
+        levels=_strings(secrecy, "levels"),
+        always=frozenset(_strings(secrecy, "always")),
+        stars="".join(_strings(secrecy, "stars")),
+        labels=_strings(secrecy, "labels"),
+        brackets=_strings(secrecy, "brackets"),
+        internal=_strings(internal, "words"),
+    )
+
+
+def _provinces(table: Table) -> npt.NDArray[np.bool_]:
+    known = np.zeros(100, np.bool_)
+    known[cast("list[int]", table["provinces"])] = True
+    return known
+
+
+def _issuers(table: Table) -> npt.NDArray[np.uint32]:
+    lengths = np.zeros(10_000, np.uint32)
+    for issuer in cast("list[dict[str, str | list[int]]]", table["issuers"]):
+        first, last = str(issuer["from"]), str(issuer["to"])
+        if len(first) != len(last) or not 1 <= len(first) <= 4:
+            raise ValueError(f"issuer range {first}-{last} must have one to four digits on both sides")
+        bits = np.uint32(sum(1 << int(n) for n in issuer["lengths"]))
+        lengths[int(first.ljust(4, "0")) : int(last.ljust(4, "9")) + 1] |= bits
+    return lengths
+
+
+def _table(document: Table, key: str) -> Table:
+    table = document[key]
+    if not isinstance(table, Mapping):
+        raise TypeError(f"{key} must be a table")
+    return table
+
+
+def _known(name: str, table: Table, required: set[str]) -> None:
+    missing, unknown = required - set(table), set(table) - required - _EXTRA_KEYS
+    if missing or unknown:
+        raise ValueError(f"[{name}] misses {sorted(missing)} and does not know {sorted(unknown)}")
+
+
+def _flag(table: Table, key: str) -> bool:
+    value = table[key]
+    if not isinstance(value, bool):
+        raise TypeError(f"{key} must be true or false")
+    return value
+
+
+def _strings(table: Table, key: str) -> tuple[str, ...]:
+    value = table[key]
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise TypeError(f"{key} must be a list of strings")
+    return tuple(value)

@@ -1,0 +1,288 @@
+"""What a file is, judged by its first bytes and, where those leave it open, by its name.
+
+Not here: reading formats (inspectors do that) and what follows from one. `interpretation` says whether scanning the raw
+bytes *is* reading the file ("text") or says nothing about what it holds ("opaque").
+
+A change must keep: a doubt ends in `unknown`, which holds the file; a name never makes opaque bytes text; the answer is
+a function of the head and the name alone.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import zlib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+HEAD = 65_536  # bytes of head that `sniff` wants; less is fine where the file is shorter
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # no text file holds these; escape (1B) colours terminal logs
+
+
+@dataclass(frozen=True)
+class Format:
+    """A judged format.
+
+    Attributes:
+        name: Short stable name: `csv`, `vcf`, `bam`, `zip`, `unknown`, ...
+        media_type: IANA or customary media type.
+        interpretation: `text` where scanning the decoded bytes reads all of the file, else `opaque`.
+        encoding: `utf-8`, `utf-16-le`, `utf-16-be` or `gb18030`; empty for opaque formats.
+        bom: Bytes of byte order mark at the start.
+        delimiter: Byte between cells for tables, else None.
+        encrypted: The content is under a key we do not have.
+        hints: What else the head or name suggests, such as `inner:vcf` for `x.vcf.gz`; never evidence of harmlessness.
+    """
+
+    name: str
+    media_type: str
+    interpretation: Literal["text", "opaque"]
+    encoding: str = ""
+    bom: int = 0
+    delimiter: int | None = None
+    encrypted: bool = False
+    hints: tuple[str, ...] = ()
+
+
+def _opaque(name: str, media_type: str, *, encrypted: bool = False) -> Format:
+    return Format(name, media_type, "opaque", encrypted=encrypted)
+
+
+def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
+    return Format(name, media_type, "text", delimiter=delimiter)
+
+
+UNKNOWN = _opaque("unknown", "application/octet-stream")
+
+# (offset, bytes, format); the first that matches wins, so longer signatures stand before their beginnings.
+SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
+    (0, b"crypt4gh", _opaque("crypt4gh", "application/octet-stream", encrypted=True)),
+    (0, b"age-encryption.org/v1", _opaque("age", "application/octet-stream", encrypted=True)),
+    (0, b"-----BEGIN AGE ENCRYPTED FILE-----", _opaque("age", "text/plain", encrypted=True)),
+    (0, b"-----BEGIN PGP MESSAGE-----", _opaque("pgp", "application/pgp-encrypted", encrypted=True)),
+    (0, b"Salted__", _opaque("openssl-enc", "application/octet-stream", encrypted=True)),
+    (0, b"LUKS\xba\xbe", _opaque("luks", "application/octet-stream", encrypted=True)),
+    (0, b"PK\x03\x04", _opaque("zip", "application/zip")),
+    (0, b"PK\x05\x06", _opaque("zip", "application/zip")),
+    (0, b"PK\x07\x08", _opaque("zip", "application/zip")),
+    (0, b"\x1f\x8b", _opaque("gzip", "application/gzip")),
+    (0, b"BZh", _opaque("bzip2", "application/x-bzip2")),
+    (0, b"\xfd7zXZ\x00", _opaque("xz", "application/x-xz")),
+    (0, b"\x28\xb5\x2f\xfd", _opaque("zstd", "application/zstd")),
+    (0, b"7z\xbc\xaf\x27\x1c", _opaque("7z", "application/x-7z-compressed")),
+    (0, b"Rar!\x1a\x07", _opaque("rar", "application/vnd.rar")),
+    (257, b"ustar", _opaque("tar", "application/x-tar")),
+    (0, b"%PDF-", _opaque("pdf", "application/pdf")),
+    (128, b"DICM", _opaque("dicom", "application/dicom")),
+    (0, b"\x89HDF\r\n\x1a\n", _opaque("hdf5", "application/x-hdf5")),
+    (0, b"CDF\x01", _opaque("netcdf", "application/x-netcdf")),
+    (0, b"PAR1", _opaque("parquet", "application/vnd.apache.parquet")),
+    (0, b"PARE", _opaque("parquet", "application/vnd.apache.parquet", encrypted=True)),
+    (0, b"ARROW1", _opaque("arrow", "application/vnd.apache.arrow.file")),
+    (0, b"FEA1", _opaque("feather", "application/octet-stream")),
+    (0, b"SQLite format 3\x00", _opaque("sqlite", "application/vnd.sqlite3")),
+    (0, b"\x89PNG\r\n\x1a\n", _opaque("png", "image/png")),
+    (0, b"\xff\xd8\xff", _opaque("jpeg", "image/jpeg")),
+    (0, b"GIF8", _opaque("gif", "image/gif")),
+    (0, b"II*\x00", _opaque("tiff", "image/tiff")),
+    (0, b"MM\x00*", _opaque("tiff", "image/tiff")),
+    (0, b"BAM\x01", _opaque("bam", "application/x-bam")),
+    (0, b"BCF\x02", _opaque("bcf", "application/x-bcf")),
+    (0, b"CRAM", _opaque("cram", "application/x-cram")),
+    (0, b"\x6c\x1b\x01", _opaque("plink_bed", "application/octet-stream")),
+    (0, b"\x6c\x1b", _opaque("plink_pgen", "application/octet-stream")),
+    (16, b"bgen", _opaque("bgen", "application/octet-stream")),
+    (0, b"IDAT", _opaque("idat", "application/octet-stream")),
+    (0, b"\x8bPOD\r\n\x1a\n", _opaque("pod5", "application/octet-stream")),
+    (344, b"n+1\x00", _opaque("nifti", "application/x-nifti")),
+    (344, b"ni1\x00", _opaque("nifti", "application/x-nifti")),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _opaque("ole2", "application/x-ole-storage")),
+    (0, b"\x93NUMPY", _opaque("npy", "application/octet-stream")),
+    (0, b"RDX2", _opaque("rdata", "application/octet-stream")),
+    (0, b"RDX3", _opaque("rdata", "application/octet-stream")),
+    (0, b"$FL2", _opaque("spss", "application/x-spss-sav")),
+    (0, b"<stata_dta>", _opaque("stata", "application/x-stata-dta")),
+    (0, b"MZ", _opaque("executable", "application/vnd.microsoft.portable-executable")),
+    (0, b"\x7fELF", _opaque("executable", "application/x-executable")),
+)
+
+# First path component in a zip's head that tells what kind of package it is.
+_PACKAGES = (
+    (b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"), (b"mimetypeapplication/vnd.oasis.opendocument", "odf"),
+    (b"META-INF/", "jar"), (b".npy", "npz"), (b"archive/data.pkl", "torch"),
+)  # fmt: skip
+
+_GFF = re.compile(rb"^##gff-version", re.MULTILINE)
+_SAM = re.compile(rb"^@(HD\tVN:|SQ\t(?:[A-Z][A-Z0-9]:[^\t\n]*\t)*SN:|RG\tID:|PG\tID:)")
+_BED = re.compile(rb"^(?:(?:#|track|browser)[^\n]*\n)*[^\t\n]+\t\d+\t\d+(?:\t|\r?\n|$)")
+_FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
+_FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
+_NUCLEOTIDES = re.compile(rb"^>[^\n]*\n[ACGTUNRYKMSWBDHVacgtunrykmswbdhv\r\n]+(?:\n>|$)")
+_NDJSON = re.compile(rb"^\s*[{\[][^\n]*[}\]]\s*\n\s*[{\[]")
+_NAMED = {
+    ".csv": ("csv", "text/csv"), ".tsv": ("tsv", "text/tab-separated-values"), ".tab": ("tsv", "text/tab-separated-values"),
+    ".json": ("json", "application/json"), ".geojson": ("json", "application/geo+json"),
+    ".ndjson": ("ndjson", "application/x-ndjson"),
+    ".jsonl": ("ndjson", "application/x-ndjson"), ".xml": ("xml", "application/xml"), ".gff": ("gff", "text/x-gff3"),
+    ".gff3": ("gff", "text/x-gff3"), ".gtf": ("gff", "text/x-gtf"), ".ped": ("plink_ped", "text/plain"),
+    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
+}  # fmt: skip
+_DELIMITERS = b",\t;|"
+
+
+def sniff(head: bytes, name: str) -> Format:
+    """Judge a file.
+
+    Args:
+        head: Its first HEAD bytes, or all of them where it is shorter.
+        name: Its name or path; only the last component is looked at.
+    """
+    stem = name.replace("\\", "/").rpartition("/")[2].lower()
+    if not head:
+        return replace(_text("empty", "application/x-empty"), encoding="utf-8")
+    for offset, signature, format_ in SIGNATURES:
+        if head.startswith(signature, offset) and _believed(signature, format_, head):
+            return _refined(format_, head, stem)
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return _encoded(head[len(bom) :], stem, encoding, len(bom))
+    encoding = encoding_of(head)
+    return _encoded(head, stem, encoding, 0) if encoding else UNKNOWN
+
+
+def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
+    """A signature of printable characters may also begin a text: then the head must be binary."""
+    return format_.encrypted or not signature.isalnum() or _BINARY.search(head) is not None
+
+
+def encoding_of(head: bytes) -> str:
+    """`utf-8` or `gb18030` where the bytes are plausible text in it, else the empty string.
+
+    GB18030 accepts much that was never written in it (Big5, for one), so at least half of its two-byte characters must
+    be the punctuation or the common characters of GB 2312 (rows 1-3 and 16-55).
+    """
+    if _BINARY.search(head):
+        return ""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        return encoding if encoding == "utf-8" or _is_chinese(text) else ""
+    return ""
+
+
+def _is_chinese(text: str) -> bool:
+    wide = [character.encode("gb18030") for character in text if character > "\x7f"]
+    common = sum(1 for c in wide if len(c) == 2 and (0xB0 <= c[0] <= 0xD7 or 0xA1 <= c[0] <= 0xA3) and c[1] >= 0xA1)
+    return common * 2 >= len(wide)
+
+
+def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(body)
+    except UnicodeDecodeError:
+        return UNKNOWN
+    plain = text.encode("utf-8", "surrogatepass")
+    if _BINARY.search(plain):
+        return UNKNOWN
+    return replace(text_kind(plain, stem), encoding=encoding, bom=bom)
+
+
+def text_kind(text: bytes, stem: str) -> Format:
+    """Which kind of text; `text` is the head in UTF-8, `stem` the lower-case file name."""
+    if text.startswith(b"##fileformat=VCF"):
+        return _text("vcf", "text/x-vcf")
+    if _SAM.match(text):
+        return _text("sam", "text/x-sam")
+    if _is_fastq(text):
+        return _text("fastq", "text/x-fastq")
+    if _GFF.match(text):
+        return _text("gff", "text/x-gff3")
+    if _FASTA.match(text):
+        return _text("fasta" if _NUCLEOTIDES.match(text) else "protein_fasta", "text/x-fasta")
+    suffix = "." + stem.rpartition(".")[2] if "." in stem else ""
+    if suffix == ".bed" and _BED.match(text):
+        return _text("bed", "text/x-bed")
+    return _marked_up(text) or _tabular(text, suffix) or _text("text", "text/plain")
+
+
+def _is_fastq(text: bytes) -> bool:
+    match = _FASTQ.match(text)
+    if not match:
+        return False
+    whole = match.end() < len(text)  # a very long read may reach past the head
+    return len(match[1]) == len(match[2]) or (not whole and len(match[2]) < len(match[1]))
+
+
+def _marked_up(text: bytes) -> Format | None:
+    first = text.lstrip()[:1]
+    if first in (b"{", b"["):
+        if _NDJSON.match(text):
+            return _text("ndjson", "application/x-ndjson")
+        return _text("json", "application/json")
+    if first == b"<":
+        return _text("xml", "application/xml")
+    return None
+
+
+def _tabular(text: bytes, suffix: str) -> Format | None:
+    if suffix in _NAMED and _NAMED[suffix][0] not in {"csv", "tsv"}:
+        return _text(*_NAMED[suffix])
+    lines = [line for line in text[:8192].split(b"\n")[:20] if line.strip()]
+    if len(text) > 8192:
+        lines = lines[:-1] or lines
+    delimiter = _delimiter(lines)
+    if suffix in _NAMED:
+        return _text(*_NAMED[suffix], delimiter if delimiter is not None else ord("\t" if "t" in suffix else ","))
+    if delimiter is None or len(lines) < 2:
+        return None
+    return (
+        _text("tsv", "text/tab-separated-values", delimiter)
+        if delimiter == ord("\t")
+        else _text("csv", "text/csv", delimiter)
+    )
+
+
+def _delimiter(lines: list[bytes]) -> int | None:
+    """The byte that stands equally often, at least once, outside quotes in every line; the most frequent of such."""
+    bare = [re.sub(rb'"[^"]*"', b"", line) for line in lines]
+    counts = {byte: {line.count(byte) for line in bare} for byte in _DELIMITERS}
+    even = [(min(found), -place) for place, (_, found) in enumerate(counts.items()) if len(found) == 1 and min(found)]
+    return _DELIMITERS[-max(even)[1]] if even else None
+
+
+def _refined(format_: Format, head: bytes, stem: str) -> Format:
+    """Say more about containers: what is inside, and whether it is under a password."""
+    if format_.name == "zip":
+        return _zip(format_, head)
+    if format_.name == "gzip":
+        return _gzip(format_, head, stem)
+    if format_.name == "pdf" and b"/Encrypt" in head:
+        return replace(format_, encrypted=True)
+    if format_.name == "ole2" and "EncryptedPackage".encode("utf-16-le") in head:
+        return replace(format_, encrypted=True)
+    return format_
+
+
+def _zip(format_: Format, head: bytes) -> Format:
+    locked = len(head) > 6 and head[2:4] == b"\x03\x04" and bool(head[6] & 1)  # general purpose bit 0, APPNOTE 4.4.4
+    kinds = [kind for needle, kind in _PACKAGES if needle in head[:4096]]
+    return replace(format_, name=kinds[0] if kinds else "zip", encrypted=locked)
+
+
+def _gzip(format_: Format, head: bytes, stem: str) -> Format:
+    blocked = len(head) > 14 and bool(head[3] & 4) and head[12:14] == b"BC"  # SAM specification, section 4.1
+    try:
+        inside = zlib.decompressobj(31).decompress(head, HEAD)
+    except zlib.error:
+        inside = b""
+    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf")):
+        if inside.startswith(magic):
+            return _opaque(name, f"application/x-{name}")
+    inner = stem.removesuffix(".gz").removesuffix(".bgz")
+    nested = not inside or inside.startswith(b"\x1f\x8b")  # gzip may hold itself for ever: look one layer deep only
+    kind = "unknown" if nested else sniff(inside, inner).name
+    return replace(format_, name="bgzf" if blocked else "gzip", hints=(f"inner:{kind}",))

@@ -1,0 +1,127 @@
+"""Persons as keyed digests: counted across files and years without being stored.
+
+A digest is BLAKE2b-64 keyed with the gateway's key of the year over `kind NUL scope NUL value`. BLAKE2b in keyed mode is
+a MAC by itself (RFC 7693 section 2.9), made in one call of `hashlib` where HMAC-SHA-256 takes two hashes and more Python:
+about twice the digests a second here, for the same strength at 64 bits. 64 bits are for counting: among five million
+persons the expected number of collisions is below one in a million. Whoever holds no key cannot test a guess.
+
+Canonical form: the kind that findings report and the detector's canonical 64-bit value, so the same person by the same
+identifier has the same digest in any file, form or year of the same key. Sample names are unique inside a project only:
+their digests include the scope, those of national identifiers never do.
+
+Not here: which key, which ledger, which year's counts (the flow's and the store's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.core.classify import PersonSet
+from gateway.core.errors import Unusable
+
+Digests = npt.NDArray[np.uint64]
+
+KEY_SIZES = range(16, 65)  # bytes; BLAKE2b takes at most 64
+SCOPED_KINDS = frozenset({"genomic_sample"})
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def keyed_digests(persons: PersonSet, key: bytes, scope: bytes = b"") -> Digests:
+    """Sorted distinct digests of the identified persons; `persons.uncounted` are extra and have none.
+
+    Args:
+        persons: From one file, or several through `merge_persons`.
+        key: Secret of 16 to 64 bytes, one per gateway and year.
+        scope: What makes sample names unique, such as `entity/project`; ignored for national identifiers.
+
+    Raises:
+        Unusable: The key is too short or too long.
+    """
+    if len(key) not in KEY_SIZES:
+        raise Unusable("the counting key must have 16 to 64 bytes: make a new one with the keyring")
+    parts = [_of_kind(kind, values, key, scope) for kind, values in persons.values.items()]
+    return merge(*parts)
+
+
+def _of_kind(kind: str, values: Digests, key: bytes, scope: bytes) -> Digests:
+    namespace = kind.encode() + b"\0" + (scope if kind in SCOPED_KINDS else b"") + b"\0"
+    start = blake2b(namespace, digest_size=8, key=key)
+    raw = values.astype(">u8").tobytes()
+    out = bytearray()
+    for at in range(0, len(raw), 8):
+        state = start.copy()
+        state.update(raw[at : at + 8])
+        out += state.digest()
+    return np.frombuffer(bytes(out), ">u8").astype(np.uint64)
+
+
+def merge(*sets: Digests) -> Digests:
+    """Sorted distinct union."""
+    if not sets:
+        return np.zeros(0, np.uint64)
+    return np.unique(np.concatenate(sets))
+
+
+def new_digests(digests: Digests, known: Digests) -> Digests:
+    """Those not counted before; both sorted and distinct, and so is the answer."""
+    if not known.size:
+        return digests
+    place = np.minimum(np.searchsorted(known, digests), known.size - 1)
+    fresh: Digests = digests[known[place] != digests]
+    return fresh
+
+
+def pack(digests: Digests) -> bytes:
+    """Sorted big-endian 64-bit digests, 8 bytes each."""
+    return digests.astype(">u8").tobytes()
+
+
+def unpack(data: bytes) -> Digests:
+    """The inverse of `pack`.
+
+    Raises:
+        Unusable: Not a multiple of 8 bytes, or not sorted and distinct.
+    """
+    if len(data) % 8:
+        raise Unusable("packed digests must be a multiple of 8 bytes")
+    digests = np.frombuffer(data, ">u8").astype(np.uint64)
+    if (digests[1:] <= digests[:-1]).any():
+        raise Unusable("packed digests must be sorted and distinct")
+    return digests
+
+
+def merge_persons(sets: Iterable[PersonSet]) -> PersonSet:
+    """Persons of several files of one transfer; the same identifier in two files is one person."""
+    values: dict[str, Digests] = {}
+    uncounted, sensitive, ordinary = 0, False, False
+    for persons in sets:
+        for kind, part in persons.values.items():
+            values[kind] = merge(values[kind], part) if kind in values else part
+        uncounted += persons.uncounted
+        sensitive, ordinary = sensitive or persons.sensitive, ordinary or persons.ordinary
+    return PersonSet(values, uncounted, sensitive=sensitive, ordinary=ordinary)
+
+
+def newest_birth(persons: PersonSet) -> int | None:
+    """Latest birth date among resident identity numbers as YYYYMMDD, for the age of fourteen (PIPL art. 31)."""
+    numbers = persons.values.get("cn_resident_id")
+    if numbers is None or not numbers.size:
+        return None
+    return int((numbers // np.uint64(1000) % np.uint64(10**8)).max())
+
+
+def counting_year(at: datetime) -> int:
+    """Calendar year in Asia/Shanghai that a clearance counts in (Order 16 art. 7, 8: since 1 January).
+
+    Raises:
+        Unusable: The time has no zone.
+    """
+    if at.tzinfo is None:
+        raise Unusable("a clearance needs a time with its zone")
+    return at.astimezone(_SHANGHAI).year
