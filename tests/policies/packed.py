@@ -1,0 +1,97 @@
+"""The packaged pack and random situations, for tests of the core and of the pack itself."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from gateway.core.derive import EVIDENCE, NINE_CITIES
+from gateway.core.situation import Filing, Situation, parse_situation
+from gateway.core.situation.sections import SECTIONS
+from gateway.stores.rulebooks import Policies, load_policies
+
+ON = date(2026, 11, 20)
+
+
+@cache
+def pack() -> Policies:
+    return load_policies()
+
+
+def situation(**document: Any) -> Situation:
+    return parse_situation(document, pack().vocabulary)
+
+
+def changed(subject: Situation, path: str, value: Any) -> Situation:
+    """The situation with one fact changed, by its dotted path."""
+    section, _, name = path.rpartition(".")
+    if not section:
+        return replace(subject, **{name: value})
+    return replace(subject, **{section: replace(getattr(subject, section), **{name: value})})
+
+
+_DAYS = st.integers(-1200, 40).map(lambda days: ON + timedelta(days=days))
+_COUNTS = st.sampled_from([0, 1, 3, 500, 501, 9_999, 10_000, 99_999, 100_000, 999_999, 1_000_000, 1_500_000])
+_RECIPIENTS = st.sampled_from([("hku-genomics",), ("hku-genomics", "cuhk"), ("cuhk",), ()])
+_TYPES = st.sampled_from([(), ("contact",), ("contact", "diagnosis")])
+
+
+def _filing() -> st.SearchStrategy[Filing]:
+    vocabulary = pack().vocabulary
+    return st.builds(
+        Filing,
+        kind=st.sampled_from(vocabulary.filings["kind"].words),
+        recipients=_RECIPIENTS,
+        purpose=st.sampled_from(["", "trial A", "trial B"]),
+        data_types=_TYPES,
+        effective=st.none() | _DAYS,
+        filed=st.none() | _DAYS,
+        valid_to=st.none() | _DAYS,
+        extended=st.booleans(),
+        persons_cap=st.sampled_from([0, 0, 1_000, 1_000_000]),
+        persons_used=st.none() | _COUNTS,
+    )
+
+
+def _field(path: str) -> st.SearchStrategy[Any]:
+    operand = pack().vocabulary.facts[path]
+    special = {
+        "recipient.onward": st.sampled_from([(), ("HK",), ("Shenzhen",), ("SG",), ("HK", "CN-BJ")]),
+        "recipient.place": st.sampled_from(["HK", "HK", "MO", "SG"]),
+        "recipient.id": st.sampled_from(["hku-genomics", "cuhk"]),
+        "sender.gba_city": st.sampled_from(["", *sorted(NINE_CITIES)]),
+        "data.types": _TYPES,
+        "purpose.stated": st.sampled_from(["trial A", "trial B"]),
+        "exemption.evidence": st.sampled_from([(), *(tuple(sorted(words)) for words in EVIDENCE.values())]),
+        "duties.pipia": st.none() | _DAYS,
+        "on": st.just(ON),
+    }
+    if path in special:
+        return special[path]
+    if operand.type == "flag":
+        # The default more often than not: a situation with everything wrong tells little.
+        return st.sampled_from([operand.default, operand.default, operand.default, not operand.default])
+    if operand.type == "count":
+        return st.just(0) | _COUNTS
+    if operand.type == "word":
+        return st.sampled_from([operand.default, operand.default, *operand.words])
+    return st.just(operand.default)
+
+
+def situations() -> st.SearchStrategy[Situation]:
+    """Situations on both sides of every number, mostly in good order."""
+    sections = {
+        name: st.builds(section, **{field.name: _field(f"{name}.{field.name}") for field in fields(section)})
+        for name, section in SECTIONS.items()
+    }
+    return st.builds(
+        Situation,
+        on=_field("on"),
+        direction=st.sampled_from(["outbound", "outbound", "outbound", "inbound"]),
+        filings=st.lists(_filing(), max_size=3).map(tuple),
+        **sections,
+    )
