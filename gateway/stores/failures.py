@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from gateway.core.errors import Conflict, GatewayError, StoreError
 
@@ -42,6 +42,9 @@ _REFUSED = Meaning(
 )
 _DENIED = Meaning(
     "database-denied", "the database refused the gateway's login: check its user and password", retry=False
+)
+_UNSTORABLE = Meaning(
+    "unstorable", "a value has no place in a column: this is a fault of the gateway, report it", retry=False
 )
 _ELSE = Meaning("database", "the database failed: try again; its own log says more")
 
@@ -109,6 +112,8 @@ def meaning_of(failure: Exception) -> GatewayError:
     meaning = _MEANINGS.get(name)
     if meaning is None and "no such table" in str(getattr(failure, "orig", failure)):
         meaning = _NO_SCHEMA  # SQLite has no code of its own for it
+    if meaning is None and (isinstance(failure, UnicodeError) or type(failure) is StatementError):
+        meaning = _UNSTORABLE  # the statement never reached the database
     if meaning is None:
         meaning = _AWAY if isinstance(failure, OSError) else _ELSE
     return StoreError(meaning.message, code=meaning.code, retry=meaning.retry)

