@@ -12,10 +12,12 @@ The rules a change must keep:
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -192,10 +194,7 @@ def refusal(answer: Answer, doing: str) -> EndpointError:
     status = answer.status
     retry = status in _PASSING or (status >= 500 and status not in _LASTING)
     if retry:
-        wait = answer.field("Retry-After")
-        advice = f"it asks to wait until {wait}" if wait else "it is tried again"
-        # RFC 9110 section 10.2.3: seconds or a date.
-        advice = f"it asks to wait {wait} s" if wait.isdecimal() else advice
+        advice = _wait(answer.field("Retry-After"))
     elif status in {401, 403, 407}:
         advice = "check the endpoint's token or client certificate and what it may write"
     elif 300 <= status < 400:
@@ -203,6 +202,16 @@ def refusal(answer: Answer, doing: str) -> EndpointError:
     else:
         advice = "have the endpoint's operator and its registry entry compared"
     return EndpointError(f"the HTTPS endpoint did not {doing}: status {status}; {advice}", code="https", retry=retry)
+
+
+def _wait(after: str) -> str:
+    """What a Retry-After field asks for: seconds or a date (RFC 9110 section 10.2.3); anything else is not repeated."""
+    if re.fullmatch("[0-9]{1,6}", after):
+        return f"it asks to wait {after} s"
+    try:
+        return f"it asks to wait until {parsedate_to_datetime(after).isoformat()}"
+    except ValueError:
+        return "it is tried again"
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def opened_session(peer: Peer, channel: Channel) -> Iterator[Client]:
         raise
     # Paramiko waits without a limit for some of the answers in between; nothing here may wait for ever.
     watchdog = threading.Timer(4 * peer.handshake_timeout, transport.close)
-    watchdog.daemon = True
+    watchdog.name, watchdog.daemon = "sftp-watchdog", True
     watchdog.start()
     try:
         with blamed("open a session"):
@@ -115,7 +115,9 @@ def opened_session(peer: Peer, channel: Channel) -> Iterator[Client]:
             yield client
     finally:
         watchdog.cancel()
+        watchdog.join()
         transport.close()
+        transport.join(5)  # its thread still holds the closed socket's number, which the next connection may get
 
 
 @contextmanager
