@@ -1,0 +1,412 @@
+"""Whole files through the streaming classifier: what they hold, how many people, and what was read."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stdnum import luhn
+from stdnum.cn import ric
+
+from gateway.core.classify import Classifier, FileFindings
+from gateway.stores.detectors import load_detector_tables
+
+TABLES = load_detector_tables()
+
+
+def classify(data: bytes | str, name: str = "data.csv", *, piece: int = 1 << 20, **options) -> FileFindings:
+    raw = data.encode() if isinstance(data, str) else data
+    classifier = Classifier(name, TABLES, **options)
+    for at in range(0, len(raw), piece):
+        classifier.feed(raw[at : at + piece])
+    return classifier.close()
+
+
+def resident(number: int) -> str:
+    body = f"440300{1950 + number % 60}{1 + number % 12:02d}{1 + number % 28:02d}{number % 1000:03d}"
+    return body + ric.calc_check_digit(body + "0")  # it leaves the last character out
+
+
+def mobile(number: int) -> str:
+    return f"139{number:08d}"
+
+
+def card(number: int) -> str:
+    body = f"621700{number:09d}"
+    return body + luhn.calc_check_digit(body)
+
+
+def counts(found: FileFindings) -> tuple[int, int, str]:
+    return found.persons.sensitive, found.persons.nonsensitive, found.persons.basis
+
+
+def kinds(found: FileFindings, confidence: str = "strong") -> set[str]:
+    return {finding.kind for finding in found.findings if finding.confidence == confidence}
+
+
+def table(header: str, rows) -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_resident_number_alone_is_personal_and_not_sensitive():
+    found = classify(table("id", (resident(i) for i in range(20))))
+    assert (found.personal, found.sensitive, counts(found)) == (True, False, (0, 20, "identifier"))
+    assert found.level == "general"
+
+
+def test_with_a_diagnosis_it_is_sensitive():
+    found = classify(table("姓名,身份证号,诊断", (f"张三,{resident(i)},肺癌" for i in range(20))))
+    assert (found.sensitive, counts(found)) == (True, (20, 20, "identifier"))
+    assert {"cn_resident_id", "person_name", "medical"} <= kinds(found)
+    assert "diagnosis" in found.classes
+
+
+def test_many_rows_about_few_people_are_few_people():
+    found = classify(table("seq,id,mobile", (f"{i},{resident(i % 50)},{mobile(i)}" for i in range(3000))))
+    assert counts(found) == (0, 50, "identifier")
+    row = next(f for f in found.findings if f.kind == "cn_resident_id")
+    assert (row.where, row.count, row.distinct) == ("column id", 3000, 50)
+
+
+def test_identifiers_of_one_row_are_one_person():
+    found = classify(table("id,mobile,mail", (f"{resident(i)},{mobile(i)},u{i}@example.com" for i in range(30))))
+    assert counts(found) == (0, 30, "identifier")
+    assert set(found.identifiers.values) == {"cn_resident_id"}
+
+
+def test_the_key_is_the_strongest_kind_that_most_rows_have():
+    rows = (f"{mobile(i % 40)},{resident(i) if i == 3 else ''}" for i in range(80))
+    found = classify(table("mobile,id number", rows))
+    assert set(found.identifiers.values) == {"cn_mobile"}
+    assert counts(found) == (0, 40, "identifier")
+
+
+def test_rows_without_the_key_count_by_what_they_have():
+    rows = [f"{resident(i)},{mobile(i)}" for i in range(20)] + [f",{mobile(100 + i)}" for i in range(5)]
+    assert counts(classify(table("id,mobile", rows))) == (0, 25, "identifier")
+
+
+def test_two_persons_in_one_row_are_two():
+    found = classify(table("child,parent", (f"{resident(i)},{resident(500 + i)}" for i in range(10))))
+    assert counts(found) == (0, 20, "identifier")
+
+
+def test_names_without_numbers_count_by_rows():
+    found = classify("姓名,年龄\n张三,30\n李四,40\n\n王五,50\n")
+    assert counts(found) == (0, 3, "rows")
+
+
+def test_past_the_cap_the_count_is_an_upper_bound_by_rows():
+    found = classify(table("id", (resident(i % 300) for i in range(600))), cap=100)
+    assert counts(found) == (0, 600, "rows")
+
+
+def test_a_bank_card_is_sensitive():
+    found = classify(table("card no", (card(i) for i in range(5))))
+    assert counts(found) == (5, 0, "identifier")
+
+
+def test_an_organisation_is_no_person():
+    found = classify("code\n91110000600037341L\n9144030071526726XG\n")
+    assert (found.personal, kinds(found), found.persons.basis) == (False, {"cn_uscc"}, "none")
+
+
+def test_json_objects_are_records():
+    people = [{"id": resident(i), "phone": mobile(i)} for i in range(9)]
+    for text in (json.dumps(people), json.dumps(people, indent=1), "\n".join(map(json.dumps, people))):
+        assert counts(classify(text, "x.json")) == (0, 9, "identifier")
+
+
+# --- weak and strong -------------------------------------------------------------------------------------------------
+
+
+def test_a_lone_hit_in_prose_is_weak_and_counts_nobody():
+    found = classify(f"The number {resident(1)} stands here.\n", "note.txt")
+    assert (found.personal, kinds(found), kinds(found, "weak")) == (False, set(), {"cn_resident_id"})
+
+
+@pytest.mark.parametrize("before", ["身份证号:", "ID card no ", "证件号码 "])
+def test_a_word_before_makes_it_strong(before):
+    assert classify(f"{before}{resident(1)}\n", "note.txt").personal
+
+
+def test_two_hits_are_strong():
+    assert counts(classify(f"{resident(1)} and {resident(2)}\n", "note.txt")) == (0, 2, "identifier")
+
+
+def test_random_numbers_of_the_right_shape_are_chance():
+    rng = np.random.default_rng(7)
+    eleven = classify(table("order,x", (f"{n},a" for n in rng.integers(10**10, 10**11, 3000))))
+    sixteen = classify(table("order,x", (f"{n},a" for n in rng.integers(10**15, 10**16, 3000))))
+    codes = classify(table("lab,x", (f"S{n},a" for n in rng.integers(10**6, 10**7, 3000))))
+    for found, kind in ((eleven, "cn_mobile"), (sixteen, "bank_card"), (codes, "hkid")):
+        assert (found.personal, found.persons.basis) == (False, "none")
+        assert kind in kinds(found, "weak")
+
+
+def test_real_numbers_stand_out_from_chance_in_their_own_column():
+    rng = np.random.default_rng(8)
+    noise = rng.integers(10**10, 10**11, 500)
+    found = classify(table("order,tel", (f"{n},{mobile(i)}" for i, n in enumerate(noise))))
+    assert counts(found) == (0, 500, "identifier")
+
+
+def test_ambiguous_headers_need_company():
+    assert not classify("name,length\nBRCA1,81189\n", "genes.csv").personal
+    assert not classify("species,sex,mass\nAdelie,male,3750\n", "penguins.csv").personal
+    assert not classify("disease,cases\nflu,10\n", "table.csv").personal
+    assert classify("name,age\nA B,30\n", "people.csv").personal
+    assert classify("age,diagnosis\n30,flu\n31,flu\n").sensitive
+
+
+def test_a_phone_column_makes_eight_digits_numbers():
+    rows = [f"a{i},9{i:07d}" for i in range(5)]
+    assert counts(classify(table("x,電話", rows))) == (0, 5, "identifier")
+    assert not classify(table("x,y", rows)).personal
+
+
+# --- marks, names, samples -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "mark"),
+    [
+        ("机密★5年\n内容", "secret", True),
+        ("保守秘密", "general", False),
+        ("绝密计划", "important_suspected", False),
+        ("内部资料 注意保存", "important_suspected", False),
+        ("公开", "general", False),
+    ],
+)
+def test_marks_decide_the_level(text, level, mark):
+    found = classify(text, "a.txt")
+    assert (found.level, found.secrecy_mark) == (level, mark)
+    assert all(not f.samples for f in found.findings if f.kind.endswith("_mark"))
+
+
+def test_a_word_filling_a_cell_is_for_an_officer():
+    assert classify("a,b\n秘密,1\n1,2\n").level == "important_suspected"
+
+
+def test_names_are_data():
+    found = classify(b"x\n", f"张三_{resident(1)}.txt")
+    assert counts(found) == (0, 1, "identifier")
+    assert {f.where for f in found.findings} == {"name"}
+    assert classify(b"x", "机密★10年/a.txt").secrecy_mark
+
+
+def test_a_header_that_holds_an_identifier_is_data():
+    found = classify(table(f"{resident(1)},x", (f"{resident(i)},y" for i in range(2, 5))))
+    assert counts(found) == (0, 4, "identifier")
+    assert all(resident(1) not in f.where for f in found.findings)
+
+
+def test_no_full_identifier_leaves():
+    secrets = [resident(1), mobile(12345678), card(1), "A123456(3)", "zhangsan@example.com", "110105491231002"]
+    found = classify(table("a,b,c,d,e,f", [",".join(secrets)] * 3))
+    text = json.dumps(found.to_json("0" * 64)) + repr(found)
+    assert len([f for f in found.findings if f.samples]) >= 6
+    assert not [secret for secret in secrets if secret in text or secret.replace("(", "").replace(")", "") in text]
+
+
+def test_the_masked_form_of_a_resident_number():
+    found = classify("id card\n11010519491231002X\n")
+    assert next(f for f in found.findings if f.samples).samples == ("110105********002X",)
+
+
+# --- genomes ---------------------------------------------------------------------------------------------------------
+
+
+def _vcf(tmp_path, *, contig: int = 248956422, samples: int = 3, form: str = "GT") -> bytes:
+    import pysam
+
+    header = pysam.VariantHeader()
+    header.add_line(f"##contig=<ID=chr1,length={contig}>")
+    header.add_line(f'##FORMAT=<ID={form},Number=1,Type=String,Description="x">')
+    for number in range(samples):
+        header.add_sample(f"S{number}")
+    with pysam.VariantFile(str(tmp_path / "a.vcf"), "w", header=header) as out:
+        out.write(out.new_record(contig="chr1", start=9, stop=10, alleles=("A", "C")))
+    return (tmp_path / "a.vcf").read_bytes()
+
+
+def test_a_vcf_of_pysam(tmp_path):
+    found = classify(_vcf(tmp_path), "a.vcf")
+    assert found.hgr.information
+    assert not found.hgr.aggregate_only
+    assert (found.hgr.subjects, found.hgr.sequencing_subjects) == (3, 3)
+    assert counts(found) == (3, 0, "subjects")
+    assert found.sensitive
+    assert found.coverage == ((0, found.size),)
+
+
+def test_sites_only_is_aggregate_and_arrays_are_no_sequencing(tmp_path):
+    assert classify(_vcf(tmp_path, samples=0), "a.vcf").hgr.aggregate_only
+    array = classify(_vcf(tmp_path, form="BAF"), "a.vcf").hgr
+    assert (array.subjects, array.sequencing_subjects) == (3, 0)
+
+
+def test_a_mouse_is_no_human_resource(tmp_path):
+    found = classify(_vcf(tmp_path, contig=195154279), "a.vcf")
+    assert (found.hgr.information, found.personal) == (False, False)
+    assert "genomic_data" in kinds(found, "weak")
+
+
+def test_both_reads_of_a_sample_are_one_person():
+    reads = b"@r1\nACGT\n+\nFFFF\n"
+    one, two = (classify(reads, f"d/NA12878_S1_L001_R{n}_001.fastq") for n in (1, 2))
+    assert one.hgr.sequencing_subjects == 1
+    assert one.identifiers.values["genomic_sample"] == two.identifiers.values["genomic_sample"]
+    assert one.identifiers.values["genomic_sample"] != classify(reads, "NA2.fq").identifiers.values["genomic_sample"]
+
+
+def test_sam_counts_sample_tags_and_assumes_one_without():
+    head = "@HD\tVN:1.6\n@SQ\tSN:1\tLN:249250621\n"
+    tagged = classify(head + "@RG\tID:a\tSM:x\n@RG\tID:b\tSM:y\n@RG\tID:c\tSM:x\n", "a.sam")
+    assert tagged.hgr.subjects == 2
+    assert classify(head, "a.sam").hgr.subjects == 1
+
+
+def test_quality_strings_are_no_addresses():
+    found = classify("@r1\nACGTACGTACGT\n+\nabc@def.ghij\n" * 50, "a.fastq")
+    assert "email" not in kinds(found)
+
+
+def test_a_fam_file_counts_its_lines():
+    assert classify("F1 I1 0 0 1 2\nF1 I2 0 0 2 2\n", "s.fam").hgr.subjects == 2
+
+
+# --- place -----------------------------------------------------------------------------------------------------------
+
+
+def test_coordinates_are_precise_from_four_decimals():
+    rough = classify("id,lat,lon\na,22.51,114.05\nb,22.52,114.06\n")
+    fine = classify("id,lat,lon\na,22.51234,114.05678\nb,22.5,114.0\n")
+    assert (rough.precise_geo, fine.precise_geo, fine.level) == (False, True, "general")
+    bulk = classify(table("x,纬度,经度", (f"a{i},22.51234,114.05678" for i in range(1200))))
+    assert bulk.level == "important_suspected"
+    assert classify('[{"lat": 22.51234, "lon": 114.05678}]', "x.json").precise_geo
+
+
+def test_whereabouts_of_people_are_sensitive():
+    found = classify(table("id card,lat,lon", (f"{resident(i)},22.51234,114.05678" for i in range(3))))
+    assert counts(found) == (3, 3, "identifier")
+
+
+# --- encodings, breaks, coverage -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_every_encoding_gives_the_same_people(codec):
+    text = table("姓名,身份证号,备注", (f"张三,{resident(i)},正常" for i in range(50)))
+    found = classify(text.encode(codec), piece=777)
+    assert (found.inspectable, counts(found)) == (True, (0, 50, "identifier"))
+    assert found.coverage == ((0, len(text.encode(codec))),)
+
+
+def test_gb18030_behind_an_ascii_head_is_read():
+    text = "id,note\n" + "1,a\n" * 20_000 + "".join(f"{resident(i)},患者身份证与诊断\n" for i in range(30))
+    found = classify(text.encode("gb18030"), piece=4096, block=8192)
+    assert (found.inspectable, counts(found)) == (True, (0, 30, "identifier"))
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "gb18030"])
+def test_bytes_that_break_the_text_are_named(codec):
+    good = ("患者一切正常\n" * 9000).encode(codec)
+    bad = {"utf-8": b"\xff", "utf-16": b"\x00\xd8\x00\x00", "gb18030": b"\xff"}[codec]
+    found = classify(good + bad + b"more\n\n", "a.txt", piece=5000)
+    assert not found.inspectable
+    assert found.level == "unknown"
+    assert found.coverage == ((0, len(good)),)
+    assert f"undecodable from byte {len(good)}" in {f.where for f in found.findings}
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "gb18030"])
+def test_control_bytes_break_the_text_too(codec):
+    good = ("正常\n" * 30_000).encode(codec)
+    found = classify(good + "\0\0".encode(codec.replace("16", "16-le")), "a.txt")
+    assert (found.inspectable, found.coverage) == (False, ((0, len(good)),))
+
+
+def test_a_text_cut_inside_a_character_is_not_whole():
+    good = ("正常\n" * 30_000).encode()
+    assert not classify(good + "正".encode()[:2], "a.txt").inspectable
+
+
+def test_what_has_no_inspector_is_covered_nowhere():
+    found = classify(b"PK\x03\x04" + bytes(200), "a.zip")
+    assert (found.inspectable, found.coverage, found.level) == (False, (), "unknown")
+    assert "encrypted_content" in kinds(classify(b"crypt4gh\x01\0\0\0", "a.c4gh"))
+
+
+def test_an_empty_file_is_whole():
+    found = classify(b"", "empty.csv")
+    assert (found.inspectable, found.coverage, found.level) == (True, (), "general")
+
+
+# --- the same for any cutting ----------------------------------------------------------------------------------------
+
+LINES = st.sampled_from(
+    [
+        *(f"{resident(i)},{mobile(i)},u{i}@example.com" for i in range(4)),
+        '"quoted, comma",13800138000,"a ""b"" c"', "A123456(3),+852 9123 4567,机密★10年", "１３８００１３８０００,,诊断:肺癌",
+        "Tel 9123 4567,x,6217 0000 1000 1234 569", "", 'stray " quote,13800138001,y', "91110000600037341L,4111111111111111,z",
+    ]
+)  # fmt: skip
+
+
+@given(
+    st.lists(LINES, max_size=60),
+    st.lists(st.integers(1, 300), min_size=1, max_size=30),
+    st.sampled_from(["utf-8", "gb18030", "utf-16"]),
+)
+@settings(deadline=None)
+def test_findings_do_not_depend_on_the_pieces(lines, pieces, codec):
+    raw = ("姓名,手机,备注\n" + "\n".join(lines)).encode(codec)
+    whole = classify(raw)
+    classifier, at, turn = Classifier("data.csv", TABLES), 0, 0
+    while at < len(raw):
+        size = pieces[turn % len(pieces)]
+        classifier.feed(raw[at : at + size])
+        at, turn = at + size, turn + 1
+    assert classifier.close().to_json("") == whole.to_json("")
+    assert classify(raw, block=512).to_json("") == whole.to_json("")
+
+
+@given(
+    st.lists(
+        st.sampled_from([resident(1), mobile(2), "word ", "字", " ", "机密★", "a@b.com "]), min_size=50, max_size=400
+    ),
+    st.integers(300, 900),
+)
+@settings(deadline=None)
+def test_one_line_longer_than_a_block_loses_nothing(parts, block):
+    raw = " ".join(parts).encode()
+    cut, whole = classify(raw, "a.txt", block=block), classify(raw, "a.txt")
+    assert [(f.kind, f.count, f.distinct, f.confidence) for f in cut.findings] == [
+        (f.kind, f.count, f.distinct, f.confidence) for f in whole.findings
+    ]
+
+
+def test_columns_go_on_when_a_line_is_cut():
+    row = ",".join(["x" * 50] * 40 + [mobile(5)])
+    header = ",".join([f"c{n}" for n in range(40)] + ["tel"])
+    found = classify(f"{header}\n{row}\n{row}\n", block=600)
+    assert [f.where for f in found.findings if f.kind == "cn_mobile"] == ["column tel"]
+
+
+def test_the_json_is_the_contract():
+    found = classify(table("id", (resident(i) for i in range(3)))).to_json("ab" * 32)
+    assert list(found) == [
+        "path", "size", "sha256", "format", "level", "classes", "inspectable", "coverage", "persons", "hgr", "findings",
+    ]  # fmt: skip
+    assert found["coverage"] == [[0, found["size"]]]
+    assert set(found["findings"][0]) == {"kind", "where", "count", "distinct", "confidence", "samples"}
+    assert set(found["hgr"]) == {"information", "sequencing_subjects", "subjects", "aggregate_only"}
+    json.dumps(found)

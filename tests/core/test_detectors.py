@@ -1,0 +1,204 @@
+"""Every detector against its own table, against python-stdnum, and against itself under another cutting of the text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import luhn
+from stdnum.cn import ric, uscc
+
+from gateway.core.classify.stream import Block
+from gateway.core.classify.window import fold, window_of
+from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, open_window, parse_tables, scan
+from gateway.core.detectors.digits import SHORTEST, dense_runs, find_runs, sparse_runs
+from gateway.core.errors import Unusable
+from gateway.stores.detectors import load_detector_tables, read_documents
+
+TABLES = load_detector_tables()
+DOCUMENTS = read_documents()
+IDENTIFIERS, MARKS, HEADERS = DOCUMENTS["identifiers.toml"], DOCUMENTS["marks.toml"], DOCUMENTS["headers.toml"]
+
+
+def _folded(text: str) -> bytes:
+    return fold(np.frombuffer(text.encode(), np.uint8)).tobytes()
+
+
+def _valid(text: str | bytes, key: str) -> list[int]:
+    window = open_window(_folded(text) if isinstance(text, str) else text)
+    return [int(v) for part in scan(window, TABLES) if part.key == key for v in part.value[part.valid]]
+
+
+def _examples(document: dict, which: str):
+    return [pytest.param(key, text, id=f"{key}:{text}") for key, table in document.items() for text in table[which]]
+
+
+@pytest.mark.parametrize(("key", "text"), _examples(IDENTIFIERS, "hits"))
+def test_hits_are_found(key, text):
+    assert _valid(text, key)
+
+
+@pytest.mark.parametrize(("key", "text"), _examples(IDENTIFIERS, "near_misses"))
+def test_near_misses_are_not(key, text):
+    assert not _valid(text, key)
+
+
+def test_every_table_has_hits_near_misses_and_a_citation():
+    for document in (IDENTIFIERS, MARKS, HEADERS):
+        for key, table in document.items():
+            assert len(table["hits"]) >= 2, key
+            assert len(table["near_misses"]) >= 2, key
+            assert len(table["citation"]) > 5, key
+
+
+@pytest.mark.parametrize(("kind", "text"), _examples(MARKS, "hits"))
+def test_marks_are_found(kind, text):
+    form = MarkForm.MARKED if kind == "secrecy_mark" else MarkForm.INTERNAL
+    assert form in {mark.form for mark in MarkFinder(TABLES).find(open_window(_folded(text)))}
+
+
+@pytest.mark.parametrize(("kind", "text"), _examples(MARKS, "near_misses"))
+def test_sentences_are_no_marks(kind, text):
+    form = MarkForm.MARKED if kind == "secrecy_mark" else MarkForm.INTERNAL
+    assert form not in {mark.form for mark in MarkFinder(TABLES).find(open_window(_folded(text)))}
+
+
+@pytest.mark.parametrize(("kind", "text"), _examples(HEADERS, "hits"))
+def test_headers_are_understood(kind, text):
+    assert kind in {words.kind for words in header_kinds(text, TABLES)}
+
+
+@pytest.mark.parametrize(("kind", "text"), _examples(HEADERS, "near_misses"))
+def test_other_headers_are_not(kind, text):
+    assert kind not in {words.kind for words in header_kinds(text, TABLES)}
+
+
+def test_the_two_forms_of_a_resident_number_are_one_person():
+    assert _valid("440300900101123", "cn_resident_id_15") == _valid("440300199001011238", "cn_resident_id")
+    assert _valid("110105 19491231 002X", "cn_resident_id") == _valid("11010519491231002x", "cn_resident_id")
+
+
+@pytest.mark.parametrize("form", ["13800138000", "+86 13800138000", "138-0013-8000", "8613800138000", "138 0013 8000"])
+def test_a_mobile_has_one_value_in_every_form(form):
+    assert _valid(form, "cn_mobile") == [8613800138000]
+
+
+@pytest.mark.parametrize("form", ["+85291234567", "+852 9123 4567", "(852) 91234567", "Tel 9123-4567", "85291234567"])
+def test_a_hong_kong_number_has_one_value_in_every_form(form):
+    assert _valid(form, "hk_mobile") == [85291234567]
+
+
+def test_a_card_has_one_value_in_every_form():
+    assert _valid("6217 0000 1000 1234 569", "bank_card") == _valid("6217000010001234569", "bank_card")
+    assert _valid("A123456(3)", "hkid") == _valid("a1234563", "hkid") != _valid("AB987654(3)", "hkid")
+    assert _valid("Zhang.San@Example.com", "email") == _valid("zhang.san@example.COM", "email")
+
+
+def test_an_address_longer_than_a_lane_is_one_value():
+    long = "a" * 40 + "@" + "b" * 40 + ".example.org"
+    assert len(_valid(f"{long} {long}", "email")) == 2
+    assert len(set(_valid(f"{long} {long}x", "email"))) == 2
+    assert not _valid("a" * 70 + "@example.org", "email")
+
+
+REGIONS = st.sampled_from(["110105", "440300", "310101", "510104", "810000", "830000", "999999", "120225"])
+
+
+@st.composite
+def resident_numbers(draw):
+    date = draw(st.sampled_from(["19900101", "19000229", "20000229", "19491231", "20231301", "19991131", "18991231"]))
+    return draw(REGIONS) + date + f"{draw(st.integers(1, 999)):03d}" + draw(st.sampled_from("0123456789X"))
+
+
+@given(resident_numbers())
+def test_resident_numbers_agree_with_stdnum(number):
+    ours = bool(_valid(f",{number},", "cn_resident_id"))
+    # stdnum knows every county and lets years before 1900 pass; where it says yes and the year is in range so must we
+    known = ric.is_valid(number)
+    if known and number[6:8] in {"19", "20"}:
+        assert ours
+    if ours:
+        assert ric.calc_check_digit(number) == number[-1]
+        assert ric.get_birth_date(number)
+
+
+@given(
+    st.text("0123456789", min_size=9, max_size=15), st.sampled_from(["6217", "4111", "5105", "3782", "3530", "9558"])
+)
+def test_cards_agree_with_stdnum(body, prefix):
+    number = prefix + body
+    if _valid(number, "bank_card"):
+        assert luhn.is_valid(number)
+    bits = int(TABLES.issuer_lengths[int(prefix)])
+    if luhn.is_valid(number) and bits >> len(number) & 1 and not _valid(number, "cn_resident_id"):
+        assert _valid(number, "bank_card")
+
+
+@given(
+    st.text("0123456789ABCDEFGHJKLMNPQRTUWXY", min_size=9, max_size=9),
+    st.sampled_from(["91440300", "91110000", "Y1440300", "51310000"]),
+)
+def test_credit_codes_agree_with_stdnum(organisation, prefix):
+    body = prefix + organisation
+    number = body + uscc.calc_check_digit(body)
+    if not _valid(number, "cn_resident_id"):
+        assert _valid(number, "cn_uscc")
+    other = body + ("0" if number[-1] != "0" else "1")
+    assert not _valid(other, "cn_uscc")
+
+
+@given(st.text(st.sampled_from("0123456789ab ,-."), max_size=400))
+def test_both_ways_to_find_runs_agree(text):
+    window = open_window(text.encode())
+    dense = dense_runs(window)
+    sampled = (window.data[::SHORTEST] >= 48) & (window.data[::SHORTEST] <= 57)
+    sparse = sparse_runs(window, np.flatnonzero(sampled) * SHORTEST)
+    assert dense.start.tolist() == sparse.start.tolist()
+    assert dense.length.tolist() == sparse.length.tolist()
+    assert find_runs(window).start.tolist() == dense.start.tolist()
+
+
+PIECES = ["11010519491231002X", "A123456(3)", "+852 9123 4567", "138-0013-8000", "6217 0000 1000 1234 569", "a@b.com"]
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "12", "Tel ", ",", "x", "患者", "机密★", " "]), min_size=1, max_size=40),
+    st.data(),
+)
+def test_where_a_line_is_cut_changes_nothing(parts, data):
+    text = "".join(parts).encode()
+    cut = data.draw(st.integers(0, len(text)))
+    whole = _owned(open_window(text))
+    low, high = max(cut - 256, 0), min(cut + 256, len(text))
+    first = window_of(_block(b"", text[:cut], text[cut:high]), None)
+    second = window_of(_block(text[low:cut], text[cut:], b""), None)
+    assert sorted(_owned(first) + _owned(second)) == sorted(whole)
+
+
+def _block(before: bytes, own: bytes, after: bytes) -> Block:
+    return Block(memoryview(before), memoryview(own), memoryview(after), line_ends=True)
+
+
+def _owned(window):
+    hits = [(p.key, int(v)) for p in scan(window, TABLES) for v in p.value[p.valid]]
+    return hits + [(mark.form.value, 0) for mark in MarkFinder(TABLES).find(window)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda i, _m, _h: i["hkid"].pop("chance"), "chance"),
+        (lambda i, _m, _h: i["hkid"].update(surprise=1), "surprise"),
+        (lambda i, _m, _h: i["hkid"].update(personal="yes"), "true or false"),
+        (lambda i, _m, _h: i.update(hkid=3), "must be a table"),
+        (lambda _i, m, _h: m.pop("secrecy_mark"), "secrecy_mark"),
+        (lambda _i, _m, h: h["phone"].update(words="tel"), "list of strings"),
+        (lambda i, _m, _h: i["bank_card"].update(issuers=[{"from": "62", "to": "623", "lengths": [16]}]), "62-623"),
+    ],
+)
+def test_a_table_that_is_not_understood_is_refused(change, says):
+    documents = [{k: dict(v) for k, v in document.items()} for document in (IDENTIFIERS, MARKS, HEADERS)]
+    change(*documents)
+    with pytest.raises(Unusable, match=says):
+        parse_tables(*documents)
