@@ -212,6 +212,20 @@ def test_a_link_or_folder_in_our_place_is_foreign(site: Site, tmp_path: Path) ->
     assert refusal(site).code == "foreign-content"
 
 
+def test_a_name_that_appears_in_the_last_moment_is_not_overwritten(site: Site) -> None:
+    files = {"a.csv.c4gh": SMALL["a.csv.c4gh"]}
+
+    def beaten() -> None:
+        site.put(f"{FOLDER}/a.csv.c4gh", b"theirs")
+
+    with pytest.raises(EndpointError):
+        site.connector().deliver(pack(files), MemorySource(files, watch=beaten))
+    with pytest.raises(EndpointError) as refused:
+        site.connector().deliver(pack(files), MemorySource(files))
+    assert (refused.value.retry, refused.value.code) == (False, "foreign-content")
+    assert site.published() == {f"{FOLDER}/a.csv.c4gh": b"theirs"}
+
+
 def test_names_stay_out_of_the_logs(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     site.connector().deliver(pack(SMALL), MemorySource(SMALL))
