@@ -67,7 +67,7 @@ def load_policies(folder: Path | None = None, *, verify: bool = True) -> Policie
         word_list = root.joinpath(VOCABULARY).read_bytes()
         documents = {VOCABULARY: word_list} | {name: data for part in _FOLDERS for name, data in _read(root, part)}
         cases = dict(_read(root, "cases"))
-        stated = root.joinpath(DIGEST).read_text("ascii").strip() if verify else ""
+        stated = _stated(root) if verify else ""
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"the rule pack cannot be read: {error}", retry=False) from error
     vocabulary = _vocabulary(word_list)
@@ -80,9 +80,28 @@ def load_policies(folder: Path | None = None, *, verify: bool = True) -> Policie
     return Policies(vocabulary, rulebook, parse_cases(cases))
 
 
-def write_digest(folder: Path, digest: str) -> None:
-    """State a pack's digest in the pack, after its change was reviewed."""
-    (folder / DIGEST).write_text(digest + "\n", "ascii")
+def stated_digest(folder: Path | None = None) -> str:
+    """What a pack's DIGEST says; empty where it says nothing.
+
+    Raises:
+        StoreError: Where it cannot be read.
+    """
+    try:
+        return _stated(packaged_policies() if folder is None else folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"the rule pack's {DIGEST} cannot be read: {error}", retry=False) from error
+
+
+def write_digest(digest: str, folder: Path | None = None) -> None:
+    """State a pack's digest in the pack, after its change was reviewed.
+
+    Raises:
+        StoreError: Where it cannot be written.
+    """
+    try:
+        Path(str(packaged_policies() if folder is None else folder), DIGEST).write_text(digest + "\n", "ascii")
+    except OSError as error:
+        raise StoreError(f"the rule pack's {DIGEST} cannot be written: {error}", retry=False) from error
 
 
 @cache
@@ -94,6 +113,10 @@ def prc_calendar() -> WorkCalendar:
         workdays=frozenset(chinese_calendar.workdays),
         published_to=date(max(holidays).year, 12, 31),
     )
+
+
+def _stated(root: Traversable) -> str:
+    return root.joinpath(DIGEST).read_text("ascii").strip()
 
 
 def _vocabulary(data: bytes) -> Vocabulary:

@@ -142,10 +142,21 @@ def test_explain_shows_one_rule():
 def test_digest_prints_and_states(folder):
     assert run("digest").stdout.strip() == pack().rulebook.digest
     (folder / "DIGEST").write_text("0" * 64, "ascii")
-    assert run("test", "--policies", folder).exit_code == 2
+    assert run("rules", "--policies", folder).exit_code == 2
+    failed = run("test", "--policies", folder)
+    assert failed.exit_code == 1
+    assert "DIGEST states another content" in failed.stdout
     assert run("digest", "--policies", folder, "--write").exit_code == 0
     assert (folder / "DIGEST").read_text("ascii").strip() == pack().rulebook.digest
     assert run("test", "--policies", folder).exit_code == 0
+
+
+def test_a_digest_that_cannot_be_written_or_read_is_told(folder):
+    (folder / "DIGEST").unlink()
+    assert "cannot be read" in run("test", "--policies", folder).stdout
+    (folder / "DIGEST").mkdir()
+    result = run("digest", "--policies", folder, "--write")
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_a_pack_that_cannot_be_used_exits_2(tmp_path, facts):

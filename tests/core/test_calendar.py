@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.calendar import Elapsed, WorkCalendar, add_months, add_years
+from tests.policies.packed import CALM
 
 # National Day 2026 as the State Council published it: 1-7 October off, Saturday 10 October worked.
 HOLIDAYS = frozenset(date(2026, 10, day) for day in range(1, 8))
@@ -64,6 +65,7 @@ def test_days_beyond_the_published_calendar_make_a_count_provisional(start, end,
     assert CALENDAR.is_provisional(end) is (end.year == 2027)
 
 
+@CALM
 @given(DAYS, st.integers(0, 40))
 def test_the_nth_working_day_closes_a_term_of_n(start, number):
     last = CALENDAR.nth_working_day_after(start, number)

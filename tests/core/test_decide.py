@@ -16,7 +16,7 @@ from gateway.core.errors import Unusable
 from gateway.core.situation import strictest
 from gateway.core.situation.sections import SECTIONS
 from gateway.stores.rulebooks import prc_calendar
-from tests.policies.packed import ON, changed, pack, situation, situations
+from tests.policies.packed import CALM, ON, changed, pack, situation, situations
 
 STRICTNESS = {"allow": 0, "hold": 1, "deny": 2}
 
@@ -36,6 +36,7 @@ def broken(rule_id: str, condition: str):
 # --- the verdict ---
 
 
+@CALM
 @given(situations())
 def test_every_situation_gets_one_verdict_and_the_strictest_wins(found):
     made = decide(pack().rulebook, found, prc_calendar())
@@ -49,6 +50,7 @@ def test_every_situation_gets_one_verdict_and_the_strictest_wins(found):
     assert (made.remedies == ()) is (made.verdict == "allow")
 
 
+@CALM
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)))
 def test_the_strictest_situation_is_never_allowed(on):
     assert decide(pack().rulebook, strictest(on), prc_calendar()).verdict != "allow"
@@ -78,6 +80,7 @@ NOT_MONOTONE = {
 }
 
 
+@CALM
 @given(situations(), st.data())
 def test_a_stricter_fact_never_loosens_the_verdict(found, data):
     paths = sorted(set(pack().vocabulary.facts) - set(NOT_MONOTONE) - {"on", "direction"})
@@ -172,6 +175,7 @@ def test_the_digest_is_sha_256_over_canonical_json():
     assert record["derived"]["band"] == "small"
 
 
+@CALM
 @given(situations(), situations())
 def test_the_digest_tells_decisions_apart(one, other):
     first, second = (decide(pack().rulebook, found, prc_calendar()) for found in (one, other))
@@ -184,6 +188,7 @@ def test_the_digest_names_the_pack():
     assert decide(other, situation(), prc_calendar()).digest() != decision().digest()
 
 
+@CALM
 @given(situations())
 def test_deciding_on_what_was_recorded_gives_the_same_decision(found):
     made = decide(pack().rulebook, found, prc_calendar())

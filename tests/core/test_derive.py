@@ -9,7 +9,7 @@ from gateway.core.calendar import add_months
 from gateway.core.derive import EVIDENCE, Derived, derive
 from gateway.core.situation import close_upwards
 from gateway.stores.rulebooks import prc_calendar
-from tests.policies.packed import ON, pack, situation, situations
+from tests.policies.packed import CALM, ON, pack, situation, situations
 
 N_LIMIT = {"data": {"personal": True}, "persons": {"nonsensitive": 100_000}}
 
@@ -325,6 +325,7 @@ def test_a_broken_assessment(changes, broken):
     assert derived(**N_LIMIT, filings=[filing("SA", **changes)]).sa_broken is broken
 
 
+@CALM
 @given(situations())
 def test_derived_words_are_the_vocabularys(found):
     facts = derive(close_upwards(found), prc_calendar())
@@ -332,6 +333,7 @@ def test_derived_words_are_the_vocabularys(found):
         assert operand.refuse(getattr(facts, name)) == "", name
 
 
+@CALM
 @given(situations())
 def test_what_carries_cannot_be_broken_overdue_or_stale(found):
     facts = derive(close_upwards(found), prc_calendar())

@@ -14,7 +14,7 @@ from gateway.core.rulebook import operands, parse_condition, parse_rulebook
 from gateway.core.rulebook.condition import Junction, Listing, Literal, Node, Not, Path, Relation
 from gateway.core.situation import close_upwards
 from gateway.stores.rulebooks import prc_calendar
-from tests.policies.packed import pack, situations
+from tests.policies.packed import CALM, pack, situations
 
 INSTRUMENTS = """
 [[instrument]]
@@ -212,6 +212,7 @@ def values_of(found) -> dict[str, Any]:
     return _variables(pack().rulebook, closed, derive(closed, prc_calendar()))
 
 
+@CALM
 @given(situations())
 def test_the_library_reads_every_rule_as_the_tree_does(found):
     values = values_of(found)
@@ -251,6 +252,7 @@ def _sentences(draw, depth=0):
     return f"{inner} {shape} {draw(_sentences(depth=depth + 1))}"
 
 
+@CALM
 @given(_sentences(), situations())
 def test_an_accepted_sentence_means_the_same_to_the_library(text, found):
     tree = condition(f"export || {text}").parts[1:]
@@ -259,6 +261,7 @@ def test_an_accepted_sentence_means_the_same_to_the_library(text, found):
     assert cel.compile(text).execute(cel.Context(variables=values)) is want
 
 
+@CALM
 @given(st.text(st.sampled_from("data.lev=!<>&|()[]\"' 5,inxSA\\\n"), max_size=40))
 def test_no_text_breaks_the_reader(text):
     try:

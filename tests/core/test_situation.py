@@ -19,7 +19,7 @@ from gateway.core.situation import (
 from gateway.core.situation.sections import SECTIONS, Filing
 from gateway.stores.rulebooks import packaged_policies
 from gateway.wire import canonical
-from tests.policies.packed import ON, pack, situation, situations
+from tests.policies.packed import CALM, ON, pack, situation, situations
 
 SCC = {"kind": "SCC", "recipients": ["hku-genomics"]}
 
@@ -113,6 +113,7 @@ def test_the_largest_count_fits_canonical_json():
     assert canonical.decode(canonical.encode(situation_document(found)))["persons"]["sensitive"] == 2**53 - 1
 
 
+@CALM
 @given(situations())
 def test_the_document_of_a_situation_tells_everything(found):
     told = situation_document(found)
@@ -159,6 +160,7 @@ def test_personal_data_concern_at_least_one_person(data, n, s):
     assert closed.data.personal is bool(data)
 
 
+@CALM
 @given(situations())
 def test_closing_twice_changes_nothing_and_lowers_nothing(found):
     closed = close_upwards(found)

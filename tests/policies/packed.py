@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from gateway.core.derive import EVIDENCE, NINE_CITIES
@@ -15,6 +16,9 @@ from gateway.core.situation.sections import SECTIONS
 from gateway.stores.rulebooks import Policies, load_policies
 
 ON = date(2026, 11, 20)
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no counter-example; what is slow is judged where slowness is the question."""
 
 
 @cache

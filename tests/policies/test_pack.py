@@ -129,3 +129,12 @@ def test_the_calendar_is_the_state_councils():
     assert calendar.published_to >= date(2026, 12, 31)
     assert not calendar.is_working_day(date(2026, 10, 1))
     assert calendar.is_working_day(date(2026, 10, 10))
+
+
+def test_every_kind_a_detector_reports_is_in_the_vocabulary_and_means_the_same():
+    for path in sorted((POLICIES / "detectors").glob("*.toml")):
+        for name, table in tomllib.loads(path.read_text("utf-8")).items():
+            kind = pack().vocabulary.kinds[table.get("reports", name)]
+            assert (kind.personal, kind.sensitive) == (table.get("personal", False), table.get("sensitive", False)), (
+                name
+            )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import StoreError, Unusable
-from gateway.stores.rulebooks import load_policies, write_digest
+from gateway.stores.rulebooks import load_policies, stated_digest, write_digest
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -28,7 +28,7 @@ def test_a_changed_rule_is_refused_until_its_digest_is_stated(folder):
     with pytest.raises(Unusable, match="policy digest --write"):
         load_policies(folder)
     digest = load_policies(folder, verify=False).rulebook.digest
-    write_digest(folder, digest)
+    write_digest(digest, folder)
     assert load_policies(folder).rulebook.digest == digest
 
 
@@ -58,3 +58,11 @@ def test_a_digest_that_is_not_text_is_refused(folder):
     (folder / "DIGEST").write_bytes(b"\xff")
     with pytest.raises(StoreError):
         load_policies(folder)
+
+
+def test_a_digest_that_cannot_be_reached_is_told(folder, tmp_path):
+    assert stated_digest(folder) == stated_digest()
+    with pytest.raises(StoreError):
+        stated_digest(tmp_path / "nowhere")
+    with pytest.raises(StoreError):
+        write_digest("0" * 64, tmp_path / "nowhere")
