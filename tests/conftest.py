@@ -72,6 +72,9 @@ def postgresql_server() -> Iterator[PostgresServer]:
         os.environ["XDG_RUNTIME_DIR"] = runtime  # where the wheel keeps its lock; some machines have none
         try:
             server = _started()
+            # Tests make many databases and none outlives its test; what a power cut would do is not tested here.
+            server.psql("ALTER SYSTEM SET fsync = off")
+            server.psql("SELECT pg_reload_conf()")
             yield server
             server.cleanup()
         finally:

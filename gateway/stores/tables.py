@@ -65,8 +65,8 @@ class Instant(TypeDecorator[datetime]):
 Word = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
-def _word(name: str, *, default: str | None = None) -> sa.Column[str]:
-    return sa.Column(name, Word, nullable=False, server_default=default)
+def _word(name: str) -> sa.Column[str]:
+    return sa.Column(name, Word, nullable=False)
 
 
 def _whole(name: str) -> sa.Column[int]:
@@ -249,8 +249,9 @@ tree_nodes = sa.Table(
 tree_head = sa.Table(
     "tree_head",
     metadata,
-    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     _whole("size"),
+    sa.CheckConstraint("id = 1", name="single"),
 )
 
 checkpoints = sa.Table(

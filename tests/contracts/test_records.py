@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from gateway.core.errors import Conflict, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
-from gateway.core.intake import ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
-from gateway.stores import tables
+from gateway.ports import PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
-from gateway.stores.tree import right_edge
-from gateway.wire import merkle
-from tests.contracts.appending import SHARED
+from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
 from tests.fakes.records import FakeRecords
 
-NOW = datetime(2026, 11, 20, 2, 0, 0, 123456, tzinfo=UTC)
-SOON = NOW + timedelta(minutes=5)
 ENGINES = ["fake", "sqlite", "postgresql"]
 
 
@@ -43,94 +33,17 @@ async def records(request: pytest.FixtureRequest) -> AsyncIterator[Records]:
     await database.close()
 
 
-@pytest.fixture(params=ENGINES[1:])
-async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    opened = await Database.open(request.getfixturevalue(f"{request.param}_url"), busy_timeout=5)
-    await opened.migrate()
-    yield opened
-    await opened.close()
-
-
-def transfer(transfer_id: str = "t1", **changes: Any) -> Transfer:
-    known = Transfer(
-        id=transfer_id,
-        institution="sz-lab",
-        endpoint="hku-genomics",
-        project="trial-a",
-        dataset=f"dataset of {transfer_id}",
-        version=1,
-        direction="outbound",
-        door="https",
-        person="zhang-san",
-        client="sz-lab-client",
-        state=State.OPEN,
-        since=NOW,
-        due=NOW + timedelta(days=7),
-        opened_at=NOW,
-    )
-    return replace(known, **changes)
-
-
-def stored(transfer_id: str = "t1", path: str = "a.csv", **changes: Any) -> StoredFile:
-    received = {
-        "path": path,
-        "number": 0,
-        "size": 1 << 40,
-        "sha256": bytes(range(32)),
-        "body_blake3": b"\xff" * 32,
-        "body_size": 1 << 41,
-        "parts": ("t1/0/0", "t1/0/1"),
-    }
-    received |= {name: changes.pop(name) for name in list(changes) if name in received}
-    return StoredFile(
-        transfer_id=transfer_id,
-        file=ReceivedFile(**received),  # type: ignore[arg-type]  # a table of a test, by name
-        findings={"level": "general", "findings": [{"kind": "hkid", "count": 2, "confidence": 0.5}]},
-        facts={"inspectable": True, "姓名": None},
-        persons_sensitive=b"\0" * 8,
-        persons_nonsensitive=b"",
-        received_at=NOW,
-        **changes,
-    )
-
-
-async def keep(records: Records, *wanted: Transfer) -> None:
+async def committing(records: Records, work: Callable[[Writing], Awaitable[Any]]) -> None:
+    """A transaction that does its work and ends well, unless the database says otherwise."""
     async with records.write() as tx:
-        for each in wanted:
-            await tx.put_transfer(each)
+        await work(tx)
 
 
-async def everything(records: Records) -> dict[str, Any]:
-    """Whatever the port can show, to tell whether anything was left."""
-    async with records.read() as view:
-        return {
-            "transfers": await view.transfers(TransferFilter(), limit=1000),
-            "files": await view.files("t1"),
-            "votes": await view.votes("t1"),
-            "persons": await view.person_sets("", 2026, "national"),
-            "hgr": await view.hgr_counted("trial-a", "hku-genomics"),
-            "changes": await view.changes(),
-            "entries": await view.entries(0, 1000),
-            "size": await view.tree_size(),
-            "checkpoint": await view.latest_checkpoint(),
-            "key": await view.transfer_by_key("sz-lab", "key"),
-            "revoked": await view.revoked("sz-lab-client", "x"),
-        }
-
-
-async def write_everything(tx: Writing) -> None:
-    await tx.serialise("persons of sz-lab")
-    await tx.put_file(stored())
-    await tx.put_transfer(transfer(next_at=NOW), "key")
-    await tx.put_vote("t1", Vote(b"{}", b"sig"), NOW)
-    await tx.put_persons(PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4))
-    await tx.put_hgr("t1", "trial-a", "hku-genomics", 5, 2)
-    await tx.put_change(StoredChange("d1", b"{}", "approved", b"p", b"a", 1, NOW, NOW))
-    await tx.append(Tag.OPENED, "t1", NOW, Entry(b"{}", b""), b"")
-    await tx.put_checkpoint(1, b"note")
-    await tx.claim([State.OPEN], "w1", NOW, SOON, 1)
-    await tx.spend_token_id("sz-lab-client", "jti", SOON)
-    await tx.revoke("sz-lab-client", "x", NOW)
+async def failing(records: Records, work: Callable[[Writing], Awaitable[Any]]) -> None:
+    """A transaction that does its work and then fails."""
+    async with records.write() as tx:
+        await work(tx)
+        raise ZeroDivisionError
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------
@@ -155,9 +68,7 @@ async def test_what_is_written_together_is_there_together(records: Records) -> N
 async def test_an_exception_leaves_nothing(records: Records) -> None:
     before = await everything(records)
     with pytest.raises(ZeroDivisionError):
-        async with records.write() as tx:
-            await write_everything(tx)
-            raise ZeroDivisionError
+        await failing(records, write_everything)
     assert await everything(records) == before
     async with records.write() as tx:  # neither the lease nor the token was kept
         assert await tx.spend_token_id("sz-lab-client", "jti", SOON)
@@ -232,11 +143,14 @@ async def test_what_belongs_to_no_transfer_is_refused_at_the_end(records: Record
 
 async def test_a_failed_step_is_not_committed_even_where_it_was_caught(records: Records) -> None:
     await keep(records, transfer("t1", dataset="d"))
+
+    async def swallow(tx: Writing) -> None:
+        await tx.put_transfer(transfer("t9"))
+        with pytest.raises(Conflict):
+            await tx.put_transfer(transfer("t2", dataset="d"))
+
     with pytest.raises(StoreError):
-        async with records.write() as tx:
-            await tx.put_transfer(transfer("t9"))
-            with pytest.raises(Conflict):
-                await tx.put_transfer(transfer("t2", dataset="d"))
+        await committing(records, swallow)
     async with records.read() as view:
         assert await view.transfer("t9") is None
 
@@ -527,22 +441,6 @@ async def test_registry_changes(records: Records) -> None:
 # --- the ledger ------------------------------------------------------------------------------------------------------
 
 
-async def check_ledger(records: Records, bodies: list[bytes]) -> None:
-    """The ledger holds exactly these entries, and its stored tree is theirs."""
-    leaves = [merkle.leaf_hash(body) for body in bodies]
-    expected = merkle.reader_over(leaves)
-    async with records.read() as view:
-        assert await view.entries(0, len(bodies) + 1) == list(enumerate(bodies))
-        assert await view.tree_size() == len(bodies)
-        for level in range(len(bodies).bit_length()):
-            for index in range(len(bodies) >> level):
-                assert await view.tree_node(level, index) == expected(level, index)
-            with pytest.raises(StoreError):
-                await view.tree_node(level, len(bodies) >> level)
-        edge = tuple([await view.tree_node(level, index) for level, index in right_edge(len(bodies))])
-    assert merkle.Frontier(len(bodies), edge).root() == merkle.root(leaves)
-
-
 async def test_the_ledger_grows_entry_by_entry_and_batch_by_batch(records: Records) -> None:
     bodies: list[bytes] = []
     for batch in (1, 2, 1, 4, 7, 1, 1):
@@ -574,9 +472,7 @@ async def test_a_ledger_that_rolled_back_goes_on_where_it_was(records: Records) 
         async with records.write() as tx:
             await tx.append(Tag.OPENED, "t", NOW, Entry(body, b""), b"")
         with pytest.raises(ZeroDivisionError):
-            async with records.write() as tx:
-                await tx.append(Tag.OPENED, "t", NOW, Entry(b"lost", b""), b"")
-                raise ZeroDivisionError
+            await failing(records, lambda tx: tx.append(Tag.OPENED, "t", NOW, Entry(b"lost", b""), b""))
     await check_ledger(records, [b"kept 0", b"kept 1"])
 
 
@@ -590,16 +486,6 @@ async def test_the_latest_checkpoint_is_the_largest(records: Records) -> None:
         await tx.put_checkpoint(9, b"nine, cosigned")
     async with records.read() as view:
         assert await view.latest_checkpoint() == b"nine, cosigned"
-
-
-@given(size=st.integers(0, 1 << 40))
-@settings(suppress_health_check=[HealthCheck.too_slow])
-def test_the_right_edge_covers_the_tree_without_overlap(size: int) -> None:
-    at = 0
-    for level, index in right_edge(size):
-        assert index << level == at
-        at += 1 << level
-    assert at == size
 
 
 # --- work ------------------------------------------------------------------------------------------------------------
@@ -668,16 +554,6 @@ async def test_two_workers_never_have_the_same_transfer(records: Records) -> Non
     assert sorted(each for mine in taken for each in mine) == ids
 
 
-async def test_a_claim_does_not_wait_for_the_writer_on_postgresql(postgresql_url: str) -> None:
-    database = await Database.open(postgresql_url)
-    await keep(database, transfer("t1", next_at=NOW), transfer("t2", next_at=NOW))
-    async with database.write() as writer:
-        await writer.put_transfer(transfer("t1", next_at=NOW, attempts=1))  # holds the turn and the row
-        async with database.write() as tx:
-            assert await tx.claim([State.OPEN], "w1", NOW, SOON, 9) == ["t2"]
-    await database.close()
-
-
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
@@ -727,185 +603,8 @@ async def test_the_fake_plays_a_database_that_goes_away_at_the_commit() -> None:
     assert records.commits == 1
 
 
-# --- the real engines ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("engine", ENGINES[1:])
-async def test_three_processes_append_without_losing_anything(engine: str, request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue(f"{engine}_url")
-    database = await Database.open(url)
-    await database.migrate()
-    await keep(database, transfer(SHARED))
-    names = ("red", "green", "blue")
-    started = [
-        await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.contracts.appending", url, name, "200")
-        for name in names
-    ]
-    assert [await process.wait() for process in started] == [0, 0, 0]
-    async with database.read() as view:
-        bodies = [body for _, body in await view.entries(0, 1000)]
-        shared = await view.transfer(SHARED)
-        for name in names:  # each one's entries, in its own order
-            mine = [body for _, body in await view.entries_of(name)]
-            assert mine == [f"{name} {number}".encode() for number in range(200)]
-    assert shared is not None
-    assert shared.attempts == len(bodies) == 600
-    await check_ledger(database, bodies)
-    await database.close()
-
-
-TAMPERING = [
-    'UPDATE entries SET body = opening WHERE "index" = 0',
-    "DELETE FROM entries",
-    "UPDATE tree_nodes SET hash = hash",
-    "DELETE FROM tree_nodes WHERE level = 0",
-    "INSERT INTO entries VALUES (7, 'tag', 'subject', '2026-11-20', '', '')",
-    "UPDATE tree_head SET size = 0",
-    "UPDATE tree_head SET size = size + 2",
-    "DELETE FROM tree_head",
-]
-ON_SQLITE = [
-    "INSERT OR REPLACE INTO entries VALUES (0, 'tag', 'subject', '2026-11-20', x'00', x'00')",
-    "INSERT OR REPLACE INTO tree_nodes VALUES (0, 0, x'00')",
-    "INSERT OR REPLACE INTO tree_head VALUES (1, 0)",
-]
-ON_POSTGRESQL = ["TRUNCATE entries", "TRUNCATE tree_nodes", "TRUNCATE tree_head"]
-
-
-async def test_nobody_with_a_connection_rewrites_the_ledger(database: Database) -> None:
-    async with database.write() as tx:
-        for number in range(3):
-            await tx.append(Tag.OPENED, "t", NOW, Entry(b"%d" % number, b""), b"sealed")
-    dialect = database._writers.dialect.name
-    for statement in TAMPERING + (ON_SQLITE if dialect == "sqlite" else ON_POSTGRESQL):
-        for guarded in ["PRAGMA recursive_triggers = OFF"] if dialect == "sqlite" else [""]:
-            with pytest.raises((sa.exc.IntegrityError, sa.exc.DBAPIError)):
-                async with database._writers.begin() as connection:
-                    if guarded:
-                        await connection.exec_driver_sql(guarded)
-                    await connection.exec_driver_sql(statement)
-    await check_ledger(database, [b"0", b"1", b"2"])
-
-
-async def test_a_tree_whose_edge_is_missing_is_not_appended_to(sqlite_url: str) -> None:
-    database = await Database.open(sqlite_url)
-    await database.migrate()
-    async with database._writers.begin() as connection:
-        await connection.execute(sa.update(tables.tree_head).values(size=1))
-    with pytest.raises(Exception, match="nodes of its tree are missing"):
-        async with database.write() as tx:
-            await tx.append(Tag.OPENED, "t", NOW, Entry(b"{}", b""), b"")
-    await database.close()
-
-
-async def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
-    await keep(database, transfer())
-    async with database.write() as tx:
-        await tx.put_transfer(transfer(attempts=1))
-        async with database.read() as view:
-            assert await view.transfer("t1") == transfer()
-
-
-async def test_a_view_cannot_write(database: Database) -> None:
-    async with database.read() as view:
-        with pytest.raises(StoreError):
-            await view._run(sa.insert(tables.checkpoints), {"size": 1, "note": b""})  # type: ignore[attr-defined]  # behind the port on purpose
-
-
-async def test_a_writer_that_waits_too_long_is_told_to_try_again(sqlite_url: str) -> None:
-    holder = await Database.open(sqlite_url)
-    await holder.migrate()
-    waiter = await Database.open(sqlite_url, busy_timeout=0.05)
-    async with holder.write() as tx:
-        await tx.put_transfer(transfer())
-        with pytest.raises(StoreError) as refused:
-            async with waiter.write():
-                pytest.fail("two writers at once")
-    assert (refused.value.code, refused.value.retry) == ("database-busy", True)
-    await keep(waiter, transfer("t2"))
-    await holder.close()
-    await waiter.close()
-
-
-async def test_a_turn_that_waits_too_long_on_postgresql_is_told_to_try_again(postgresql_url: str) -> None:
-    holder = await Database.open(postgresql_url)
-    waiter = await Database.open(postgresql_url, busy_timeout=0.2)
-    async with holder.write() as tx:
-        await tx.serialise("anything")
-        with pytest.raises(StoreError) as refused:
-            async with waiter.write() as late:
-                await late.transfer("t1")
-    assert (refused.value.code, refused.value.retry) == ("database-busy", True)
-    await holder.close()
-    await waiter.close()
-
-
 async def test_a_value_that_is_no_json_is_our_fault(records: Records) -> None:
     with pytest.raises(StoreError) as refused:
         async with records.write() as tx:
             await tx.put_transfer(transfer(findings={"a": {1, 2}}))
     assert not refused.value.retry
-
-
-async def test_a_time_without_a_zone_is_our_fault(database: Database) -> None:
-    with pytest.raises(StoreError) as refused:
-        await keep(database, transfer(since=NOW.replace(tzinfo=None)))
-    assert refused.value.code == "unstorable"
-
-
-async def test_no_value_of_a_row_gets_into_a_message(database: Database) -> None:
-    await keep(database, transfer("t1", dataset="张三的数据"))
-    with pytest.raises(Conflict) as refused:
-        await keep(database, transfer("t2", dataset="张三的数据"))
-    cause = refused.value.__cause__
-    assert "张三" not in refused.value.message
-    assert "张三" not in str(cause).split("DETAIL")[0]
-
-
-async def test_tables_that_are_missing_are_named(sqlite_url: str, empty_postgresql_url: str) -> None:
-    for url in (sqlite_url, empty_postgresql_url):
-        database = await Database.open(url)
-        with pytest.raises(StoreError) as refused:
-            async with database.read() as view:
-                await view.tree_size()
-        assert (refused.value.code, refused.value.retry) == ("schema-missing", False)
-        await database.close()
-
-
-async def test_a_database_that_is_not_there(tmp_path: Any) -> None:
-    for url in ("postgresql://nobody@127.0.0.1:1/none", f"sqlite:///{tmp_path}/missing/gateway.sqlite"):
-        with pytest.raises(StoreError) as refused:
-            await Database.open(url, busy_timeout=2)
-        assert (refused.value.code, refused.value.retry) == ("database-away", True)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "gateway.sqlite", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "sqlite+x:///a"]
-)
-async def test_urls_that_are_refused(url: str) -> None:
-    with pytest.raises(Unusable):
-        await Database.open(url)
-
-
-async def test_a_file_that_is_no_database(sqlite_url: str, tmp_path: Any) -> None:
-    (tmp_path / "gateway.sqlite").write_bytes(b"not a database, not at all " * 100)
-    with pytest.raises(StoreError) as refused:
-        await Database.open(sqlite_url)
-    assert (refused.value.code, refused.value.retry) == ("database-damaged", False)
-
-
-async def test_the_database_file_is_its_owners_only(sqlite_url: str, tmp_path: Any) -> None:
-    database = await Database.open(sqlite_url)
-    await database.migrate()
-    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("gateway.sqlite*")}
-    assert modes == {"gateway.sqlite": 0o600, "gateway.sqlite-wal": 0o600, "gateway.sqlite-shm": 0o600}
-    await database.close()
-
-
-async def test_sqlite_is_set_up_to_keep_its_word(sqlite_url: str) -> None:
-    database = await Database.open(sqlite_url)
-    async with database._writers.connect() as connection:
-        asked = ["journal_mode", "synchronous", "foreign_keys", "recursive_triggers"]
-        found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in asked]
-    assert found == ["wal", 2, 1, 1]  # synchronous 2 is FULL
-    await database.close()
