@@ -59,7 +59,7 @@ class Ledgering:
     def __init__(self, tx: Writing, recorder: Recorder) -> None:
         self.tx = tx
         self._recorder = recorder
-        self.seen: list[tuple[str, dict[str, str | int]]] = []
+        self.seen: list[tuple[str, dict[str, str | float]]] = []
 
     @property
     def now(self) -> datetime:
@@ -107,7 +107,10 @@ class Ledgering:
             standing |= {"next_at": now if after in WORKING else None, "ended_at": now if after in ENDS else None}
         updated = replace(transfer, **(standing | dict(changes or {})))
         await self.tx.put_transfer(updated)
-        self.seen.append((tag.value, {"transfer_id": transfer.id, "state": after.value, "entry": index}))
+        about: dict[str, str | float] = {"transfer_id": transfer.id, "state": after.value, "entry": index}
+        if moved:  # how long it stood where it was: what a stage takes, waiting included
+            about |= {"left": transfer.state.value, "seconds": (now - transfer.since).total_seconds()}
+        self.seen.append((tag.value, about))
         return updated
 
     async def put_off(self, transfer_id: str, until: datetime, reason: str) -> None:
@@ -202,7 +205,7 @@ class Recorder:
         async with self.changed:
             self.changed.notify_all()
 
-    async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], list[tuple[str, dict[str, str | int]]]]:
+    async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], list[tuple[str, dict[str, str | float]]]]:
         async with self.records.write() as tx:
             ledger = Ledgering(tx, self)
             results = [await job(ledger) for job in jobs]
