@@ -34,7 +34,8 @@ from gateway.core.detectors import DetectorTables, MarkFinder, MarkForm, Window,
 from gateway.core.detectors.lanes import Lanes
 from gateway.core.formats import HEAD, Format, sniff
 
-_PROSE = frozenset({"text", "xml", "json", "ndjson"})
+_RECORDS = frozenset({"json", "ndjson", "xml", "plink_ped", "plink_fam"})  # and tables: others have no rows of persons
+_QUALITIES = frozenset({"fastq", "sam"})  # their quality strings look like addresses
 _HEADERS = {"vcf": b"#", "sam": b"@"}
 _READS = frozenset({"fastq", "fasta"})
 _GENOTYPES = frozenset({"plink_ped", "plink_fam"})
@@ -110,11 +111,12 @@ class Classifier:
         self._read_names(window)
         if self._genome is not None:
             self._genome.feed(bytes(block.own))
-        found = scan(window, self._tables)
+        found = scan(window, self._tables, emails=self._name not in _QUALITIES)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
             self._marks[mark.form] += 1
-        self._grid.advance(window, line_ends=block.line_ends)
+        if self._grid.delimiter is not None or self._name in _RECORDS:
+            self._grid.advance(window, line_ends=block.line_ends)
 
     def _read_names(self, window: Window) -> None:
         name, delimiter = self._name, self._grid.delimiter
@@ -146,8 +148,7 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
-        doubtful = frozenset({"email"}) if self._name in _READS | {"sam"} else frozenset[str]()
-        content = weigh(self._tally, self._names, self._tables, records=records, doubtful=doubtful)
+        content = weigh(self._tally, self._names, self._tables, records=records)
         named, name_marks = self._weigh_name()
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
         hgr, samples = self._hgr(records)

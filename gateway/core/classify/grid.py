@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from gateway.core.detectors.lanes import NEWLINE, Places, Window
+from gateway.core.detectors.lanes import NEWLINE, Bytes, Mask, Places, Window
 
 _QUOTE, _BRACE, _RETURN = np.uint8(34), np.uint8(125), np.uint8(13)
 NO_COLUMN = -1
@@ -69,16 +68,18 @@ class Grid:
             self._column = 0
         self._open = not line_ends if own.size and ended[-1] else bool(own.size)
 
-    def _blank(self, own: npt.NDArray[np.uint8], ended: npt.NDArray[np.bool_]) -> int:
+    def _blank(self, own: Bytes, ended: Mask) -> int:
         blank = int(np.count_nonzero(ended[1:] & ended[:-1])) + int(ended[0] and not self._open)
-        crlf = ended[2:] & (own[1:-1] == _RETURN) & ended[:-2]
-        return blank + int(np.count_nonzero(crlf))
+        first = int(ended.argmax())
+        if first and own[first - 1] == _RETURN:
+            blank += int(np.count_nonzero(ended[2:] & (own[1:-1] == _RETURN) & ended[:-2]))
+        return blank
 
     def total(self) -> int:
         """Records including one that the end of the file cut short."""
         return self.records + (1 if self._open and self.record_end == NEWLINE else 0)
 
-    def _stops(self, window: Window) -> tuple[Places, npt.NDArray[np.bool_]]:
+    def _stops(self, window: Window) -> tuple[Places, Mask]:
         data = window.data[window.low : window.high]
         stops = np.flatnonzero((data == self.delimiter) | (data == NEWLINE))
         is_end = data[stops] == NEWLINE

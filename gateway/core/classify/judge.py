@@ -57,17 +57,16 @@ class Evidence:
     classes: frozenset[str]
 
 
-def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, doubtful: frozenset[str]) -> Evidence:
+def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int) -> Evidence:
     """Judge the content of one text.
 
     Args:
         tally: Identifiers.
         names: Headers, keys, labels.
         tables: Where kinds are described.
-        records: Data records of the file, for persons that only headers announce.
-        doubtful: Detectors that this format imitates (quality strings look like addresses); never strong here.
+        records: Data records of the file, for persons that only headers announce; 0 where it has none.
     """
-    strong = [s for s in tally.sources.values() if s.detector.key not in doubtful and is_strong(s, names, tables)]
+    strong = [s for s in tally.sources.values() if is_strong(s, names, tables)]
     known = any(source.detector.personal for source in strong)
     headers = _headers(names, tables)
     sure = [(column, words) for column, words in headers if words.certain]
@@ -77,8 +76,9 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, d
     people = [words for _, words in sure if words.personal]
     persons = tally.persons([source for source in strong if source.detector.personal])
     basis: Basis = "identifier" if persons.count and not tally.overflowed else "rows" if persons.count else "none"
-    if people and not persons.count and records:
-        persons, basis = replace(persons, uncounted=max([records, *names.labels.values()])), "rows"
+    rows = max([records, *names.labels.values()])
+    if people and not persons.count and rows:
+        persons, basis = replace(persons, uncounted=rows), "rows"
     kinds: list[Detector | HeaderWords] = [source.detector for source in strong]
     kinds += [words for _, words in sure]
     personal = known or bool(people and persons.count)

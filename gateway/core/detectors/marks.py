@@ -12,14 +12,18 @@ within FORM_REACH bytes of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.core.detectors.lanes import PAD, Window
+import numpy as np
+
+from gateway.core.detectors.lanes import Places, Window
 from gateway.core.detectors.tables import DetectorTables, Marks
 
 FORM_REACH = 48
+_LONGEST = 12
+_THREE_BYTES = np.uint8(0xE0)  # first byte of a character of three bytes or four (RFC 3629)
+_TWO_CHARACTERS = np.uint64(0xFFFF_FFFF_FFFF)
 
 
 class MarkForm(Enum):
@@ -47,19 +51,42 @@ class MarkFinder:
         self._levels = tuple(word.encode() for word in marks.levels)
         self._rare = frozenset(word.encode() for word in marks.always)
         self._internal = tuple(word.encode() for word in marks.internal)
+        self._heads = np.unique([_head(word) for word in self._levels + self._internal])
+        self._trails = np.zeros(65_536, np.bool_)
+        self._trails[[int(head) >> 8 & 0xFFFF for head in self._heads]] = True
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
     def find(self, window: Window) -> list[Mark]:
-        """Marks that begin in the window's own part, in no particular order."""
+        """Marks that begin in the window's own part, in the order of their places."""
         if not window.has_wide:
             return []
-        text = window.data.tobytes()
+        places = self._candidates(window)
         table = window.delimiter is not None
-        found = [Mark(self._form(text, word, at, table), at) for word in self._levels for at in _places(text, word)]
-        found += [Mark(MarkForm.INTERNAL, at) for word in self._internal for at in _places(text, word)]
-        return [mark for mark in found if window.low <= mark.place < window.high]
+        return [mark for at in places.tolist() if (mark := self._mark(window, at, table=table))]
 
-    def _form(self, text: bytes, word: bytes, at: int, table: bool) -> MarkForm:  # noqa: FBT001 - private
+    def _candidates(self, window: Window) -> Places:
+        """Owned places where the first two characters of a word stand; all words are of three-byte characters."""
+        own = window.data[window.low : window.high]
+        places = np.flatnonzero(own >= _THREE_BYTES) + window.low
+        pairs = window.lanes[places]
+        likely = self._trails[((pairs >> np.uint64(8)) & np.uint64(0xFFFF)).astype(np.intp)]
+        places, pairs = places[likely], pairs[likely] & _TWO_CHARACTERS
+        rank = np.minimum(np.searchsorted(self._heads, pairs), self._heads.size - 1)
+        found: Places = places[self._heads[rank] == pairs]
+        return found
+
+    def _mark(self, window: Window, at: int, *, table: bool) -> Mark | None:
+        text = window.text(max(at - FORM_REACH, 0), at + _LONGEST + FORM_REACH)
+        here = min(at, FORM_REACH)
+        for word in self._internal:
+            if text.startswith(word, here):
+                return Mark(MarkForm.INTERNAL, at)
+        for word in self._levels:
+            if text.startswith(word, here):
+                return Mark(self._form(text, word, here, table=table), at)
+        return None
+
+    def _form(self, text: bytes, word: bytes, at: int, *, table: bool) -> MarkForm:
         before = text[max(at - FORM_REACH, 0) : at].decode("utf-8", "ignore")
         after = text[at + len(word) : at + len(word) + FORM_REACH].decode("utf-8", "ignore")
         if self._before.search(before) or self._after.match(after):
@@ -85,8 +112,6 @@ def _forms(marks: Marks) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[s
     )
 
 
-def _places(text: bytes, word: bytes) -> Iterator[int]:
-    at = text.find(word, PAD)
-    while at >= 0:
-        yield at
-        at = text.find(word, at + len(word))
+def _head(word: bytes) -> np.uint64:
+    """First two characters as the lane they make."""
+    return np.uint64(int.from_bytes(word[:6], "little"))

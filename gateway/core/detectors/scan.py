@@ -31,13 +31,18 @@ FROM_DIGITS: dict[str, Callable[[Window, Runs, DetectorTables], Candidates]] = {
 }
 
 
-def scan(window: Window, tables: DetectorTables) -> list[Candidates]:
+def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list[Candidates]:
     """Candidates of every detector that the window owns; detectors that saw no shape of theirs are left out.
+
+    Args:
+        window: What to scan.
+        tables: What to look up.
+        emails: False for formats whose ordinary text imitates addresses (quality strings of reads).
 
     A valid resident identity number is nothing else: its digits are not shown to the other detectors.
     """
     runs = find_runs(window)
-    found = [find_emails(window)]
+    found = [find_emails(window)] if emails else []
     if runs.start.size:
         people = find_resident_ids(window, runs, tables)
         rest = _without(window, runs, people.start[people.valid])

@@ -150,7 +150,7 @@ def _header(kind: str, table: Table) -> HeaderWords:
 
 
 def _marks(secrecy: Table, internal: Table) -> Marks:
-    return Marks(
+    marks = Marks(
         levels=_strings(secrecy, "levels"),
         always=frozenset(_strings(secrecy, "always")),
         stars="".join(_strings(secrecy, "stars")),
@@ -158,6 +158,10 @@ def _marks(secrecy: Table, internal: Table) -> Marks:
         brackets=_strings(secrecy, "brackets"),
         internal=_strings(internal, "words"),
     )
+    words = marks.levels + marks.internal
+    if any(len(word.encode()) != 3 * len(word) or not 2 <= len(word) <= 4 for word in words):
+        raise ValueError("marks are words of two to four Chinese characters")
+    return marks
 
 
 def _provinces(table: Table) -> npt.NDArray[np.bool_]:
