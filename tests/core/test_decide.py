@@ -56,28 +56,58 @@ def test_the_strictest_situation_is_never_allowed(on):
     assert decide(pack().rulebook, strictest(on), prc_calendar()).verdict != "allow"
 
 
+NOTHING_RESTS_ON = {"persons", "exemption", "purpose"}
+"""With data known to be general and without persons, nobody needs these."""
+
+
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_knowing_nothing_of_one_section_never_allows_what_rests_on_it(section):
-    """With one section alone unknown, what depends on it is held or denied; only the purpose and a claim may be blank."""
     unknown = replace(situation(), **{section: getattr(strictest(ON), section)})
     verdict = decide(pack().rulebook, unknown, prc_calendar()).verdict
-    assert (verdict == "allow") is (section in {"persons", "duties", "exemption", "purpose"} - {"duties"})
+    assert (verdict == "allow") is (section in NOTHING_RESTS_ON)
 
 
-# Making these stricter may loosen the verdict, each for a reason in the law or in what it switches off.
-NOT_MONOTONE = {
-    "exemption.claimed": "no claim cannot fail (P18, P19)",
-    "exemption.evidence": "an exemption that carries hides a lapsed assessment, but never the other way round",
-    "hgr.aggregate_only": "aggregates are a question (G7), individual data under filings are not",
-    "recipient.mainland_controlled": "a question of its own (G5)",
-    "recipient.id": "an unknown recipient has no lapsed assessment (D8) and no GBA contract (P6)",
-    "data.types": "the same: no types, no GBA contract",
-    "purpose.stated": "the same",
-    "data.level": "unknown is a question (D7), secret is an answer",
-    "sender.gba_city": "without a city a GBA contract is merely signed",
-    "recipient.place": "the same",
-    "request.by": "the strictest is one of three answers",
+SIGNED = {"recipients": ["hku-genomics"], "effective": date(2026, 11, 2), "filed": date(2026, 11, 16)}
+OUTSIDE = {"data": {"sensitive": True, "types": ["contact"]}, "recipient": {"onward": ["SG"]}}
+MAINLAND_BODY = {
+    "recipient": {"mainland_controlled": True},
+    "hgr": {"information": True},
+    "duties": {"ethics_approval": True, "written_consent": True},
+    "filings": [{**SIGNED, "kind": kind} for kind in ("SCC", "HGR_REPORT", "HGR_BACKUP")],
 }
+
+NOT_MONOTONE = {
+    # no claim cannot fail (P18, P19)
+    "exemption.claimed": {"exemption": {"claimed": "art6"}},
+    # aggregates are a question (G7), no genetic data are none
+    "hgr.aggregate_only": {
+        "hgr": {"aggregate_only": True},
+        "duties": {"ethics_approval": True, "written_consent": True},
+    },
+    # a Hong Kong body controlled by mainland capital is a question of its own (G5)
+    "recipient.mainland_controlled": MAINLAND_BODY,
+    "recipient.place": MAINLAND_BODY,
+    # another recipient has no lapsed assessment (D8)
+    "recipient.id": {
+        "data": {"sensitive": True},
+        "filings": [{**SIGNED, "kind": "SA", "effective": date(2020, 1, 1)}],
+    },
+    # a contract that does not cover the transfer is not broken by it (P6)
+    "data.types": {**OUTSIDE, "filings": [{**SIGNED, "kind": "GBA", "data_types": ["contact"]}]},
+    "purpose.stated": {**OUTSIDE, "filings": [{**SIGNED, "kind": "GBA", "purpose": "trial A"}]},
+    # unknown is a question (D7), core is an answer (D2)
+    "data.level": {"data": {"level": "core"}},
+}
+"""Facts whose strictest value may loosen a verdict, each with a situation where it does."""
+
+
+@pytest.mark.parametrize("path", sorted(NOT_MONOTONE))
+def test_the_named_exceptions_to_monotonicity_are_real(path):
+    found = situation(**NOT_MONOTONE[path])
+    section, _, name = path.rpartition(".")
+    after = changed(found, path, getattr(getattr(strictest(ON), section), name))
+    verdicts = [decide(pack().rulebook, each, prc_calendar()).verdict for each in (after, found)]
+    assert STRICTNESS[verdicts[0]] < STRICTNESS[verdicts[1]], verdicts
 
 
 @CALM
