@@ -1,0 +1,182 @@
+"""Metrics: what observers are told, as Prometheus counters, gauges and histograms named `hetao_*`.
+
+What it is not: a store. Counters begin at zero with every process; facts are counted in the ledger.
+
+A change must keep these:
+1. Every label has a bounded set of values, listed here or taken from an enumeration of the core; anything else becomes
+   `other`. No id, name, institution or endpoint is ever a label: they would grow without bound and tell who sends what.
+2. Names and labels are a contract with dashboards and alerts (`deploy/prometheus`): they are added, not changed.
+3. An event nobody knows is counted, not an error.
+
+Source: OpenMetrics 1.0; prometheus.io naming practice (base units, `_total`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gateway.core.facts import Tag
+from gateway.core.formats import SIGNATURES
+from gateway.core.transfer import STANDING, State
+
+OTHER: Final = "other"
+STATES: Final = frozenset(state.value for state in State)
+TAGS: Final = frozenset(tag.value for tag in Tag)
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+_TEXT_FORMATS: Final = "csv tsv text json ndjson xml html vcf fasta protein_fasta fastq sam bed gff unknown empty"
+FORMATS: Final = frozenset(known.name for _, _, known in SIGNATURES) | frozenset(_TEXT_FORMATS.split())
+# Codes worth a series of their own; the others are in the logs.
+_CODES: Final = """
+bad-declaration bad-digest bad-json bad-path body-timeout broken-promise conflict database-busy digest-mismatch disk-full
+endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client invalid-scope invalid-token
+key-destroyed malformed-request method-not-allowed no-such-file no-such-route no-such-transfer not-authenticated
+not-initialised not-permitted not-registered outside-ranges readback store too-large unreachable unsupported-coding
+unsupported-media unusable wrong-state
+"""
+CODES: Final = frozenset(_CODES.split())
+_SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_STAY_BUCKETS: Final = (0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400)
+_BYTE_BUCKETS: Final = tuple(float(1 << exponent) for exponent in range(10, 41, 3))
+
+Fields = Mapping[str, Any]
+
+
+class PrometheusObserver:
+    """`gateway.ports.Observer` with a registry of its own.
+
+    Args:
+        version: This release, for `hetao_build_info`.
+        routes: Route templates of the doors; a route not among them is `other`.
+    """
+
+    def __init__(self, *, version: str, routes: frozenset[str] = frozenset()) -> None:
+        self._routes = routes
+        self.registry = registry = CollectorRegistry()
+        build = Gauge("hetao_build_info", "Which gateway this is.", ["version"], registry=registry)
+        build.labels(version=version).set(1)
+        self._facts = Counter("hetao_facts_total", "Facts recorded.", ["tag"], registry=registry)
+        self._stays = Histogram(
+            "hetao_stage_seconds",
+            "Time a transfer stood in a state, when it left it.",
+            ["state"],
+            buckets=_STAY_BUCKETS,
+            registry=registry,
+        )
+        self._files = Counter("hetao_received_files_total", "Files received whole.", ["format"], registry=registry)
+        self._bytes = Counter(
+            "hetao_received_bytes_total", "Plaintext bytes received in whole files.", registry=registry
+        )
+        self._sizes = Histogram(
+            "hetao_received_file_bytes", "Sizes of received files.", buckets=_BYTE_BUCKETS, registry=registry
+        )
+        self._faltered = Counter(
+            "hetao_stage_faltered_total", "Stages that failed.", ["state", "code", "retry"], registry=registry
+        )
+        self._rounds = Counter("hetao_conductor_faltered_total", "Rounds that failed.", ["code"], registry=registry)
+        self._requests = Counter(
+            "hetao_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self._request_seconds = Histogram(
+            "hetao_http_request_seconds",
+            "From a request's head to its answer.",
+            ["route"],
+            buckets=_SECOND_BUCKETS,
+            registry=registry,
+        )
+        self._problems = Counter("hetao_http_problems_total", "Problems answered.", ["code"], registry=registry)
+        self._tokens = Counter("hetao_tokens_total", "Token requests.", ["outcome"], registry=registry)
+        self._others = Counter(
+            "hetao_unknown_events_total", "Events this version has no metric for.", registry=registry
+        )
+        self._transfers = Gauge("hetao_transfers", "Transfers by state.", ["state"], registry=registry)
+        self._ages = Gauge(
+            "hetao_transfer_state_age_seconds",
+            "Age of the oldest transfer in each state that is not an end.",
+            ["state"],
+            registry=registry,
+        )
+        self._bounds = Gauge(
+            "hetao_transfer_state_limit_seconds", "Longest stay in each state.", ["state"], registry=registry
+        )
+        self._scraped = Counter("hetao_scrape_faltered_total", "Scrapes without a database.", registry=registry)
+        self._seen: dict[str, Callable[[Fields], None]] = {
+            "file.received": self._saw_file,
+            "stage.faltered": self._saw_stage_falter,
+            "conductor.faltered": lambda fields: self._rounds.labels(_among(CODES, fields.get("code"))).inc(),
+            "request.answered": self._saw_answer,
+            "token.issued": lambda _: self._tokens.labels("issued").inc(),
+            "token.refused": lambda fields: self._tokens.labels(_among(CODES, fields.get("code"))).inc(),
+        }
+        self._begin()
+
+    def _begin(self) -> None:
+        """Every bounded series exists from the start: an alert on a rate needs the zero before the first one."""
+        for tag in TAGS:
+            self._facts.labels(tag)
+        for state, standing in STANDING.items():
+            self._bounds.labels(state.value).set(standing.within.total_seconds())
+        for outcome in ("issued", "invalid-client", "invalid-scope"):
+            self._tokens.labels(outcome)
+
+    def saw(self, event: str, **fields: str | float | bool | None) -> None:
+        """Count it."""
+        if event in TAGS:
+            self._saw_fact(event, fields)
+        elif event in self._seen:
+            self._seen[event](fields)
+        else:
+            self._others.inc()
+
+    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime) -> None:
+        """Set the gauges from the database's `state_counts`."""
+        for state in STATES:
+            count, oldest = states.get(state, (0, None))
+            self._transfers.labels(state).set(count)
+            if state in {each.value for each in STANDING}:
+                age = (now - oldest).total_seconds() if oldest and count else 0.0
+                self._ages.labels(state).set(max(0.0, age))
+
+    def not_counted(self) -> None:
+        """The database could not be asked: gauges that would lie are taken back."""
+        self._scraped.inc()
+        self._transfers.clear()
+        self._ages.clear()
+
+    def exposed(self) -> bytes:
+        """Everything in the text format."""
+        return generate_latest(self.registry)
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def _saw_fact(self, tag: str, fields: Fields) -> None:
+        self._facts.labels(tag).inc()
+        seconds = fields.get("seconds")
+        if isinstance(seconds, int | float):
+            self._stays.labels(_among(STATES, fields.get("left"))).observe(max(0.0, seconds))
+
+    def _saw_file(self, fields: Fields) -> None:
+        size = float(fields.get("bytes") or 0)
+        self._files.labels(_among(FORMATS, fields.get("format"))).inc()
+        self._bytes.inc(size)
+        self._sizes.observe(size)
+
+    def _saw_stage_falter(self, fields: Fields) -> None:
+        code, state = _among(CODES, fields.get("code")), _among(STATES, fields.get("state"))
+        self._faltered.labels(state, code, "yes" if fields.get("retry") else "no").inc()
+
+    def _saw_answer(self, fields: Fields) -> None:
+        route = _among(self._routes, fields.get("route"))
+        status = fields.get("status")
+        known = isinstance(status, int) and 100 <= status <= 599
+        self._requests.labels(_among(METHODS, fields.get("method")), route, str(status) if known else OTHER).inc()
+        self._request_seconds.labels(route).observe(float(fields.get("seconds") or 0.0))
+        if code := fields.get("code"):
+            self._problems.labels(_among(CODES, code)).inc()
+
+
+def _among(known: frozenset[str], value: object) -> str:
+    return value if isinstance(value, str) and value in known else OTHER

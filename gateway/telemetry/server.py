@@ -1,0 +1,62 @@
+"""The metrics port: `/metrics`, `/healthz`, `/readyz`, apart from the doors, for the loopback or a management network.
+
+A change must keep these:
+1. Nothing here needs a credential, so nothing here tells about a transfer, a sender or an endpoint.
+2. A database that is away takes the gauges out of the answer; it does not take the answer away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiohttp import web
+
+from gateway.core.errors import StoreError
+from gateway.ports import Clock, Records
+from gateway.telemetry.health import is_ready
+from gateway.telemetry.metrics import PrometheusObserver
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+BOUND: Final = 5.0  # seconds the gauges may take; Prometheus waits 10 unless told otherwise
+
+
+def make_metrics_app(
+    *,
+    metrics: PrometheusObserver,
+    records: Records,
+    clock: Clock,
+    health: Callable[[], Awaitable[Mapping[str, str]]],
+) -> web.Application:
+    """The application of the metrics port.
+
+    Args:
+        metrics: What was counted.
+        records: Where transfers are counted by state.
+        clock: The time, for ages.
+        health: The checks of `/readyz`.
+    """
+
+    async def exposed(_request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(BOUND), records.read() as view:
+                metrics.counted(await view.state_counts(), clock.now())
+        except (StoreError, TimeoutError):
+            metrics.not_counted()
+        return web.Response(body=metrics.exposed(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def living(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        answers = await health()
+        fine = is_ready(answers)
+        body = {"status": "ok" if fine else "not-ready", "checks": dict(answers)}
+        return web.json_response(body, status=200 if fine else 503, headers={"Cache-Control": "no-store"})
+
+    app = web.Application()
+    app.router.add_get("/metrics", exposed)
+    app.router.add_get("/healthz", living)
+    app.router.add_get("/readyz", ready)
+    return app
