@@ -5,7 +5,8 @@ The rules:
    different natural persons, at least one of them a security officer. A swapped endpoint key or an invented filing in
    the database therefore changes nothing: the fold would not verify.
 2. Each change names the digest of the one before it, so changes cannot be dropped, doubled or reordered.
-3. What a record refers to must exist after the change; one person holds one office.
+3. What a record refers to must exist after the change; one person holds one office, one key is one person's.
+4. No change may leave fewer officers than the next change needs: the registry would be closed for ever.
 
 Source: OpenSSH PROTOCOL.sshsig.
 """
@@ -34,6 +35,9 @@ from gateway.core.records import (
 from gateway.wire import canonical, sshsig
 
 NAMESPACE = "hetao-registry"
+_CHANGE_KEYS = {"v", "previous", "put", "retire"}
+_PUT_KEYS = {"kind", "record"}
+_RETIRE_KEYS = {"kind", "id"}
 
 R = TypeVar("R")
 
@@ -84,10 +88,17 @@ def parse_change(document: bytes) -> Change:
         put = tuple((each["kind"], parse_record(each["kind"], each["record"])) for each in body["put"])
         retire = tuple((each["kind"], each["id"]) for each in body["retire"])
         version, previous = body["v"], body["previous"]
-    except (ValueError, KeyError, TypeError) as wrong:
-        raise Unusable(f"the registry change cannot be read: {wrong}") from wrong
-    if version != 1 or set(body) != {"v", "previous", "put", "retire"}:
+        keys = [set(body), *map(set, body["put"]), *map(set, body["retire"])]
+    except (KeyError, TypeError) as wrong:
+        raise Unusable(f"the registry change cannot be read: {wrong!r}") from wrong
+    expected = [_CHANGE_KEYS, *(_PUT_KEYS for _ in put), *(_RETIRE_KEYS for _ in retire)]
+    if version != 1 or keys != expected:
         raise Unusable("the registry change is of another version: use the matching release")
+    if not all(isinstance(text, str) for text in (previous, *(text for pair in retire for text in pair))):
+        raise Unusable("the registry change cannot be read: a digest, kind or id that is not text")
+    named = [*((kind, record.id) for kind, record in put), *retire]
+    if len(set(named)) != len(named):
+        raise Unusable("the registry change names a record twice: say what shall hold")
     return Change(document, previous, put, retire)
 
 
@@ -186,13 +197,16 @@ class Registry:
 
 
 def _checked(registry: Registry) -> Registry:
-    """The registry, once every reference between records leads somewhere and offices are held by different people."""
+    """The registry, once every reference leads somewhere, offices are different people's, and two can sign the next change."""
     complaints: list[str] = []
     for (kind, identifier), record in sorted(registry.records.items()):
         for named, target in _references(record):
             if (named, target) not in registry.records:
                 complaints.append(f"{kind} {identifier!r} names {named} {target!r}, which is not registered")
-    complaints += _double_offices(registry)
+    complaints += _double_offices(registry) + _shared_keys(registry)
+    officers = registry.all(Officer)
+    if len({officer.person for officer in officers}) < 2 or "security" not in {officer.role for officer in officers}:
+        complaints.append("a registry needs two officers who are two persons, one of them a security officer")
     if complaints:
         raise Unusable("; ".join(complaints))
     return registry
@@ -217,11 +231,18 @@ def found_registry(genesis: Change) -> Registry:
     """
     if genesis.previous or genesis.retire:
         raise Unusable("a genesis begins the chain: it follows nothing and retires nothing")
-    registry = _checked(Registry().after(genesis))
-    officers = registry.all(Officer)
-    if len({officer.person for officer in officers}) < 2 or "security" not in {officer.role for officer in officers}:
-        raise Unusable("a genesis needs two officers who are two persons, one of them a security officer")
-    return registry
+    return _checked(Registry().after(genesis))
+
+
+def _shared_keys(registry: Registry) -> list[str]:
+    owners: dict[bytes, set[str]] = {}
+    for officer in registry.all(Officer):
+        owners.setdefault(sshsig.public_blob(officer.key), set()).add(officer.person)
+    return [
+        f"one key is registered for {', '.join(sorted(persons))}: each person has a key of their own"
+        for persons in owners.values()
+        if len(persons) > 1
+    ]
 
 
 def _references(record: Record) -> list[tuple[str, str]]:
