@@ -26,10 +26,9 @@ def parse_document(data: bytes | str, *, max_size: int = MAX_SIZE, max_depth: in
         Unusable: Where it is not canonical JSON, not an object, or passes a bound.
     """
     try:
-        body = canonical.decode(
-            data.encode() if isinstance(data, str) else data, max_size=max_size, max_depth=max_depth
-        )
-    except Malformed as wrong:
+        given = data.encode() if isinstance(data, str) else data
+        body = canonical.decode(given, max_size=max_size, max_depth=max_depth)
+    except (Malformed, UnicodeEncodeError) as wrong:
         raise Unusable(f"the document is not canonical JSON: {wrong}") from wrong
     if not isinstance(body, dict):
         raise Unusable("the document is not a JSON object")

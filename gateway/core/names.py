@@ -5,7 +5,8 @@ The rules:
 2. What is refused: not UTF-8, not NFC, control or bidirectional-override characters, empty, `.` or `..` segments, `\`,
    a leading or trailing `/`, segments over 250 bytes (255 with `.c4gh`), paths over 1024 bytes or deeper than 32.
 3. Identifiers of registered things are lower-case ASCII, so that they are the same in a URL, a folder and a ledger entry.
-4. A name may name a person: logs and metrics get `masked`, never the name.
+4. A name may name a person: logs and metrics get `masked`, never the name. What follows the last dot may be a name too
+   (`zhang.wei`), so only extensions from a closed list are shown.
 
 Sources: RFC 3629 (UTF-8), UAX #15 (NFC), RFC 3986 section 2 (percent-encoding), POSIX NAME_MAX.
 """
@@ -23,6 +24,11 @@ MAX_SEGMENT_BYTES = 250  # NAME_MAX is 255 and the sealed file adds ".c4gh"
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SHOWN_EXTENSION = re.compile(
+    r"ba[im]|bcf|bed|bgz|bz2|c4gh|cram|csv|dcm|docx|fa|fasta|fastq|fq|gff|gtf|gz|h5|hdf5|html|jpe?g|jsonl?|log|md|nii|"
+    r"np[yz]|parquet|pdf|ped|png|pptx|py|r|rds|sam|tar|tiff?|toml|tsv|txt|vcf|xlsx?|xml|ya?ml|zip|zst",
+    re.IGNORECASE | re.ASCII,
+)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Bidirectional overrides and isolates make a name look like another one (Unicode TR #36, section 3.1).
@@ -95,13 +101,13 @@ def parse_identifier(raw: str, what: str = "identifier") -> str:
 
 
 def masked(path: str) -> str:
-    """A path with every character but separators and a short final extension replaced, for logs.
+    """A path with every character but separators and a well-known final extension replaced, for logs.
 
     >>> masked("cohort/张三.csv")
     '******/**.csv'
     """
     head, dot, extension = path.rpartition(".")
-    if not dot or "/" in extension or len(extension) > 8 or not extension.isascii():
+    if not dot or not _SHOWN_EXTENSION.fullmatch(extension):
         head, extension = path, ""
     return "".join("/" if character == "/" else "*" for character in head) + (f".{extension}" if extension else "")
 
@@ -121,14 +127,11 @@ class DatasetName:
 
 
 def _decode(raw: str | bytes) -> str:
-    if isinstance(raw, bytes):
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as broken:
-            raise Unusable(
-                "the name is not UTF-8: set your client's character set to UTF-8", code="bad-path"
-            ) from broken
-    return raw
+    """Text that has UTF-8 bytes; text with lone surrogates is what a decoder makes of bytes that are not UTF-8."""
+    try:
+        return (raw if isinstance(raw, bytes) else raw.encode()).decode()
+    except UnicodeError as broken:
+        raise Unusable("the name is not UTF-8: set your client's character set to UTF-8", code="bad-path") from broken
 
 
 def _check_segment(segment: str) -> None:

@@ -34,6 +34,7 @@ APPROVALS_NEEDED = 2
 VOTING_ROLES = frozenset({"security", "audit"})
 APPROVE, REJECT = "approve", "reject"
 MAX_REASON = 2000
+_BALLOT_FIELDS = frozenset({"case", "transfer", "officer", "vote", "reason", "at"})
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,13 @@ def parse_ballot(message: bytes) -> Ballot:
     """
     try:
         body = parse_document(message, max_size=1 << 14, max_depth=3)
-        if set(body) != {"v", "case", "transfer", "officer", "vote", "reason", "at"} or body["v"] != 1:
+        if body.pop("v", None) != 1 or set(body) != _BALLOT_FIELDS:
             raise ValueError("fields of another version")
+        if not all(isinstance(value, str) for value in body.values()):
+            raise ValueError("every field is text")
         at = datetime.fromisoformat(body["at"])
         ballot = Ballot(body["case"], body["transfer"], body["officer"], body["vote"], body["reason"], at)
-    except (Unusable, ValueError, KeyError, TypeError) as wrong:
+    except (Unusable, ValueError) as wrong:
         raise Unusable(f"the ballot cannot be read: {wrong}") from wrong
     if ballot.vote not in {APPROVE, REJECT}:
         raise Unusable("a vote is 'approve' or 'reject'")
