@@ -5,7 +5,8 @@ The rules:
    received, since no protocol tells the end of a file from a client that gave up politely.
 2. The file list is bound by one Merkle root (RFC 6962 over canonical JSON leaves in path order); facts, votes, the
    clearance and the manifest all commit to that root.
-3. Two names that a case-insensitive or normalising file system would fold into one are refused at submission.
+3. Two names that a case-insensitive or normalising file system would fold into one are refused at submission, in the
+   form they have here and in the form they will have when sealed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from dataclasses import dataclass
 from gateway.core.errors import Conflict, Incomplete, TooLarge, Unusable
 from gateway.core.names import masked
 from gateway.wire import canonical, merkle
+
+SEALED_SUFFIX = ".c4gh"
+PUBLISHED = frozenset({"manifest.json", "manifest.json.sig"})  # what lies beside the sealed files at the endpoint
 
 
 @dataclass(frozen=True)
@@ -131,15 +135,18 @@ def check_room(limits: Limits, files: int, transfer_bytes: int, incoming: int) -
 
 
 def _refuse_folding(paths: Sequence[str]) -> None:
-    seen: dict[str, str] = {}
-    for path in paths:
-        folded = unicodedata.normalize("NFKC", path).casefold()
-        if folded in seen:
-            raise Unusable("two names differ only in case or width: rename one of them", code="folding-names")
-        seen[folded] = path
+    folded = {_folded(path) for path in paths}
+    if len(folded) != len(paths):
+        raise Unusable("two names differ only in case or width: rename one of them", code="folding-names")
+    taken = folded | {name + SEALED_SUFFIX for name in folded} | PUBLISHED
     for path in paths:
         parent = path.rpartition("/")[0]
         while parent:
-            if unicodedata.normalize("NFKC", parent).casefold() in seen:
+            if _folded(parent) in taken:
                 raise Unusable("one name is both a file and a folder: rename one of them", code="folding-names")
             parent = parent.rpartition("/")[0]
+
+
+def _folded(path: str) -> str:
+    # Folding case can leave what normalising then changes (U+0390 and U+03AA U+0301), so it is normalised on both sides.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())

@@ -16,10 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex, final
 
 from gateway.core.decide import Decision, cures
-from gateway.core.intake import ReceivedFile, file_leaf
+from gateway.core.intake import SEALED_SUFFIX, ReceivedFile, file_leaf
 from gateway.core.review import Case, Tally
 from gateway.wire import canonical, crypt4gh, merkle
 
@@ -28,6 +28,7 @@ MANIFEST_NAMESPACE = "hetao-manifest"
 _EARNED = object()  # what only this module can hand to `Cleared`
 
 
+@final
 @dataclass(frozen=True)
 class Cleared:
     """A transfer that may leave: to this endpoint, under this key, with exactly these files.
@@ -47,6 +48,12 @@ class Cleared:
         if earned is not _EARNED:
             raise TypeError("a clearance is earned from gateway.core.seal.clear, not constructed")
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("a clearance has no other kinds: a subclass could leave out the check")
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a clearance is neither copied nor stored: earn it again from signatures")
+
 
 @dataclass(frozen=True)
 class NotCleared:
@@ -61,7 +68,7 @@ def clear(case: Case, decision: Decision, count: Tally) -> Cleared | NotCleared:
     1. The decision is the case's: same rule pack, same rules.
     2. An allow clears.
     3. A deny never does.
-    4. A hold clears by two approvals where nothing but a judgement is missing.
+    4. A hold clears by two approvals, on this very case, where nothing but a judgement is missing.
     """
     if case.rulebook != decision.rulebook or case.rules != tuple(rule.id for rule in decision.fired):  # step 1
         return NotCleared("the decision is not about this case")
@@ -69,8 +76,13 @@ def clear(case: Case, decision: Decision, count: Tally) -> Cleared | NotCleared:
         return Cleared(case, "rules", (), _EARNED)
     if decision.verdict != "hold":  # step 3
         return NotCleared("a rule denies it; a denial is not voted away")
-    if cures(decision) != "judgement":  # step 4
+    cure = cures(decision)  # step 4
+    if cure == "documents":
         return NotCleared("a document is missing; it is decided again once that is recorded")
+    if cure != "judgement":
+        return NotCleared("no rule allows it, or a rule could not be evaluated; votes cannot mend that")
+    if any(each.ballot.case != case.digest() for each in count.approvals):
+        return NotCleared("the votes are on another case")
     if not count.approved:
         return NotCleared("rejected by an officer" if count.rejections else f"{count.missing} approval(s) missing")
     return Cleared(case, "votes", tuple(each.officer.id for each in count.approvals), _EARNED)
@@ -104,7 +116,7 @@ def clearance_document(cleared: Cleared, decision_digest: str, at: str) -> bytes
 
 def sealed_name(path: str) -> str:
     """The file's name at the endpoint."""
-    return path + ".c4gh"
+    return path + SEALED_SUFFIX
 
 
 def compose_manifest(
