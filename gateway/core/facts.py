@@ -23,6 +23,8 @@ from gateway.wire import canonical
 # All clocks of the law here run on Asia/Shanghai, which has had no daylight saving since 1991; Hong Kong's are the same.
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
+SALT_BYTES = 32  # one length, so that where the salt ends and the fields begin is never in question
+
 Json = Any  # JSON as RFC 8785 can carry it; `canonical.encode` refuses the rest
 
 
@@ -117,6 +119,8 @@ class Fact:
         public, private = FIELDS[self.tag]
         if set(self.public) != set(public) or set(self.private) != set(private):
             raise ValueError(f"{self.tag} carries {public} in the open and {private} committed, exactly")
+        if self.at.tzinfo is None:
+            raise ValueError("a fact's time is aware: a naive one would be read in the machine's own zone")
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,12 @@ def enter(fact: Fact, salt: bytes) -> Entry:
     Args:
         fact: The fact.
         salt: 32 bytes from the system's generator, fresh for every entry.
+
+    Raises:
+        ValueError: On a salt of another length.
     """
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"a salt has {SALT_BYTES} bytes")
     body: dict[str, Json] = {
         "v": 1,
         "tag": fact.tag.value,
@@ -160,9 +169,12 @@ def commit(salt: bytes, private: bytes) -> str:
 
 
 def opens(entry: Mapping[str, Json], opening: Mapping[str, Json]) -> bool:
-    """Whether an opening belongs to an entry: the auditor's check."""
-    private = canonical.encode(opening["private"])
-    return bool(entry.get("commitment") == commit(bytes.fromhex(opening["salt"]), private))
+    """Whether an opening belongs to an entry: the auditor's check. What is no opening belongs to none."""
+    try:
+        salt, private = bytes.fromhex(opening["salt"]), canonical.encode(opening["private"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return len(salt) == SALT_BYTES and entry.get("commitment") == commit(salt, private)
 
 
 def timestamp(at: datetime) -> str:

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.documents import parse_document
+from gateway.core.errors import Unusable
 from gateway.core.intake import ReceivedFile
 from gateway.wire import canonical, checkpoint, merkle, sshsig
 
 NAMESPACE = "hetao-receipt"
+DELIVERED = "transfer.delivered"  # the permanent tag of `gateway.core.facts`, a later room
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def compose_receipt(
     """The receipt's canonical JSON, to be signed.
 
     Args:
-        transfer: Ids: transfer, institution, project, dataset, version, endpoint.
+        transfer: Ids: id (the transfer's), institution, project, dataset, version, endpoint.
         verdict: Rules, mechanism, rule pack digest, decision digest, votes.
         delivery: When, by which connector, with which proof.
         files: What was delivered.
@@ -88,42 +90,74 @@ class Checked:
 
 
 def check_receipt(receipt: bytes, signature: bytes, gateway_key: str, ledger_key: str) -> Checked:
-    """Check a receipt offline.
+    """Check a receipt offline. Whatever the bytes are, the answer is a value: what does not hold is a problem.
 
     1. The signature is by the gateway's key.
-    2. The checkpoint is signed by the ledger's key.
-    3. The entry is about this transfer and records a delivery.
-    4. The entry is in the tree the checkpoint speaks of.
+    2. It is a receipt of this form.
+    3. The checkpoint is signed by the ledger's key.
+    4. The entry is about this transfer and records a delivery.
+    5. The entry is in the tree the checkpoint speaks of.
 
     Args:
         receipt: Its canonical JSON.
         signature: Armored SSHSIG.
         gateway_key: The gateway's signing key, an OpenSSH public key line.
         ledger_key: The ledger's C2SP verifier key.
+
+    Raises:
+        ValueError: Where one of the two keys is no key.
     """
+    key, ledger = sshsig.public_blob(gateway_key), checkpoint.parse_verifier_key(ledger_key)
     problems: list[str] = []
     try:
-        if sshsig.verify(signature, receipt, NAMESPACE) != sshsig.public_blob(gateway_key):  # step 1
+        if sshsig.verify(signature, receipt, NAMESPACE) != key:  # step 1
             problems.append("the receipt is signed by another key than the gateway's")
     except ValueError as wrong:
         problems.append(f"the receipt's signature does not hold: {wrong}")
-    body = parse_document(receipt, max_size=1 << 28, max_depth=8)
-    ledger = body["ledger"]
-    entry = base64.b64decode(ledger["entry"])
     try:
-        note = checkpoint.parse_note(ledger["checkpoint"].encode())
-        checkpoint.verify(note, [checkpoint.parse_verifier_key(ledger_key)])  # step 2
+        body, transfer_id, proof = _read(receipt)  # step 2
+    except (Unusable, ValueError, KeyError, TypeError, AttributeError) as wrong:
+        return Checked({}, (*problems, f"the receipt cannot be read: {wrong}"))
+    problems += _proof_problems(transfer_id, proof, ledger)  # steps 3 to 5
+    return Checked(body, tuple(problems))
+
+
+def _read(receipt: bytes) -> tuple[dict[str, Any], str, LedgerProof]:
+    """A receipt's content, its transfer's id and its proof."""
+    body = parse_document(receipt, max_depth=8)
+    if (body["type"], body["v"]) != ("hetao-receipt", 1):
+        raise ValueError("it is not a receipt of version 1")
+    ledger = body["ledger"]
+    if type(ledger["index"]) is not int:
+        raise ValueError("the ledger's index is not a number")
+    proof = LedgerProof(
+        index=ledger["index"],
+        entry=base64.b64decode(ledger["entry"], validate=True),
+        hashes=tuple(base64.b64decode(each, validate=True) for each in ledger["inclusion"]),
+        checkpoint=ledger["checkpoint"].encode(),
+    )
+    return body, body["transfer"]["id"], proof
+
+
+def _proof_problems(transfer_id: str, proof: LedgerProof, ledger: checkpoint.VerifierKey) -> list[str]:
+    """What is wrong with the ledger's word for the delivery."""
+    try:
+        note = checkpoint.parse_note(proof.checkpoint)
+        checkpoint.verify(note, [ledger])  # step 3
         head = checkpoint.parse_checkpoint(note.text)
     except ValueError as wrong:
-        return Checked(body, (*problems, f"the checkpoint does not hold: {wrong}"))
-    fact = parse_document(entry, max_size=1 << 20, max_depth=8)
-    if fact["subject"] != body["transfer"]["id"] or fact["tag"] != "transfer.delivered":  # step 3
+        return [f"the checkpoint does not hold: {wrong}"]
+    problems: list[str] = []
+    try:
+        fact = parse_document(proof.entry, max_size=1 << 20, max_depth=8)
+    except Unusable as wrong:
+        return [f"the ledger entry cannot be read: {wrong}"]
+    if fact.get("subject") != transfer_id or fact.get("tag") != DELIVERED:  # step 4
         problems.append("the ledger entry is about something else")
-    hashes = [base64.b64decode(each) for each in ledger["inclusion"]]
-    leaf = merkle.leaf_hash(entry)
-    if not merkle.verify_inclusion(leaf, ledger["index"], head.size, hashes, head.root):  # step 4
+    leaf = merkle.leaf_hash(proof.entry)
+    if not merkle.verify_inclusion(leaf, proof.index, head.size, proof.hashes, head.root):  # step 5
         problems.append("the entry is not in the tree the checkpoint speaks of")
-    return Checked(body, tuple(problems))
+    return problems
 
 
 def receipt_digest(receipt: bytes) -> str:
