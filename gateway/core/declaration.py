@@ -4,7 +4,7 @@ The rules:
 1. Unknown keys and wrong types are refused at once, all of them in one answer, so that nobody waits in review for a typo.
 2. What is not said stays unsaid here; the decision gives it the strictest value (`gateway.flow.decide`).
 3. A project's standing declaration is the ground; the transfer's own words stand on top of it, key by key.
-4. Whoever says the data are personal says about how many people (`persons`): the law counts them.
+4. Whoever says the data are personal, or what makes them so, says about how many people (`persons`): the law counts them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> di
     Raises:
         Unusable: With every complaint at once.
     """
+    if not isinstance(document, Mapping):
+        raise Unusable("the declaration cannot be used: it must be a table of sections", code="bad-declaration")
     faults: list[str] = []
     declared: dict[str, Any] = {}
     for section, table in document.items():
@@ -41,9 +43,10 @@ def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> di
             faults.append(f"{section} must be a table")
         else:
             declared[section] = _section(section, table, vocabulary, faults)
-    if declared.get("data", {}).get("personal") is True and not declared.get("persons"):
+    data = declared.get("data", {})
+    if not declared.get("persons") and any(data.get(key) is True for key in ("personal", "sensitive", "under14")):
         faults.append(
-            "data.personal is true: say in [persons] how many people, sensitive and nonsensitive, it is about"
+            "the data are personal: say in [persons] how many people, sensitive and nonsensitive, they are about"
         )
     if faults:
         raise Unusable("the declaration cannot be used: " + "; ".join(faults), code="bad-declaration")

@@ -94,6 +94,8 @@ def know(
     data = _data(nothing.data, said.get("data", {}), findings)
     hgr = _hgr(nothing.hgr, said.get("hgr", {}), findings, counted)
     individual = hgr.information and not hgr.aggregate_only
+    sensitive = data.sensitive or data.under14 or individual
+    personal = data.personal or sensitive
     return Situation(
         on=on,
         direction=direction,
@@ -102,11 +104,11 @@ def know(
         request=_request(nothing.request, said.get("request"), declared),
         data=data,
         hgr=hgr,
-        persons=_persons(nothing.persons, counted),
+        persons=_persons(nothing.persons, counted, said, findings, personal=personal, sensitive=sensitive),
         exemption=_exemption(nothing.exemption, said.get("exemption", {})),
-        duties=_duties(nothing.duties, said.get("duties", {}), personal=data.personal or data.sensitive or individual),
+        duties=_duties(nothing.duties, said.get("duties", {}), personal=personal),
         filings=tuple(_filing(each) for each in filings or ()),
-        purpose=Purpose(said.get("purpose", {}).get("stated", purpose or "")),
+        purpose=Purpose(stated=said.get("purpose", {}).get("stated", purpose or "")),
         technical=technical or nothing.technical,
     )
 
@@ -209,19 +211,34 @@ def _hgr(nothing: Hgr, said: Table, findings: Table | None, counted: Counted | N
         )
     # Aggregate only where nobody says otherwise: neither the sender nor a file with individual-level data.
     aggregate = said.get("aggregate_only", False) and seen.get("aggregate_only", not seen.get("information", False))
+    # Nobody counts aggregates; of individuals a number nobody told is unknown, not 0.
+    told_subjects = aggregate or "subjects" in said or seen.get("subjects", 0)
+    told_sequenced = aggregate or "wes_wgs_subjects" in said or seen.get("sequencing_subjects", 0)
     return Hgr(
         information=True,
         material=material,
         aggregate_only=aggregate,
-        subjects=nothing.subjects if counted is None else counted.hgr_subjects,
-        wes_wgs_subjects=nothing.wes_wgs_subjects if counted is None else counted.hgr_sequencing_subjects,
+        subjects=counted.hgr_subjects if counted and told_subjects else nothing.subjects,
+        wes_wgs_subjects=counted.hgr_sequencing_subjects if counted and told_sequenced else nothing.wes_wgs_subjects,
         pedigree=said.get("pedigree", nothing.pedigree),
         special_region=said.get("special_region", nothing.special_region),
     )
 
 
-def _persons(nothing: Persons, counted: Counted | None) -> Persons:
-    return nothing if counted is None else Persons(nonsensitive=counted.nonsensitive, sensitive=counted.sensitive)
+def _persons(
+    nothing: Persons, counted: Counted | None, said: Table, findings: Table | None, *, personal: bool, sensitive: bool
+) -> Persons:
+    """The counts, where somebody told them: the sender or the bytes. Of data about nobody knows how many, a count tells 0."""
+    if counted is None:
+        return nothing
+    words: Table = said.get("persons", {})
+    seen: Table = findings or {}
+    of_sensitive = "sensitive" in words or bool(seen.get("persons_sensitive", 0))
+    of_anybody = of_sensitive or "nonsensitive" in words or bool(seen.get("persons_nonsensitive", 0))
+    return Persons(
+        nonsensitive=counted.nonsensitive if of_anybody or not personal else nothing.nonsensitive,
+        sensitive=counted.sensitive if of_sensitive or not sensitive else nothing.sensitive,
+    )
 
 
 def _exemption(nothing: Exemption, said: Table) -> Exemption:
