@@ -10,9 +10,10 @@ Positions of columns and records are carried over lines that were cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.core.detectors.lanes import NEWLINE, Bytes, Mask, Places, Window
 
@@ -36,6 +37,7 @@ class Grid:
     records: int = 0
     _column: int = 0  # cells of the present line that lie before the block
     _open: bool = False  # whether the present record has begun
+    _rank_at: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32), repr=False)
 
     def locate(self, window: Window, starts: list[Places]) -> list[tuple[Places, Places]]:
         """Record within the window (0 is the one it begins in) and column of every place, array by array."""
@@ -45,12 +47,30 @@ class Grid:
             ends = np.flatnonzero(window.data[window.low : window.high] == self.record_end) + window.low
             return [(np.searchsorted(ends, start), np.full(start.size, NO_COLUMN)) for start in starts]
         stops, is_end = self._stops(window)
+        ranks = self._ranks(window, stops, starts)
+        width = int(is_end.argmax()) + 1 if is_end.any() else 0
+        if width and not self._column and _is_even(is_end, width):
+            rows = [rank // width for rank in ranks]
+            return [(row, rank - row * width) for row, rank in zip(rows, ranks, strict=True)]
         row_at = np.concatenate([_NONE, np.cumsum(is_end)])
         line = np.maximum.accumulate(np.where(is_end, np.arange(1, stops.size + 1), 0))
         column_at = np.arange(stops.size + 1) - np.concatenate([_NONE, line])
         column_at[row_at == 0] += self._column
-        ranks = [np.searchsorted(stops, start) for start in starts]
         return [(row_at[rank], column_at[rank]) for rank in ranks]
+
+    def _ranks(self, window: Window, stops: Places, starts: list[Places]) -> list[Places]:
+        """How many stops lie before every place: looked up where a place begins its cell, searched for elsewhere."""
+        if self._rank_at.size < window.data.size:
+            self._rank_at = np.zeros(window.data.size, np.int32)
+        self._rank_at[stops] = np.arange(1, stops.size + 1)
+        checked = np.concatenate([_NONE - 1, stops])
+        ranks = []
+        for start in starts:
+            rank = np.minimum(self._rank_at[start - 1], stops.size).astype(np.intp)
+            lost = np.flatnonzero(checked[rank] != start - 1)  # a leftover of another block, or inside a cell
+            rank[lost] = np.searchsorted(stops, start[lost])
+            ranks.append(rank)
+        return ranks
 
     def advance(self, window: Window, *, line_ends: bool) -> None:
         """Count the records of a block after its candidates were placed."""
@@ -91,3 +111,9 @@ class Grid:
             outside = is_end | ((rank - at_line) % 2 == 0)
             stops, is_end = stops[outside], is_end[outside]
         return stops + window.low, is_end
+
+
+def _is_even(is_end: Mask, width: int) -> bool:
+    """Whether every line but an open last one has `width` cells."""
+    lines = is_end.size // width
+    return bool(is_end[width - 1 :: width].all()) and int(np.count_nonzero(is_end)) == lines

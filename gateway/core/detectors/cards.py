@@ -11,15 +11,16 @@ import numpy as np
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.digits import Runs, gather, is_separator, stands_free
 from gateway.core.detectors.lanes import (
-    DIGIT,
     Lanes,
     Mask,
     Places,
     Window,
     first_digits,
+    is_digit,
     keep_last,
     luhn_sums,
     polynomial,
+    remainder,
 )
 from gateway.core.detectors.tables import DetectorTables
 
@@ -66,7 +67,7 @@ def _is_issued(first: Lanes, size: Lanes, tables: DetectorTables) -> Mask:
 
 def _judge(front: Lanes, middle: Lanes, last: Lanes) -> tuple[Lanes, Mask]:
     """Value and Luhn check of up to 24 digits, flush right in three lanes."""
-    valid = (luhn_sums(front) + luhn_sums(middle) + luhn_sums(last)) % np.uint64(10) == 0
+    valid = remainder(luhn_sums(front) + luhn_sums(middle) + luhn_sums(last), 10) == 0
     value = polynomial(front, 10) * np.uint64(10**16) + polynomial(middle, 10) * np.uint64(10**8)
     return value + polynomial(last, 10), valid
 
@@ -79,7 +80,7 @@ def _grouped(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     tail = np.zeros(start.size, np.intp)
     more = data[start + 19] == data[start + 4]
     for count in (1, 2, 3):
-        more &= DIGIT[data[start + 19 + count]]
+        more &= is_digit(data[start + 19 + count])
         tail[more] = count
     end = start + 19 + np.where(tail > 0, tail + 1, 0)
     free = stands_free(window, start, end)

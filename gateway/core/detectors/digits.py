@@ -14,11 +14,24 @@ from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.lanes import ALNUM, DIGIT, Bytes, Lanes, Mask, Places, Window, leading_digits
+from gateway.core.detectors.lanes import (
+    Bytes,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    is_alnum,
+    is_digit,
+    leading_digits,
+    other_bytes,
+)
 
 SHORTEST = 4
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
-_DENSE = 0.08  # share of sampled bytes that are digits above which one pass over all bytes is cheaper
+_DENSE = 0.15  # share of sampled bytes that are digits above which one pass over all bytes is cheaper
+_FOUR_BYTES = np.uint64(0x80808080)  # top bits of the four bytes before a sampled place
+_TO_NIBBLE = np.uint64(0x00204081)  # brings those four bits to 28..31
+_DIGITS_BEFORE = np.array([4 - mask.bit_length() for mask in range(16)])  # behind the last byte that is no digit
 _ZERO, _DOT, _TEN = np.uint8(48), np.uint8(46), np.uint8(10)
 _SPACE, _HYPHEN = np.uint8(32), np.uint8(45)
 
@@ -48,7 +61,8 @@ class Runs:
 
     def of(self, mask: Mask) -> Runs:
         """The runs where `mask` holds."""
-        return Runs(self.start[mask], self.length[mask])
+        places = np.flatnonzero(mask)  # indexing by places is three times faster than by masks
+        return Runs(self.start[places], self.length[places])
 
 
 def find_runs(window: Window) -> Runs:
@@ -66,17 +80,15 @@ def dense_runs(window: Window) -> Runs:
     digit = (window.data - _ZERO) < _TEN
     edges = np.flatnonzero(digit[1:] != digit[:-1]) + 1
     start, length = edges[::2], edges[1::2] - edges[::2]
-    long = length >= SHORTEST
+    long = np.flatnonzero(length >= SHORTEST)
     return Runs(start[long], np.minimum(length[long], LONGEST))
 
 
 def sparse_runs(window: Window, sampled: Places) -> Runs:
     """Widen sampled digits (places that are multiples of SHORTEST) to the runs they lie in."""
-    data = window.data
-    one, two, three, four = (DIGIT[data[sampled - back]] for back in (1, 2, 3, 4))
-    first = ~(one & two & three & four)  # else the sample before lies in the same run
-    back = one[first] * (1 + two[first] * (1 + three[first].astype(np.intp)))
-    start = sampled[first] - back
+    before = other_bytes(window.lanes[sampled - SHORTEST]) & _FOUR_BYTES
+    first = before != 0  # else the sample before lies in the same run
+    start = sampled[first] - _DIGITS_BEFORE[((before[first] * _TO_NIBBLE) >> np.uint64(28)).astype(np.intp) & 15]
     length = _lengths(window, start)
     long = length >= SHORTEST
     return Runs(start[long], length[long])
@@ -100,12 +112,12 @@ def stands_free(window: Window, start: Places, end: Places, *, letters_before: b
     """
     data = window.data
     before, after = data[start - 1], data[end]
-    free = ~((DIGIT if letters_before else ALNUM)[before] | ALNUM[after])
+    free = ~((is_digit if letters_before else is_alnum)(before) | is_alnum(after))
     if (before == _DOT).any():
-        free &= ~((before == _DOT) & DIGIT[data[start - 2]])
+        free &= ~((before == _DOT) & is_digit(data[start - 2]))
     if (after == _DOT).any():
-        whole = (data[end + 1] == _ZERO) & ~ALNUM[data[end + 2]]
-        free &= ~((after == _DOT) & DIGIT[data[end + 1]] & ~whole)
+        whole = (data[end + 1] == _ZERO) & ~is_alnum(data[end + 2])
+        free &= ~((after == _DOT) & is_digit(data[end + 1]) & ~whole)
     return free
 
 

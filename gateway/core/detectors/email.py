@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates
-from gateway.core.detectors.lanes import ALNUM, LETTER, Lanes, Mask, Places, Window
+from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_letter
 
 _AT, _DOT = np.uint8(64), np.uint8(46)
 _SIDE = 64
-_ADDRESS = ALNUM.copy()
-_ADDRESS[list(b".-_+%")] = True
+_HYPHEN, _TWO, _UNDERSCORE, _PLUS, _PERCENT = (np.uint8(n) for n in (45, 2, 95, 43, 37))
 _GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
@@ -23,7 +22,7 @@ def find_emails(window: Window) -> Candidates:
     """Addresses of the window; shape is local@domain.tld with a top level of at least two letters."""
     data = window.data
     at = np.flatnonzero(data == _AT)
-    at = at[_ADDRESS[data[at - 1]] & ALNUM[data[at + 1]]]
+    at = at[_in_address(data[at - 1]) & is_alnum(data[at + 1])]
     if not at.size:
         return candidates("email", at, at, at.astype(np.uint64), np.zeros(0, np.bool_))
     start, end = _bounds(window, at)
@@ -34,10 +33,16 @@ def find_emails(window: Window) -> Candidates:
     return candidates("email", start, end, _mixed(window, start, end), np.ones(start.size, np.bool_))
 
 
+def _in_address(characters: Bytes) -> Mask:
+    others = ((characters - _HYPHEN) < _TWO) | (characters == _UNDERSCORE)  # hyphen and dot are neighbours
+    known: Mask = is_alnum(characters) | others | (characters == _PLUS) | (characters == _PERCENT)
+    return known
+
+
 def _bounds(window: Window, at: Places) -> tuple[Places, Places]:
     """First and one past the last byte around each @ that an address may hold, a closing dot left out."""
     data = window.data
-    outside = np.flatnonzero(~_ADDRESS[data])  # holds every @ as well
+    outside = np.flatnonzero(~_in_address(data))  # holds every @ as well
     rank = np.searchsorted(outside, at)
     start, end = outside[rank - 1] + 1, outside[rank + 1]
     return start, end - ((data[end - 1] == _DOT) | (data[end - 1] == ord("-")))
@@ -47,7 +52,7 @@ def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
     data = window.data
     dots = np.concatenate([np.zeros(1, np.intp), np.flatnonzero(data == _DOT)])
     dot = dots[np.searchsorted(dots, end) - 1]
-    letters = LETTER[data[end - 1]] & LETTER[data[np.minimum(dot + 1, data.size - 1)]] & (end - dot >= 3)
+    letters = is_letter(data[end - 1]) & is_letter(data[np.minimum(dot + 1, data.size - 1)]) & (end - dot >= 3)
     return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
 
 

@@ -23,6 +23,7 @@ Mask = npt.NDArray[np.bool_]
 PAD = 64  # bytes of newline around a window: longer than the longest identifier and its neighbours
 NEWLINE = 10
 
+_ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
 _DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
 _PAIRS = np.uint64(0x00FF00FF00FF00FF)
 _QUADS = np.uint64(0x0000FFFF0000FFFF)
@@ -36,15 +37,21 @@ _FIVE_UP = np.uint64(0x7B7B7B7B7B7B7B7B)  # 128 - 5
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
 
 
-def _class_of(characters: bytes) -> Mask:
-    known = np.zeros(256, np.bool_)
-    known[list(characters)] = True
-    return known
+def is_digit(characters: Bytes) -> Mask:
+    """Shape-preserving; compared, not looked up, because comparisons are vectorised and lookups are not."""
+    digit: Mask = (characters - _ZERO) < _TEN
+    return digit
 
 
-DIGIT = _class_of(b"0123456789")
-LETTER = _class_of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-ALNUM = DIGIT | LETTER
+def is_letter(characters: Bytes) -> Mask:
+    """ASCII letters of either case."""
+    letter: Mask = ((characters | _LOWER) - _A) < _ALPHABET
+    return letter
+
+
+def is_alnum(characters: Bytes) -> Mask:
+    """ASCII letters and digits: what may not stand beside an identifier."""
+    return is_digit(characters) | is_letter(characters)
 
 
 @dataclass(frozen=True)
@@ -109,15 +116,30 @@ def polynomial(lanes: Lanes, base: int) -> Lanes:
     return folded
 
 
+def remainder(lanes: Lanes, divisor: int) -> Lanes:
+    """Modulo through the division: NumPy vectorises the one and not the other, which is three times slower."""
+    by = np.uint64(divisor)
+    rest: Lanes = lanes // by
+    rest *= by
+    np.subtract(lanes, rest, out=rest)
+    return rest
+
+
 def first_digits(lanes: Lanes, count: int) -> Lanes:
     """Number that the first `count` bytes of every lane make, whatever stands behind them."""
     return polynomial((lanes & _DIGIT_BITS) << np.uint64(8 * (8 - count)), 10)
 
 
+def other_bytes(lanes: Lanes) -> Lanes:
+    """Top bit of every byte that is no digit."""
+    offset = lanes ^ _ZEROS_TEXT
+    others: Lanes = (((offset & _LOW7) + _TEN_UP) | offset) & _TOPS
+    return others
+
+
 def leading_digits(lanes: Lanes) -> Lanes:
     """How many of the eight bytes are digits before the first that is none (0 to 8)."""
-    offset = lanes ^ _ZEROS_TEXT
-    others = (((offset & _LOW7) + _TEN_UP) | offset) & _TOPS
+    others = other_bytes(lanes)
     lowest = others & (~others + np.uint64(1))
     return (np.bitwise_count(lowest - np.uint64(1)) >> np.uint8(3)).astype(np.uint64)
 

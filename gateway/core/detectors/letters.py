@@ -12,7 +12,18 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, nothing
 from gateway.core.detectors.digits import Runs, stands_free
-from gateway.core.detectors.lanes import ALNUM, DIGIT, LETTER, Bytes, Lanes, Mask, Places, Window, first_digits
+from gateway.core.detectors.lanes import (
+    Bytes,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    first_digits,
+    is_alnum,
+    is_digit,
+    is_letter,
+    remainder,
+)
 from gateway.core.detectors.tables import DetectorTables
 
 _UPPER = np.uint8(0xDF)
@@ -35,11 +46,11 @@ def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidate
     """A123456(3), A1234563 and the two-letter forms, in either case."""
     data = window.data
     cards = runs.of((runs.length == 6) | (runs.length == 7))
-    cards = cards.of(LETTER[data[cards.start - 1]])
+    cards = cards.of(is_letter(data[cards.start - 1]))
     if not cards.start.size:
         return nothing("hkid")
     digits = cards.start
-    two = LETTER[data[digits - 2]]
+    two = is_letter(data[digits - 2])
     start = digits - 1 - two
     check, end, shape = _check_character(data, digits, cards.length)
     shape &= stands_free(window, start, end)
@@ -49,7 +60,7 @@ def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidate
     total = first * np.uint64(9) + second * np.uint64(8) + _weighed(data, digits) + check
     letters = np.where(two, first - np.uint64(9), np.uint64(0)) * np.uint64(27) + second - np.uint64(9)
     number = first_digits(window.lanes[digits], 6)
-    return candidates("hkid", start, end, letters * np.uint64(10**6) + number, total % np.uint64(11) == 0)
+    return candidates("hkid", start, end, letters * np.uint64(10**6) + number, remainder(total, 11) == 0)
 
 
 def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes, Places, Mask]:
@@ -60,7 +71,7 @@ def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes
     place = place + bracketed
     character = data[place]
     is_a = (character & _UPPER) == ord("A")
-    shape = (DIGIT[character] | is_a) & (~bracketed | (data[place + 1] == _CLOSE))
+    shape = (is_digit(character) | is_a) & (~bracketed | (data[place + 1] == _CLOSE))
     value = np.where(is_a, np.uint8(10), character & np.uint8(0x0F)).astype(np.uint64)
     return value, place + 1 + bracketed, shape
 
@@ -80,19 +91,19 @@ def _weighed(data: Bytes, digits: Places) -> Lanes:
 def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     """18 characters: registration department, kind, six digits of region, nine of organisation code, check."""
     data = window.data
-    lettered = LETTER[data[runs.start - 1]]
-    goes_on = ALNUM[data[runs.end]] | (runs.length == 18)
+    lettered = is_letter(data[runs.start - 1])
+    goes_on = is_alnum(data[runs.end]) | (runs.length == 18)
     start = (runs.start - lettered)[goes_on & (runs.length >= 7) & (lettered | (runs.length >= 8))]
-    start = start[ALNUM[data[start + 17]] & (data[start] != ord("0"))]
+    start = start[is_alnum(data[start + 17]) & (data[start] != ord("0"))]
     start = start[stands_free(window, start, start + 18)]
     if not start.size:
         return nothing("cn_uscc")
     text = data[start[:, None] + np.arange(18)]
     values = _CREDIT_VALUE[text]
-    shape = (values < 31).all(axis=1) & ALNUM[text].all(axis=1)
+    shape = (values < 31).all(axis=1) & is_alnum(text).all(axis=1)
     weighed = values[:, :17].astype(np.int64) @ _WEIGHTS + values[:, 17]
     province = (text[:, 2] & np.uint8(0x0F)) * np.intp(10) + (text[:, 3] & np.uint8(0x0F))
-    valid = shape & (weighed % 31 == 0) & DIGIT[text[:, 2:8]].all(axis=1)
+    valid = shape & (weighed % 31 == 0) & is_digit(text[:, 2:8]).all(axis=1)
     valid &= tables.provinces[np.minimum(province, 99)]
     value = (values[:, :17].astype(np.uint64) * _POWERS).sum(axis=1, dtype=np.uint64)
     return candidates("cn_uscc", start, start + 18, value, valid)

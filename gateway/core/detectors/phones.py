@@ -12,7 +12,6 @@ import numpy as np
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.digits import Runs, is_separator, stands_free
 from gateway.core.detectors.lanes import (
-    DIGIT,
     NEWLINE,
     PAD,
     Bytes,
@@ -21,6 +20,7 @@ from gateway.core.detectors.lanes import (
     Places,
     Window,
     first_digits,
+    is_digit,
     polynomial,
 )
 from gateway.core.detectors.tables import DetectorTables
@@ -38,7 +38,12 @@ def find_cn_mobiles(window: Window, runs: Runs, _tables: DetectorTables) -> Cand
     parts = [_cn(window, bare, bare, 0), _cn(window, prefixed, prefixed + 2, 0)]
     pairs = _pairs(window, runs)
     start = pairs - 4
-    three = DIGIT[data[start]] & DIGIT[data[start + 1]] & DIGIT[data[start + 2]] & (data[start + 3] == data[pairs + 4])
+    three = (
+        is_digit(data[start])
+        & is_digit(data[start + 1])
+        & is_digit(data[start + 2])
+        & (data[start + 3] == data[pairs + 4])
+    )
     parts.append(_cn(window, start[three], start[three], 2))
     return joined(parts)
 
@@ -72,8 +77,10 @@ def find_hk_mobiles(window: Window, runs: Runs, tables: DetectorTables) -> Candi
     data = window.data
     bare, coded, pairs = runs.start[runs.length == 8], runs.start[runs.length == 11], _pairs(window, runs)
     coded = coded[_is_code(data, coded)]
-    pairs = pairs[~DIGIT[data[pairs - 2]] | (data[pairs - 1] != data[pairs + 4]) | _is_code(data, pairs - 4)]
-    pairs = pairs[(data[pairs + 9] != data[pairs + 4]) | ~DIGIT[data[pairs + 10]]]  # not the middle of a longer number
+    pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | _is_code(data, pairs - 4)]
+    pairs = pairs[
+        (data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10])
+    ]  # not the middle of a longer number
     parts = [_hk(window, bare, 8), _hk(window, pairs, 9), _hk(window, coded + 3, 8)]
     found = joined(parts)
     if not found.start.size:
@@ -89,7 +96,7 @@ def _hk(window: Window, start: Places, size: int) -> Candidates:
     data = window.data
     mobile = (data[start] >= ord("4")) & (data[start] <= ord("9"))
     start = start[mobile]
-    coded = DIGIT[data[start - 1]]  # the country code is part of the run
+    coded = is_digit(data[start - 1])  # the country code is part of the run
     free = stands_free(window, np.where(coded, start - 3, start), start + size)
     start = start[free]
     number = polynomial(window.lanes[start], 10) if size == 8 else _fours(window, start)
@@ -107,7 +114,7 @@ def _after_code(window: Window, start: Places) -> Mask:
     gap = np.ones(start.size, np.bool_)
     for reach in range(3):
         place = start - reach - 3
-        known |= gap & _is_code(data, place) & ~DIGIT[data[place - 1]]
+        known |= gap & _is_code(data, place) & ~is_digit(data[place - 1])
         between = data[start - reach - 1]
         gap &= is_separator(between) | (between == ord(")"))
     return known

@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.digits import Runs, gather, is_separator, stands_free
-from gateway.core.detectors.lanes import DIGIT, Bytes, Lanes, Mask, Places, Window, polynomial
+from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_digit, polynomial, remainder
 from gateway.core.detectors.tables import DetectorTables
 
 _X, _LOWER = np.uint8(ord("x")), np.uint8(0x20)
@@ -28,6 +28,7 @@ def _month_days() -> Mask:
 
 
 _MONTH_DAY = _month_days()
+_LEAP = np.array([year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) for year in range(10_000)])
 
 
 def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
@@ -37,12 +38,13 @@ def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Can
 
 def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     ends_in_x = runs.length == 17
-    ends_in_x[ends_in_x] = (window.data[runs.end[ends_in_x]] | _LOWER) == _X
-    start = runs.start[(runs.length == 18) | ends_in_x]
+    almost = np.flatnonzero(ends_in_x)
+    if almost.size:
+        ends_in_x[almost] = (window.data[runs.end[almost]] | _LOWER) == _X
+    start = runs.start[np.flatnonzero((runs.length == 18) | ends_in_x)]
     if not start.size:
         return nothing("cn_resident_id")
-    free = stands_free(window, start, start + 18, letters_before=True)
-    start = start[free]
+    start = start[np.flatnonzero(stands_free(window, start, start + 18, letters_before=True))]
     lanes = window.lanes
     value, valid = _judge(lanes[start], lanes[start + 8], window.data[start + 16], window.data[start + 17], tables)
     return candidates("cn_resident_id", start, start + 18, value, valid)
@@ -65,8 +67,8 @@ def _group_starts(window: Window, runs: Runs) -> Places:
         return start
     last = data[start + 19]
     shape = is_separator(data[start + 6]) & (data[start + 6] == data[start + 15])
-    shape &= DIGIT[data[start + 16]] & DIGIT[data[start + 17]] & DIGIT[data[start + 18]]
-    shape &= DIGIT[last] | ((last | _LOWER) == _X)
+    shape &= is_digit(data[start + 16]) & is_digit(data[start + 17]) & is_digit(data[start + 18])
+    shape &= is_digit(last) | ((last | _LOWER) == _X)
     free: Places = start[shape & stands_free(window, start, start + 20)]
     return free
 
@@ -74,18 +76,26 @@ def _group_starts(window: Window, runs: Runs) -> Places:
 def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: DetectorTables) -> tuple[Lanes, Mask]:
     head, middle = polynomial(first, 10), polynomial(second, 10)
     last = (digit & np.uint8(0x0F)).astype(np.uint64)
-    character = np.where(DIGIT[check], check & np.uint8(0x0F), np.uint8(10)).astype(np.uint64)
+    character = _check_values(check)
     weighed = polynomial(first, 2) * np.uint64(1024) + polynomial(second, 2) * np.uint64(4) + last * np.uint64(2)
-    year = head % np.uint64(100) * np.uint64(100) + middle // np.uint64(1_000_000)
-    valid = (weighed + character) % np.uint64(11) == 1
+    year = remainder(head, 100) * np.uint64(100) + middle // np.uint64(1_000_000)
+    valid = remainder(weighed + character, 11) == 1
     valid &= tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
-    valid &= (year >= 1900) & (year < 2100) & _is_date(year, middle // np.uint64(100) % np.uint64(10_000))
+    valid &= (year >= 1900) & (year < 2100) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
     return head * np.uint64(10**9) + middle * np.uint64(10) + last, valid
 
 
+def _check_values(check: Bytes) -> Lanes:
+    values = (check & np.uint8(0x0F)).astype(np.uint64)
+    values[np.flatnonzero(~is_digit(check))] = 10
+    return values
+
+
 def _is_date(year: Lanes, month_day: Lanes) -> Mask:
-    leap = (year % np.uint64(4) == 0) & ((year % np.uint64(100) != 0) | (year % np.uint64(400) == 0))
-    real: Mask = _MONTH_DAY[month_day.astype(np.intp)] & ((month_day != 229) | leap)
+    real: Mask = _MONTH_DAY[month_day.astype(np.intp)]
+    last = np.flatnonzero(month_day == 229)
+    if last.size:
+        real[last] &= _LEAP[year[last].astype(np.intp)]
     return real
 
 
@@ -96,8 +106,8 @@ def find_old_resident_ids(window: Window, runs: Runs, tables: DetectorTables) ->
         return nothing("cn_resident_id_15")
     start = start[stands_free(window, start, start + 15)]
     head = polynomial(window.lanes[start], 10)  # region and YY
-    tail = polynomial(window.lanes[start + 7], 10) % np.uint64(10_000_000)  # MMDD and sequence
-    year = np.uint64(1900) + head % np.uint64(100)
+    tail = remainder(polynomial(window.lanes[start + 7], 10), 10_000_000)  # MMDD and sequence
+    year = np.uint64(1900) + remainder(head, 100)
     valid = tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
     valid &= _is_date(year, tail // np.uint64(1000))
     region = head // np.uint64(100)

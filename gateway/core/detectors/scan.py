@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates
 from gateway.core.detectors.cards import find_bank_cards
-from gateway.core.detectors.digits import Runs, find_runs
+from gateway.core.detectors.digits import SHORTEST, Runs, find_runs
 from gateway.core.detectors.email import find_emails
 from gateway.core.detectors.lanes import Places, Window
 from gateway.core.detectors.letters import find_credit_codes, find_hkids
@@ -20,15 +20,20 @@ from gateway.core.detectors.phones import find_cn_mobiles, find_hk_mobiles
 from gateway.core.detectors.resident import find_old_resident_ids, find_resident_ids
 from gateway.core.detectors.tables import DetectorTables
 
-# One pure function a detector; the key is the table it belongs to. Adding a detector touches this line and the data.
-FROM_DIGITS: dict[str, Callable[[Window, Runs, DetectorTables], Candidates]] = {
-    "cn_resident_id_15": find_old_resident_ids,
-    "hkid": find_hkids,
-    "cn_mobile": find_cn_mobiles,
-    "hk_mobile": find_hk_mobiles,
-    "bank_card": find_bank_cards,
-    "cn_uscc": find_credit_codes,
+Find = Callable[[Window, Runs, DetectorTables], Candidates]
+
+# One pure function a detector, and the lengths of digit runs it starts from (GROUPS: runs of four, one byte apart).
+# The key is the table it belongs to. Adding a detector touches this table and the data.
+GROUPS = 0
+FROM_DIGITS: dict[str, tuple[Find, frozenset[int]]] = {
+    "cn_resident_id_15": (find_old_resident_ids, frozenset({15})),
+    "hkid": (find_hkids, frozenset({6, 7})),
+    "cn_mobile": (find_cn_mobiles, frozenset({11, 13, GROUPS})),
+    "hk_mobile": (find_hk_mobiles, frozenset({8, 11, GROUPS})),
+    "bank_card": (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
+    "cn_uscc": (find_credit_codes, frozenset(range(7, 19))),
 }
+_RESIDENT = frozenset({6, 17, 18})
 
 
 def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list[Candidates]:
@@ -42,13 +47,22 @@ def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list
     A valid resident identity number is nothing else: its digits are not shown to the other detectors.
     """
     runs = find_runs(window)
+    present = _lengths(runs)
     found = [find_emails(window)] if emails else []
-    if runs.start.size:
+    if present & _RESIDENT:
         people = find_resident_ids(window, runs, tables)
-        rest = _without(window, runs, people.start[people.valid])
-        found += [people, *(find(window, rest, tables) for find in FROM_DIGITS.values())]
+        found.append(people)
+        runs = _without(window, runs, people.start[people.valid])
+        present = _lengths(runs)
+    found += [find(window, runs, tables) for find, lengths in FROM_DIGITS.values() if present & lengths]
     owned = (part.owned(window) for part in found if part.start.size)
     return [part for part in owned if part.start.size]
+
+
+def _lengths(runs: Runs) -> set[int]:
+    """Lengths that occur, and GROUPS where groups of four do."""
+    present = set(np.flatnonzero(np.bincount(runs.length)).tolist())
+    return present | {GROUPS} if SHORTEST in present and runs.pairs.any() else present - {GROUPS}
 
 
 def _without(window: Window, runs: Runs, starts: Places) -> Runs:
