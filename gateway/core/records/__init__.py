@@ -1,0 +1,46 @@
+"""What can be registered: one frozen record type per kind, parsed strictly.
+
+The rules:
+1. Records are strict: unknown keys, wrong types and words outside the lists are errors, all told at once.
+2. Nothing is trusted for ever: filings, registrations, clients and officers carry the days they hold.
+3. This package only says what a record is. What makes one effective (two signatures) is `gateway.core.registry`.
+
+Sources: GB 32100-2015 (unified social credit code); plan clause 17 (filed institutions, real-name users).
+"""
+
+from gateway.core.records.kinds import (
+    KINDS,
+    ActiveRulebook,
+    Client,
+    Endpoint,
+    FiledMechanism,
+    Institution,
+    Json,
+    Officer,
+    Person,
+    Project,
+    Record,
+    record_table,
+)
+from gateway.core.records.parse import GBA_CITIES, MAX_TEXT, MECHANISMS, ROLES, parse_record, uscc_is_valid
+
+__all__ = [
+    "GBA_CITIES",
+    "KINDS",
+    "MAX_TEXT",
+    "MECHANISMS",
+    "ROLES",
+    "ActiveRulebook",
+    "Client",
+    "Endpoint",
+    "FiledMechanism",
+    "Institution",
+    "Json",
+    "Officer",
+    "Person",
+    "Project",
+    "Record",
+    "parse_record",
+    "record_table",
+    "uscc_is_valid",
+]

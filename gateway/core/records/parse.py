@@ -1,0 +1,218 @@
+"""Records read strictly: types, words, check digits, keys.
+
+What it is not: references between records and signatures, which need the whole registry (`gateway.core.registry`).
+A change must keep that every complaint is told at once and that one value has one spelling.
+
+Sources: GB 32100-2015 (unified social credit code); RFC 7517 and RFC 7518 section 6 (JWK); GA4GH Crypt4GH 1.0 (X25519 keys).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields
+from datetime import date
+from ipaddress import ip_network
+from typing import Any, get_type_hints
+
+from gateway.core.errors import Unusable
+from gateway.core.identity import SENDER_SCOPES
+from gateway.core.names import parse_identifier
+from gateway.core.records.kinds import (
+    KINDS,
+    ActiveRulebook,
+    Client,
+    Endpoint,
+    FiledMechanism,
+    Institution,
+    Json,
+    Officer,
+    Record,
+)
+from gateway.wire import sshsig
+
+ROLES = ("security", "audit", "system")
+# The vocabulary's words (a test compares them): a record with another could never be decided on.
+GBA_CITIES = (
+    "Guangzhou", "Shenzhen", "Zhuhai", "Foshan", "Huizhou", "Dongguan", "Zhongshan", "Jiangmen", "Zhaoqing"
+)  # fmt: skip
+MECHANISMS = ("SA", "SCC", "CERT", "GBA", "HGR_REPORT", "HGR_BACKUP", "HGR_REVIEW", "HGR_COOPERATION", "MOFCOM")
+MAX_TEXT = 500  # characters; the vocabulary's bound
+_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PLACE = re.compile(r"[A-Z]{2}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
+
+
+def uscc_is_valid(code: str) -> bool:
+    """Whether a unified social credit code has 18 characters of the alphabet and the right check character (GB 32100-2015)."""
+    if len(code) != 18 or any(character not in _USCC_ALPHABET for character in code):
+        return False
+    total = sum(
+        _USCC_ALPHABET.index(character) * weight for character, weight in zip(code, _USCC_WEIGHTS, strict=False)
+    )
+    return _USCC_ALPHABET[(31 - total % 31) % 31] == code[17]
+
+
+def _as_date(value: object) -> date:
+    if isinstance(value, str) and _ISO_DATE.fullmatch(value):  # fromisoformat alone also reads 20261120 and 2026-W47-5
+        return date.fromisoformat(value)
+    if type(value) is date:
+        return value
+    raise ValueError("must be a date (YYYY-MM-DD)")
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str) and len(value) <= MAX_TEXT and not _SURROGATE.search(value):
+        return value
+    raise ValueError(f"must be a string of at most {MAX_TEXT} characters")
+
+
+def _as_words(value: object) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(_as_text(word).strip() for word in value):
+        return tuple(value)
+    raise ValueError("must be a list of strings, none of them blank")
+
+
+def _as_flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("must be true or false")
+
+
+def _as_count(value: object) -> int:
+    if type(value) is int and 0 <= value < 1 << 53:  # bool is an int to isinstance, and True is no number
+        return value
+    raise ValueError("must be a whole number from 0 to 2^53 - 1")
+
+
+def _as_table(value: object) -> Mapping[str, Json]:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(value)
+    raise ValueError("must be a table")
+
+
+def _as_jwk(value: object) -> Mapping[str, str]:
+    table = _as_table(value)
+    if not all(isinstance(member, str) for member in table.values()):
+        raise ValueError("must be a table of strings")
+    if _PRIVATE_MEMBERS & set(table):
+        raise ValueError("must be a public key: this one shows its private half and has to be replaced")
+    return table
+
+
+_COERCERS: dict[Any, Callable[[object], Any]] = {
+    str: _as_text,
+    bool: _as_flag,
+    int: _as_count,
+    date: _as_date,
+    date | None: _as_date,
+    tuple[str, ...]: _as_words,
+    Mapping[str, Json]: _as_table,
+    Mapping[str, str]: _as_jwk,
+}
+
+
+def parse_record(kind: str, table: Mapping[str, object]) -> Record:
+    """A record from a TOML or JSON table.
+
+    Raises:
+        Unusable: With every complaint at once: unknown kind or key, missing key, wrong type, bad check digit.
+    """
+    record_type = KINDS.get(kind) if isinstance(kind, str) else None
+    if record_type is None:
+        raise Unusable(f"there is no kind {kind!r}; use one of {', '.join(KINDS)}")
+    if not isinstance(table, Mapping):
+        raise Unusable(f"a record of kind {kind!r} is a table")
+    hints = get_type_hints(record_type)
+    known = {each.name: each for each in fields(record_type)}
+    complaints = [f"unknown key {key!r}" for key in table if key not in known]
+    values: dict[str, Any] = {}
+    for name, each in known.items():
+        if name in table:
+            try:
+                values[name] = _COERCERS[hints[name]](table[name])
+            except ValueError as wrong:
+                complaints.append(f"{name} {wrong}")
+        elif each.default is MISSING and each.default_factory is MISSING:
+            complaints.append(f"{name} is missing")
+    if not complaints:
+        record: Record = record_type(**values)
+        complaints = list(_complaints(record))
+        if not complaints:
+            return record
+    raise Unusable(f"{kind} {table.get('id', '?')!r}: " + "; ".join(complaints))
+
+
+def _complaints(record: Record) -> Iterator[str]:
+    """What is wrong with a record that is well typed."""
+    try:
+        parse_identifier(record.id, "id")
+    except Unusable as wrong:
+        yield wrong.message
+    if isinstance(record, Institution):
+        yield from _institution_complaints(record)
+    elif isinstance(record, Client):
+        yield from _client_complaints(record)
+    elif isinstance(record, Endpoint):
+        yield from _endpoint_complaints(record)
+    elif isinstance(record, FiledMechanism):
+        yield from _filing_complaints(record)
+    elif isinstance(record, Officer):
+        yield from _officer_complaints(record)
+    elif isinstance(record, ActiveRulebook) and not _SHA256.fullmatch(record.digest):
+        yield "digest must be 64 hex digits in lower case"
+
+
+def _institution_complaints(record: Institution) -> Iterator[str]:
+    if not uscc_is_valid(record.uscc):
+        yield "uscc has a wrong form or check character (GB 32100-2015)"
+    if record.gba_city and record.gba_city not in GBA_CITIES:
+        yield f"gba_city must be empty or one of {', '.join(GBA_CITIES)}"
+
+
+def _client_complaints(record: Client) -> Iterator[str]:
+    if strange := sorted(set(record.scopes) - set(SENDER_SCOPES)):
+        yield f"scopes {', '.join(strange)} are not among {', '.join(SENDER_SCOPES)}"
+
+
+def _filing_complaints(record: FiledMechanism) -> Iterator[str]:
+    if record.kind not in MECHANISMS:
+        yield f"kind must be one of {', '.join(MECHANISMS)}"
+    if record.evidence_sha256 and not _SHA256.fullmatch(record.evidence_sha256):
+        yield "evidence_sha256 must be 64 hex digits in lower case"
+
+
+def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
+    if not _PLACE.fullmatch(record.place):
+        yield "place must be HK, MO or another ISO 3166-1 code"
+    if not _is_crypt4gh_key(record.recipient_key):
+        yield "recipient_key must be the base64 of a Crypt4GH public key: 32 bytes, 44 characters"
+    for written in record.ranges:
+        try:
+            ip_network(written)
+        except ValueError as wrong:
+            yield f"ranges: {wrong}"
+
+
+def _officer_complaints(record: Officer) -> Iterator[str]:
+    if record.role not in ROLES:
+        yield f"role must be one of {', '.join(ROLES)}"
+    try:
+        sshsig.public_blob(record.key)
+    except ValueError as wrong:
+        yield f"key is not an OpenSSH public key: {wrong}"
+
+
+def _is_crypt4gh_key(text: str) -> bool:
+    """Whether this is the one base64 spelling of 32 bytes: a second one would be the same key with another fingerprint."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(key) == 32 and base64.b64encode(key).decode() == text

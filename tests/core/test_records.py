@@ -1,0 +1,293 @@
+"""Records: strict types, words and check digits, every complaint at once."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum.cn import uscc as oracle
+
+from gateway.core.derive import NINE_CITIES
+from gateway.core.errors import Unusable
+from gateway.core.identity import SENDER_SCOPES
+from gateway.core.records import (
+    GBA_CITIES,
+    KINDS,
+    MAX_TEXT,
+    MECHANISMS,
+    ROLES,
+    ActiveRulebook,
+    Client,
+    Endpoint,
+    FiledMechanism,
+    Institution,
+    Officer,
+    Person,
+    Project,
+    Record,
+    parse_record,
+    record_table,
+    uscc_is_valid,
+)
+from gateway.wire import canonical
+from tests.core.examples import CLIENT, ENDPOINT, FILING, INSTITUTION, OFFICERS, PERSONS, PROJECT, USCC
+from tests.policies.packed import pack
+
+EXAMPLES: dict[str, Record] = {
+    "institution": INSTITUTION,
+    "person": PERSONS[1],
+    "client": CLIENT,
+    "endpoint": ENDPOINT,
+    "project": PROJECT,
+    "filing": FILING,
+    "officer": OFFICERS[0],
+    "rulebook": ActiveRulebook("pack-1", "0" * 64, date(2026, 1, 1)),
+}
+
+# The fields of every kind. Signed changes of years ago must still be read: fields are added with defaults, never taken away.
+PERMANENT: dict[str, tuple[str, ...]] = {
+    "institution": (
+        "id", "name_zh", "name_en", "uscc", "filing_number", "filed_from", "filed_to", "ciio", "overseas_controlled",
+        "gba_city", "health_org", "government_funded", "in_ftz",
+    ),
+    "person": ("id", "name", "institution", "real_name_verified", "supervisor", "valid_to"),
+    "client": ("id", "institution", "person", "jwk", "scopes", "valid_to"),
+    "endpoint": (
+        "id", "name", "place", "connector", "recipient_key", "settings", "ranges", "mainland_controlled",
+        "listed_pipl42", "in_hetao_hk_park", "onward",
+    ),
+    "project": ("id", "institution", "endpoints", "purpose", "declaration"),
+    "filing": (
+        "id", "institution", "kind", "recipients", "purpose", "data_types", "effective", "filed", "valid_to", "extended",
+        "persons_cap", "evidence_sha256",
+    ),
+    "officer": ("id", "person", "role", "key", "valid_to"),
+    "rulebook": ("id", "digest", "active_from"),
+}  # fmt: skip
+
+
+def test_every_kind_has_an_example_and_a_permanent_list() -> None:
+    assert set(KINDS) == set(EXAMPLES) == set(PERMANENT)
+    for kind, record_type in KINDS.items():
+        names = [field.name for field in fields(record_type)]
+        assert set(PERMANENT[kind]) <= set(names)
+        new = [field for field in fields(record_type) if field.name not in PERMANENT[kind]]
+        assert all(field.default is not MISSING or field.default_factory is not MISSING for field in new)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_is_its_table(kind: str) -> None:
+    record = EXAMPLES[kind]
+    table = record_table(record)
+    assert parse_record(kind, table) == record
+    read_back = canonical.decode(canonical.encode(table))
+    assert isinstance(read_back, dict)
+    assert parse_record(kind, read_back) == record
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_has_a_default_may_be_left_out(kind: str) -> None:
+    table = record_table(EXAMPLES[kind])
+    for field in fields(KINDS[kind]):
+        rest = {key: value for key, value in table.items() if key != field.name}
+        if field.default is MISSING and field.default_factory is MISSING:
+            with pytest.raises(Unusable, match=f"{field.name} is missing"):
+                parse_record(kind, rest)
+        else:
+            parse_record(kind, rest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("wrong", [None, 1.5, b"x", object(), {1: 2}, [1], datetime(2026, 1, 1)], ids=repr)  # noqa: DTZ001 - a naive datetime is the point
+def test_no_field_takes_a_wrong_type(kind: str, wrong: object) -> None:
+    for field in fields(KINDS[kind]):
+        with pytest.raises(Unusable, match=field.name):
+            parse_record(kind, {**record_table(EXAMPLES[kind]), field.name: wrong})
+
+
+WRONG: list[tuple[str, Mapping[str, Any], str]] = [
+    ("institution", {"uscc": USCC[:-1] + "0"}, "check character"),
+    ("institution", {"uscc": USCC.lower()}, "check character"),
+    ("institution", {"gba_city": "Peking"}, "gba_city must be"),
+    ("institution", {"id": "Sz Lab"}, "id must be"),
+    ("institution", {"id": ""}, "id must be"),
+    ("institution", {"ciio": 1}, "ciio must be true or false"),
+    ("institution", {"filed_from": "20260101"}, "filed_from must be a date"),
+    ("institution", {"filed_from": "2026-W01-1"}, "filed_from must be a date"),
+    ("institution", {"filed_from": "2026-02-30"}, "filed_from"),
+    ("institution", {"name_zh": "长" * (MAX_TEXT + 1)}, "name_zh must be a string of at most"),
+    ("institution", {"name_zh": "\ud800"}, "name_zh must be a string"),
+    ("institution", {"nickname": "x"}, "unknown key 'nickname'"),
+    ("person", {"real_name_verified": "yes"}, "real_name_verified must be true or false"),
+    ("client", {"jwk": {"kty": 1}}, "jwk must be a table of strings"),
+    ("client", {"jwk": {"kty": "OKP", "d": "secret"}}, "private half"),
+    ("client", {"scopes": ["transfers:all"]}, "scopes transfers:all are not among"),
+    ("client", {"scopes": "transfers:open"}, "scopes must be a list"),
+    ("endpoint", {"place": ""}, "place must be"),
+    ("endpoint", {"place": "Hong Kong"}, "place must be"),
+    ("endpoint", {"place": "hk"}, "place must be"),
+    ("endpoint", {"recipient_key": ""}, "recipient_key must be"),
+    ("endpoint", {"recipient_key": base64.b64encode(bytes(31)).decode()}, "recipient_key must be"),
+    ("endpoint", {"recipient_key": base64.b64encode(bytes(32)).decode().rstrip("=")}, "recipient_key must be"),
+    ("endpoint", {"recipient_key": "A" * 42 + "B="}, "recipient_key must be"),  # a second spelling of 32 zero bytes
+    ("endpoint", {"recipient_key": "é" * 44}, "recipient_key must be"),
+    ("endpoint", {"ranges": ["203.0.113.1/24"]}, "ranges: 203.0.113.1/24 has host bits set"),
+    ("endpoint", {"ranges": ["everywhere"]}, "ranges: 'everywhere'"),
+    ("endpoint", {"onward": [" "]}, "onward must be a list of strings, none of them blank"),
+    ("filing", {"kind": "NDA"}, "kind must be one of"),
+    ("filing", {"persons_cap": -1}, "persons_cap must be a whole number"),
+    ("filing", {"persons_cap": True}, "persons_cap must be a whole number"),
+    ("filing", {"persons_cap": 1 << 53}, "persons_cap must be a whole number"),
+    ("filing", {"evidence_sha256": "abc"}, "evidence_sha256 must be 64 hex digits"),
+    ("officer", {"role": "boss"}, "role must be one of"),
+    ("officer", {"key": "ssh-rsa AAAA"}, "key is not an OpenSSH public key"),
+    ("officer", {"key": ""}, "key is not an OpenSSH public key"),
+    ("rulebook", {"digest": "latest"}, "digest must be 64 hex digits"),
+    ("rulebook", {"digest": "A" * 64}, "digest must be 64 hex digits"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "says"), WRONG)
+def test_what_is_refused(kind: str, change: Mapping[str, Any], says: str) -> None:
+    with pytest.raises(Unusable, match=re.escape(says)):
+        parse_record(kind, {**record_table(EXAMPLES[kind]), **change})
+
+
+def test_every_complaint_comes_at_once() -> None:
+    with pytest.raises(Unusable) as told:
+        parse_record("institution", {"id": "sz", "ciio": 1, "colour": "red", "filed_to": "soon"})
+    for name in ("'colour'", "name_zh is missing", "uscc is missing", "ciio must", "filed_to must", "'sz'"):
+        assert name in told.value.message
+    well_typed = {**record_table(ENDPOINT), "id": "A", "place": "", "recipient_key": "", "ranges": ["x"]}
+    with pytest.raises(Unusable) as told:
+        parse_record("endpoint", well_typed)
+    assert told.value.message.count(";") == 3
+
+
+@pytest.mark.parametrize("kind", ["", "Institution", None, [], 5])
+def test_unknown_kinds(kind: Any) -> None:
+    with pytest.raises(Unusable, match="there is no kind"):
+        parse_record(kind, {})
+
+
+@pytest.mark.parametrize("table", [None, [], "x", 5])
+def test_a_record_is_a_table(table: Any) -> None:
+    with pytest.raises(Unusable, match="is a table"):
+        parse_record("person", table)
+
+
+# --- the words are the vocabulary's ----------------------------------------------------------------------------------------
+
+
+def test_the_words_are_the_vocabularys() -> None:
+    vocabulary = pack().vocabulary
+    assert set(GBA_CITIES) == NINE_CITIES == set(vocabulary.facts["sender.gba_city"].words) - {""}
+    assert vocabulary.filings["kind"].words == MECHANISMS
+    assert vocabulary.facts["purpose.stated"].refuse("x" * MAX_TEXT) == ""
+    assert vocabulary.facts["purpose.stated"].refuse("x" * (MAX_TEXT + 1))
+
+
+@pytest.mark.parametrize("word", GBA_CITIES)
+def test_every_city(word: str) -> None:
+    found = parse_record("institution", {**record_table(INSTITUTION), "gba_city": word})
+    assert isinstance(found, Institution)
+    assert found.gba_city == word
+
+
+@pytest.mark.parametrize("kind", MECHANISMS)
+def test_every_mechanism(kind: str) -> None:
+    found = parse_record("filing", {**record_table(FILING), "kind": kind})
+    assert isinstance(found, FiledMechanism)
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role(role: str) -> None:
+    found = parse_record("officer", {**record_table(OFFICERS[0]), "role": role})
+    assert isinstance(found, Officer)
+    assert found.role == role
+
+
+def test_every_scope() -> None:
+    found = parse_record("client", {**record_table(CLIENT), "scopes": list(SENDER_SCOPES)})
+    assert isinstance(found, Client)
+    assert found.scopes == SENDER_SCOPES
+
+
+# --- unified social credit codes, against python-stdnum ----------------------------------------------------------------------
+
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+
+def test_a_code_has_exactly_one_check_character() -> None:
+    assert [last for last in ALPHABET if uscc_is_valid(USCC[:-1] + last)] == [USCC[-1]]
+
+
+@given(st.text(ALPHABET, min_size=8, max_size=8), st.sampled_from(["91440300", "12440300", "52810000"]))
+def test_the_check_character_is_stdnums(middle: str, start: str) -> None:
+    body = start + middle + "5"
+    last = oracle.calc_check_digit(body)
+    assert uscc_is_valid(body + last)
+    assert oracle.is_valid(body + last)
+    other = ALPHABET[(ALPHABET.index(last) + 1) % len(ALPHABET)]
+    assert not uscc_is_valid(body + other)
+
+
+@given(st.integers(0, 16), st.sampled_from(ALPHABET))
+def test_one_wrong_character_is_found(place: int, character: str) -> None:
+    changed = USCC[:place] + character + USCC[place + 1 :]
+    assert uscc_is_valid(changed) is (changed == USCC)
+
+
+@pytest.mark.parametrize(
+    "code", ["", USCC[:-1], USCC + "0", USCC.replace("M", "O"), "９" + USCC[1:], " " + USCC[1:], USCC.lower()]
+)
+def test_other_forms(code: str) -> None:
+    assert not uscc_is_valid(code)
+
+
+@given(st.text(max_size=20))
+def test_no_text_breaks_it(code: str) -> None:
+    assert not uscc_is_valid(code) or oracle.is_valid(code)
+
+
+# --- days and fingerprints -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "start", "end", "day", "holds"),
+    [
+        ("HT-1", date(2026, 1, 1), date(2026, 12, 31), date(2026, 1, 1), True),
+        ("HT-1", date(2026, 1, 1), date(2026, 12, 31), date(2026, 12, 31), True),
+        ("HT-1", date(2026, 1, 1), date(2026, 12, 31), date(2027, 1, 1), False),
+        ("HT-1", date(2026, 1, 1), date(2026, 12, 31), date(2025, 12, 31), False),
+        ("HT-1", date(2026, 1, 1), None, date(2099, 1, 1), True),
+        ("HT-1", None, date(2026, 12, 31), date(2026, 6, 1), False),
+        ("", date(2026, 1, 1), None, date(2026, 6, 1), False),
+    ],
+)
+def test_a_filing_holds_on_its_days(number: str, start: date | None, end: date | None, day: date, holds: bool) -> None:  # noqa: FBT001 - a row of the table
+    institution = Institution("x", "x", "x", USCC, filing_number=number, filed_from=start, filed_to=end)
+    assert institution.filed_on(day) is holds
+
+
+def test_the_fingerprint_names_the_key() -> None:
+    other = Endpoint("x", "x", "HK", "directory", base64.b64encode(bytes(32)).decode())
+    assert re.fullmatch(r"SHA256:[0-9a-f]{64}", ENDPOINT.key_fingerprint())
+    assert other.key_fingerprint() != ENDPOINT.key_fingerprint()
+
+
+def test_defaults_claim_nothing() -> None:
+    institution = Institution("x", "x", "x", USCC)
+    assert not institution.filed_on(date(2026, 11, 20))
+    assert not Person("x", "x").real_name_verified
+    assert Client("x", "x", "x", {}).scopes == ()
+    assert FiledMechanism("x", "x", "SCC", ()).effective is None
+    assert Project("x", "x", (), "p").declaration == {}
