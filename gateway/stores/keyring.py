@@ -3,7 +3,7 @@
 What it is not: in the main database, its WAL or its replicas, where a deleted row stays readable.
 
 Every secret is wrapped (ChaCha20-Poly1305) under the key-encryption key of the month it came in, a file beside the
-database. `drop` and `destroy` overwrite the wrapped bytes in the file; a block device may keep older copies of them, and
+database. `drop` and `destroy` leave no wrapped byte in the file; a block device may keep older copies of them, and
 backups do. `destroy_month` removes the month's key, and with it whatever copies there are, wherever they are. That holds
 once backups of this directory have gone too; they live at most 7 days (design.md section 7).
 
@@ -11,8 +11,11 @@ A change must keep these:
 1. Whoever reads or makes a key-encryption key does so inside BEGIN IMMEDIATE: the one lock between all processes. So no
    secret is ever wrapped under a key that is being destroyed.
 2. No key and no connection outlives a call: what was destroyed by one process is gone for all of them.
-3. Deleted bytes are overwritten (`secure_delete`), and no journal keeps pages (`journal_mode=TRUNCATE`, never WAL).
-4. A wrapped secret opens only under the name it was put under: transfer and name are the associated data.
+3. What deletes also vacuums before it returns. `secure_delete` alone is not enough: it zeroes the deleted cell, but not
+   the copies that remain in a page's gap where SQLite once moved that cell to balance its tree (a test found them). No
+   journal keeps pages either (`journal_mode=TRUNCATE`, never WAL), and temporary tables stay in memory.
+4. What callers ask for while a commit is under way shares the next one: a commit waits for the disk several times.
+5. A wrapped secret opens only under the name it was put under: transfer and name are the associated data.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -38,6 +42,7 @@ from gateway.ports import Clock, Entropy
 KEY_SIZE = 32
 _NONCE_SIZE = 12
 _BUSY_TIMEOUT = 30.0
+_MAX_BATCH = 256
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _YEARS = ""  # stands for the transfer of the year keys: no transfer has an empty id
 _CONTEXT = b"hetao-keyring-v1"
@@ -54,6 +59,22 @@ CREATE TABLE IF NOT EXISTS secrets (
 """
 
 T = TypeVar("T")
+
+
+@dataclass
+class _Pending(Generic[T]):
+    """Work that waits for its transaction."""
+
+    work: Callable[[sqlite3.Connection], T]
+    done: asyncio.Future[T]
+
+    def succeed(self, result: T) -> None:
+        if not self.done.cancelled():  # the caller went away; the work stands
+            self.done.set_result(result)
+
+    def fail(self, failure: Exception) -> None:
+        if not self.done.cancelled():
+            self.done.set_exception(failure)
 
 
 class FileKeyring:
@@ -73,6 +94,8 @@ class FileKeyring:
         self._path = path
         self._clock = clock
         self._entropy = entropy
+        self._queue: list[_Pending[Any]] = []
+        self._drainer: asyncio.Future[None] | None = None
         with _told():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.stat().st_mode & 0o077:
@@ -87,7 +110,12 @@ class FileKeyring:
         """Keep a secret under a transfer; durable on return. Replaces one of the same name."""
         _check_names(transfer_id, name)
         month = _month_of(self._clock.now())
-        await self._do(lambda connection: self._wrap(connection, month, transfer_id, name, secret))
+
+        def replace(connection: sqlite3.Connection) -> None:
+            _delete(connection, "transfer_id = ? AND name = ?", (transfer_id, name))
+            self._wrap(connection, month, transfer_id, name, secret)
+
+        await self._do(replace)
 
     async def get(self, transfer_id: str, name: str) -> bytes:
         """A secret.
@@ -102,19 +130,13 @@ class FileKeyring:
     async def drop(self, transfer_id: str, name: str) -> None:
         """Destroy one secret, if it is there."""
         _check_names(transfer_id, name)
-        await self._do(
-            lambda connection: connection.execute(
-                "DELETE FROM secrets WHERE transfer_id = ? AND name = ?", (transfer_id, name)
-            )
-        )
+        await self._do(lambda connection: _delete(connection, "transfer_id = ? AND name = ?", (transfer_id, name)))
 
     async def destroy(self, transfer_id: str, prefix: str = "") -> int:
         """Destroy a transfer's secrets whose names begin so; returns how many there were."""
         _check_names(transfer_id, prefix)
-        statement = "DELETE FROM secrets WHERE transfer_id = ? AND substr(name, 1, ?) = ?"
-        return await self._do(
-            lambda connection: connection.execute(statement, (transfer_id, len(prefix), prefix)).rowcount
-        )
+        condition, values = "transfer_id = ? AND substr(name, 1, ?) = ?", (transfer_id, len(prefix), prefix)
+        return await self._do(lambda connection: _delete(connection, condition, values))
 
     async def year_key(self, year: int) -> bytes:
         """The key persons are digested under in a calendar year, 32 bytes, made on first use.
@@ -154,7 +176,7 @@ class FileKeyring:
         nonce = self._entropy.token(_NONCE_SIZE)
         wrapped = nonce + ChaCha20Poly1305(key).encrypt(nonce, secret, _associated(transfer_id, name))
         connection.execute(
-            "INSERT OR REPLACE INTO secrets (transfer_id, name, wrapper, fingerprint, wrapped) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO secrets (transfer_id, name, wrapper, fingerprint, wrapped) VALUES (?, ?, ?, ?, ?)",
             (transfer_id, name, wrapper, _fingerprint(key), wrapped),
         )
 
@@ -198,7 +220,7 @@ class FileKeyring:
             _overwrite(path, self._entropy.token(KEY_SIZE))
             path.unlink()
             _sync_directory(self._path)
-        return connection.execute("DELETE FROM secrets WHERE wrapper = ?", (wrapper,)).rowcount
+        return _delete(connection, "wrapper = ?", (wrapper,))
 
     # --- key-encryption keys -----------------------------------------------------------------------------------------
 
@@ -238,11 +260,44 @@ class FileKeyring:
         return self._path / "secrets.sqlite"
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.to_thread(self._in_transaction, work)
+        """Run work in a transaction, together with what others asked for meanwhile; durable on return."""
+        pending: _Pending[T] = _Pending(work, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        if self._drainer is None or self._drainer.done():
+            # Held here and not by a caller: one that is cancelled takes nobody's work along.
+            self._drainer = asyncio.ensure_future(self._drain())
+        return await pending.done
 
-    def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _drain(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue[:_MAX_BATCH], self._queue[_MAX_BATCH:]
+            await self._settle(batch)
+
+    async def _settle(self, batch: list[_Pending[Any]]) -> None:
+        try:
+            results = await asyncio.to_thread(self._commit, [each.work for each in batch])
+        except Exception as failure:  # noqa: BLE001  # handed to the caller whose work it is, below
+            if len(batch) == 1:
+                batch[0].fail(failure)
+                return
+            for each in batch:  # so that nobody's failure is somebody else's
+                await self._settle([each])
+            return
+        for each, result in zip(batch, results, strict=True):
+            each.succeed(result)
+
+    def _commit(self, works: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        """Do all works or none, then leave no trace of what they deleted."""
         with self._transaction() as connection:
-            return work(connection)
+            results = [work(connection) for work in works]
+            unswept = _user_version(connection)
+        if unswept:
+            with self._connected() as connection:
+                connection.execute("VACUUM")
+            with self._transaction() as connection:
+                if _user_version(connection) == unswept:  # else another process deleted more, and vacuums itself
+                    connection.execute("PRAGMA user_version = 0")
+        return results
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -260,11 +315,26 @@ class FileKeyring:
 
 def _connection(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None)
-    connection.execute("PRAGMA auto_vacuum = FULL")  # takes effect before the first table is made
     connection.execute("PRAGMA journal_mode = TRUNCATE")
     connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _delete(connection: sqlite3.Connection, condition: str, values: tuple[str | int, ...]) -> int:
+    """Delete secrets; returns how many.
+
+    `user_version` counts deletions that no vacuum has followed yet, so that one a crash cut off is made up for.
+    """
+    deleted = connection.execute(f"DELETE FROM secrets WHERE {condition}", values).rowcount  # noqa: S608  # our own words
+    if deleted:
+        connection.execute(f"PRAGMA user_version = {_user_version(connection) + 1}")
+    return deleted
+
+
+def _user_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _check_names(transfer_id: str, name: str) -> None:
