@@ -242,10 +242,11 @@ def test_while_it_is_sent_a_file_has_a_temporary_name_where_move_is_set(tmp_path
     assert all(path.rpartition("/")[2].startswith(".hetao-") for path in puts)
 
 
+@pytest.mark.parametrize("atomic", ["put", "move"])
 def test_a_final_name_taken_while_the_file_was_sent_is_foreign_and_our_copy_goes(
-    tmp_path: Path, stack: ExitStack
+    tmp_path: Path, stack: ExitStack, atomic: str
 ) -> None:
-    site = https_site(tmp_path, stack, atomic="move")
+    site = https_site(tmp_path, stack, atomic=atomic)
     files = {"a.csv.c4gh": SMALL["a.csv.c4gh"]}
 
     def beaten() -> None:
