@@ -3,16 +3,19 @@
 The rules:
 1. What to do next follows from the recorded state alone; nothing is kept in memory between rounds but the clock.
 2. A transfer is worked on under a lease, so that several processes share the work; a lease outlives a crash by its length.
-3. A stage that fails for our own reasons (database, disk) is tried again; a BrokenPromise fails the transfer at once.
+3. A stage that fails for our own reasons (database, disk, a defect) is tried again until its deadline; a BrokenPromise
+   fails the transfer at once.
 4. Each round also sees to what time does: deadlines, appeal terms, keys to destroy (`flow.housekeeping`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from gateway.core.errors import BrokenPromise, CallerError, Conflict, EndpointError, GatewayError, StoreError
 from gateway.core.facts import Tag
@@ -87,6 +90,9 @@ class Conductor:
             await self._stages[transfer.state](transfer)
         except GatewayError as failure:
             await self._faltered(transfer, failure)
+        except Exception as failure:  # noqa: BLE001  # a defect in one transfer's stage must not stop everybody else's
+            await self._faltered(transfer, StoreError(f"internal error: {type(failure).__name__}", code="internal"))
+            self._recorder.observer.saw("stage.crashed", transfer_id=transfer_id, error=_where(failure))
         finally:
             heartbeat.cancel()
             await self._recorder.do(lambda ledger: ledger.tx.release(transfer_id, self._worker))
@@ -142,6 +148,13 @@ class Conductor:
                 await asyncio.wait_for(self._recorder.changed.wait(), IDLE)
             except TimeoutError:
                 return
+
+
+def _where(failure: BaseException) -> str:
+    """The kind of an error and the line it came from; never its text, which may quote data."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    last = frames[-1] if frames else None
+    return f"{type(failure).__name__} at {Path(last.filename).name}:{last.lineno}" if last else type(failure).__name__
 
 
 async def _extend(ledger: Ledgering, *, transfer_id: str, worker: str, until: datetime) -> None:

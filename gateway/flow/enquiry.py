@@ -20,7 +20,7 @@ from gateway.core.records import Endpoint, Project
 from gateway.core.transfer import STANDING, State, Transfer
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import TransferFilter
+from gateway.ports import Reading, StoredFile, TransferFilter
 
 SECRECY_RULE = "D1"
 PAGE = 1000
@@ -49,10 +49,7 @@ class Enquiry:
         """A transfer of the sender's institution (or any, for the operator's shell)."""
         _require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
-            transfer = await view.transfer(transfer_id)
-        if transfer is None or (principal.institution and transfer.institution != principal.institution):
-            raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
-        return transfer
+            return await _own(view, principal, transfer_id)
 
     async def transfers(
         self, principal: Principal, wanted: TransferFilter, *, limit: int = 100, after: str = ""
@@ -79,9 +76,16 @@ class Enquiry:
         await self.transfer(principal, transfer_id)
         async with self._recorder.records.read() as view:
             files = await view.files(transfer_id)
-        return [
-            {"path": stored.file.path, "size": stored.file.size, "sha256": stored.file.sha256.hex()} for stored in files
-        ]
+        return [file_view(stored) for stored in files]
+
+    async def file(self, principal: Principal, transfer_id: str, path: str) -> dict[str, Any] | None:
+        """One received file, or None where there is none at this path; who may write there may ask, too."""
+        if not principal.may(Permission.TRANSFERS_WRITE):
+            _require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            await _own(view, principal, transfer_id)
+            stored = await view.file(transfer_id, path)
+        return file_view(stored) if stored else None
 
     async def receipt(self, principal: Principal, transfer_id: str) -> tuple[str, str]:
         """The receipt and its signature."""
@@ -102,6 +106,18 @@ class Enquiry:
 def _require(principal: Principal, permission: Permission) -> None:
     if not principal.may(permission):
         raise NotPermitted(f"this credential may not do {permission} here: ask for that scope")
+
+
+async def _own(view: Reading, principal: Principal, transfer_id: str) -> Transfer:
+    transfer = await view.transfer(transfer_id)
+    if transfer is None or (principal.institution and transfer.institution != principal.institution):
+        raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
+    return transfer
+
+
+def file_view(stored: StoredFile) -> dict[str, Any]:
+    """A received file as its sender sees it."""
+    return {"path": stored.file.path, "size": stored.file.size, "sha256": stored.file.sha256.hex()}
 
 
 def sender_view(transfer: Transfer) -> dict[str, Any]:

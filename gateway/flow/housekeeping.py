@@ -20,6 +20,7 @@ from gateway.ports import Spool
 
 APPEAL_TERM = timedelta(days=30)
 BATCH = 50
+AT_ONCE = timedelta(microseconds=1)  # `ended_before` means before: what ended in this very moment is due too
 
 
 class Housekeeping:
@@ -73,7 +74,7 @@ class Housekeeping:
         now = self._recorder.clock.now()
         others = sorted(ENDS - {State.RECEIPTED})
         async with self._recorder.records.read() as view:
-            delivered = await view.ended_before((State.RECEIPTED,), now, BATCH)
+            delivered = await view.ended_before((State.RECEIPTED,), now + AT_ONCE, BATCH)
             appealed = await view.ended_before(others, now - self._appeal_term, BATCH)
         for transfer in delivered:
             await self.destroy(transfer, "delivered")

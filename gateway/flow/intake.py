@@ -395,7 +395,12 @@ class Intake:
 
         async def job(ledger: Ledgering) -> Transfer:
             now_at = await ledger.transfer(transfer_id)
-            withdrawn = await ledger.record(now_at, Tag.WITHDRAWN, actor=principal.client, public={"by": "sender"})
+            withdrawn = await ledger.record(
+                now_at,
+                Tag.WITHDRAWN,
+                actor=principal.client,
+                public={"by": "sender" if principal.institution else "operator"},
+            )
             return await ledger.return_persons(withdrawn, "withdrawn")
 
         return await self._recorder.do(job)

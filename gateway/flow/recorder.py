@@ -191,12 +191,17 @@ class Recorder:
     async def _commit(self, batch: list[_Pending[Any]]) -> None:
         try:
             results, seen = await self._transact([pending.job for pending in batch])
-        except Exception as failure:  # noqa: BLE001  # handed to the caller whose job it is, below
-            if len(batch) == 1:
+        except Exception as failure:  # noqa: BLE001  # handed to the caller whose job it is
+            if len(batch) > 1:
+                for pending in batch:
+                    await self._commit([pending])
+            else:
                 _settle(batch[0].done, failure=failure)
-                return
-            for pending in batch:
-                await self._commit([pending])
+            return
+        except BaseException as ending:  # the process is ending: nobody may wait for an answer that will not come
+            for pending in (*batch, *self._queue):
+                _settle(pending.done, failure=ending)
+            self._queue.clear()
             return
         for pending, result in zip(batch, results, strict=True):
             _settle(pending.done, result=result)
@@ -215,7 +220,9 @@ class Recorder:
 def _settle(done: asyncio.Future[Any], *, result: Any = None, failure: BaseException | None = None) -> None:
     if done.cancelled():  # the caller went away; the work stands
         return
-    if failure is not None:
+    if isinstance(failure, asyncio.CancelledError):
+        done.cancel()
+    elif failure is not None:
         done.set_exception(failure)
     else:
         done.set_result(result)

@@ -198,9 +198,9 @@ class _SealedReader(io.RawIOBase):
         return got
 
     def _next_part(self) -> bool:
-        self._current.close()
         if not self._waiting:
             return False
+        self._current.close()
         self._current = self._spool.open(self._waiting.pop(0))
         self._in_body = True
         return True

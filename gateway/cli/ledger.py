@@ -1,0 +1,102 @@
+"""`hetao ledger`: is the record whole, where does it say so, and what does it hold?"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import REFUSED
+from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, with_gateway
+from gateway.core.receipt import check_receipt
+from gateway.flow.audit import Audited
+from gateway.flow.recorder import Ledgering
+from gateway.flow.tree import prove as prove_entry
+from gateway.wiring import Gateway
+
+app = typer.Typer(no_args_is_help=True, help="The ledger: verify, prove, export.")
+
+
+@app.command()
+def verify(config: Config = None, as_json: AsJson = False) -> None:
+    """Recompute the tree from its entries and compare it, the checkpoint, the lifecycle and the registry with the database."""
+    found: Audited = with_gateway(config, lambda gateway: gateway.audit.verify())
+    if as_json:
+        show_json(vars(found))
+    else:
+        show_fields({key: value for key, value in vars(found).items() if key != "problems"})
+        for problem in found.problems:
+            out.print(f"[bold red]{problem}[/bold red]")
+        out.print("the ledger holds" if not found.problems else f"{len(found.problems)} problem(s)")
+    if found.problems:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def prove(entry: int, config: Config = None) -> None:
+    """An entry with its inclusion proof and a fresh signed checkpoint, as JSON."""
+
+    async def work(gateway: Gateway) -> dict[str, Any]:
+        proof = await gateway.recorder.do(lambda ledger: prove_entry(ledger.tx, entry, gateway.ledger))
+        return {
+            "index": proof.index,
+            "entry": json.loads(proof.entry),
+            "inclusion": [base64.b64encode(each).decode() for each in proof.hashes],
+            "checkpoint": proof.checkpoint.decode(),
+            "verifier_key": gateway.ledger.verifier_key,
+        }
+
+    show_json(with_gateway(config, work))
+
+
+@app.command()
+def export(file: Path, config: Config = None) -> None:
+    """Every entry as one line of canonical JSON, in order, and the newest checkpoint beside it (`FILE.checkpoint`)."""
+
+    async def work(gateway: Gateway) -> int:
+        async with gateway.database.read() as view:
+            size = await view.tree_size()
+            with file.open("wb") as opened:
+                for start in range(0, size, 1000):
+                    for _, body in await view.entries(start, 1000):
+                        opened.write(body + b"\n")
+            note = await view.latest_checkpoint()
+        if note:
+            file.with_name(file.name + ".checkpoint").write_bytes(note)
+        return size
+
+    out.print(f"{with_gateway(config, work)} entries written to {file}")
+
+
+@app.command()
+def checkpoint(config: Config = None) -> None:
+    """Sign a checkpoint over the ledger as it is and print it."""
+
+    async def work(gateway: Gateway) -> str:
+        async def job(ledger: Ledgering) -> bytes:
+            size = await ledger.tx.tree_size()
+            return (await prove_entry(ledger.tx, size - 1, gateway.ledger)).checkpoint
+
+        return (await gateway.recorder.do(job)).decode()
+
+    out.print(with_gateway(config, work), end="", highlight=False)
+
+
+@app.command("check-receipt")
+def check_receipt_file(
+    receipt: Path,
+    signature: Annotated[Path, typer.Option("--signature")],
+    gateway_key: Annotated[str, typer.Option("--gateway-key", help="The gateway's signing key: ssh-ed25519 AAAA...")],
+    ledger_key: Annotated[str, typer.Option("--ledger-key", help="The ledger's verifier key: name+hash+base64.")],
+) -> None:
+    """Check a receipt offline, against two pinned keys; needs no gateway and no network."""
+    checked = check_receipt(read_file(receipt), read_file(signature), gateway_key, ledger_key)
+    for problem in checked.problems:
+        out.print(f"[bold red]{problem}[/bold red]")
+    if checked.problems:
+        raise typer.Exit(REFUSED)
+    transfer = checked.body["transfer"]
+    out.print(f"the receipt holds: {transfer['dataset']} v{transfer['version']} to {transfer['endpoint']}")

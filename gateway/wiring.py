@@ -1,0 +1,259 @@
+"""The composition root: settings in, a wired gateway out. The only module that sees every ring.
+
+Nothing is decided here; a change of what talks to what is a change of this file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from connectors.channel import BoundChannel
+from gateway.core.classify import Classifier
+from gateway.core.errors import EndpointError, StoreError, Unusable
+from gateway.core.intake import Limits
+from gateway.core.records import Endpoint
+from gateway.core.rulebook import Rulebook
+from gateway.core.transfer import State
+from gateway.flow.audit import Audit
+from gateway.flow.classify import Classify
+from gateway.flow.conductor import Conductor
+from gateway.flow.controls import Controls
+from gateway.flow.decide import Decider
+from gateway.flow.enquiry import Enquiry
+from gateway.flow.housekeeping import Housekeeping
+from gateway.flow.intake import Intake
+from gateway.flow.receipt import Receipts
+from gateway.flow.recorder import Recorder
+from gateway.flow.registrar import Registrar
+from gateway.flow.relay import Relay
+from gateway.flow.review import Review
+from gateway.flow.seal import Seal
+from gateway.ports import Channel, Connector, Observer
+from gateway.settings import Settings
+from gateway.stores.database import Database
+from gateway.stores.detectors import load_detector_tables
+from gateway.stores.keyring import FileKeyring
+from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
+from gateway.stores.spool import LocalSpool
+from gateway.wire import crypt4gh
+
+CONNECTORS = "hetao.connectors"
+
+
+class SystemClock:
+    """The system's clock (`ports.Clock`)."""
+
+    def now(self) -> datetime:
+        """The current instant in UTC."""
+        return datetime.now(UTC)
+
+
+class SystemEntropy:
+    """The system's generator (`ports.Entropy`)."""
+
+    def token(self, size: int) -> bytes:
+        """`size` random bytes."""
+        return secrets.token_bytes(size)
+
+
+class InstalledConnectors:
+    """Endpoint kinds from entry points (`ports.Connectors`)."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def make(self, endpoint: Endpoint) -> Connector:
+        """The connector of an endpoint, with its settings and pinned ranges."""
+        found = entry_points(group=CONNECTORS, name=endpoint.connector)
+        if not found:
+            raise EndpointError(f"no connector {endpoint.connector!r} is installed", code="no-connector", retry=False)
+        kind: Any = next(iter(found)).load()
+        settings: Mapping[str, Any] = dict(endpoint.settings)
+        if endpoint.ranges:
+            settings = {**settings, "ranges": list(endpoint.ranges)}
+        try:
+            connector: Connector = kind(settings, self._channel)
+        except Unusable as wrong:
+            raise EndpointError(f"endpoint {endpoint.id}: {wrong.message}", code="bad-endpoint", retry=False) from wrong
+        return connector
+
+
+class InstalledRulebooks:
+    """The rule packs at hand (`ports.Rulebooks`)."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._packs = {policies.rulebook.digest: policies.rulebook}
+
+    def rulebook(self, digest: str) -> Rulebook:
+        """The pack of that digest."""
+        if digest not in self._packs:
+            raise StoreError(
+                f"rule pack {digest[:12]} is active and not installed (installed: "
+                f"{', '.join(each[:12] for each in self._packs)}): install it, or activate the installed one with "
+                "`hetao registry activate-rules`",
+                code="no-rulebook",
+            )
+        return self._packs[digest]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A wired gateway: what doors and commands call."""
+
+    settings: Settings
+    database: Database
+    keyring: FileKeyring
+    spool: LocalSpool
+    recorder: Recorder
+    registrar: Registrar
+    policies: Policies
+    intake: Intake
+    enquiry: Enquiry
+    review: Review
+    audit: Audit
+    conductor: Conductor
+    housekeeping: Housekeeping
+    signer: FileSigner
+    ledger: FileLedgerSigner
+    connectors: InstalledConnectors
+
+
+def database_url(settings: Settings) -> str:
+    """The configured URL, or the embedded SQLite file."""
+    return settings.text("database.url") or f"sqlite:///{settings.path('gateway.data') / 'gateway.db'}"
+
+
+def worker_name() -> str:
+    """A name for this process's leases."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings, observer: Observer) -> AsyncIterator[Gateway]:
+    """A gateway over its stores, closed at the end of the block.
+
+    Raises:
+        Unusable: A key file or rule pack cannot be used.
+        StoreError: The database cannot be reached, or is of another version.
+    """
+    database = await Database.open(database_url(settings))
+    pool = ThreadPoolExecutor(max_workers=max(4, 2 * (os.cpu_count() or 1)), thread_name_prefix="pass")
+    try:
+        revision, needed = await database.revision()
+        if revision != needed:
+            raise StoreError(
+                f"the database is at version {revision or 'none'} and this release needs {needed}: "
+                "run `hetao init` for a new one or `hetao upgrade` for an old one",
+                code="database-version",
+                retry=False,
+            )
+        yield _wire(settings, observer, database, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        await database.close()
+
+
+def _wire(settings: Settings, observer: Observer, database: Database, pool: ThreadPoolExecutor) -> Gateway:
+    data = settings.path("gateway.data")
+    clock, entropy = SystemClock(), SystemEntropy()
+    spool, keyring = LocalSpool(data / "vault"), FileKeyring(data / "keyring", clock, entropy)
+    signer = FileSigner(settings.path("keys.signing"))
+    ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
+    policies = load_policies(Path(settings.text("policies.folder")) if settings.text("policies.folder") else None)
+    rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
+    channel = BoundChannel(
+        source_address=settings.text("channel.source_address") or None,
+        interface=settings.text("channel.interface") or None,
+    )
+    connectors = InstalledConnectors(channel)
+
+    recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
+    registrar = Registrar(recorder, settings.text("registry.genesis"))
+    intake = Intake(
+        recorder=recorder,
+        spool=spool,
+        registrar=registrar,
+        vault_public=crypt4gh.parse_public_key(_read(settings.path("keys.vault_public"))),
+        classifier=lambda path: Classifier(path, tables),
+        vocabulary=policies.vocabulary,
+        pool=pool,
+        limits=_limits(settings),
+    )
+    decider = Decider(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=rulebooks,
+        calendar=calendar,
+        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
+        controls=Controls(ledger=ledger, protected=settings.text("https.minimum_tls") == "1.3"),
+        signer=signer,
+    )
+    seal = Seal(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=rulebooks,
+        calendar=calendar,
+        vocabulary=policies.vocabulary,
+        opener=VaultOpener(settings.path("keys.vault_private")),
+        signer=signer,
+    )
+    relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors)
+    receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
+    appeal_term = timedelta(days=settings.number("review.appeal_days"))
+    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+    stages = {
+        State.SUBMITTED: Classify(recorder).step,
+        State.CLASSIFIED: decider.step,
+        State.HELD: decider.step,
+        State.CLEARED: seal.step,
+        State.SEALED: relay.depart,
+        State.RELAYING: relay.step,
+        State.DELIVERED: receipts.step,
+    }
+    return Gateway(
+        settings=settings,
+        database=database,
+        keyring=keyring,
+        spool=spool,
+        recorder=recorder,
+        registrar=registrar,
+        policies=policies,
+        intake=intake,
+        enquiry=Enquiry(recorder=recorder, registrar=registrar),
+        review=Review(recorder=recorder, registrar=registrar),
+        audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
+        conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
+        housekeeping=housekeeping,
+        signer=signer,
+        ledger=ledger,
+        connectors=connectors,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        files=settings.number("limits.files"),
+        file_bytes=settings.number("limits.file_bytes"),
+        transfer_bytes=settings.number("limits.transfer_bytes"),
+        open_transfers=settings.number("limits.open_transfers"),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise Unusable(
+            f"{path.name} cannot be read ({wrong.strerror}): run `hetao init` or mend the settings"
+        ) from wrong
