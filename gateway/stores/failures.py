@@ -1,7 +1,6 @@
 """What a database's own errors mean to the gateway: which error, whether to try again, and what to do about it.
 
-What it is not: a place to hide errors. Each keeps its cause; only the message is ours, since a library's text may hold
-values of a row.
+What it is not: a place to hide errors. Each keeps its cause where that holds no values of a row; the message is ours.
 
 A change must keep these:
 1. Nothing of a statement, its parameters or the database's URL gets into a message.
@@ -101,7 +100,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as failure:
-        raise meaning_of(failure) from failure
+        # PostgreSQL shows the values of the row it refuses (SQLSTATE class 23); a traceback in a log must not.
+        raise meaning_of(failure) from None if _name_of(failure).startswith("23") else failure
 
 
 def meaning_of(failure: Exception) -> GatewayError:
