@@ -25,23 +25,31 @@ SAMPLE = 1 << 16  # bytes per sample: one Crypt4GH segment
 _SAMPLES = 8
 
 
-class BodyCheck:
-    """Counts a sealed file's bytes and hashes its body (the header differs by recipient and is left out)."""
+class SealedCheck:
+    """Compares a sealed file with its promise: size, BLAKE3 of the body, and the header where it is known.
 
-    def __init__(self, parcel: Parcel) -> None:
+    The manifest's digest leaves the header out, because it differs by recipient; what comes back from an endpoint must
+    have the very header that was sent, or nobody can open it.
+    """
+
+    def __init__(self, parcel: Parcel, header: bytes | None = None) -> None:
         self.size = 0
         self._parcel = parcel
+        self._header = header
+        self._seen = bytearray()
         self._digest = blake3.blake3()
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes, in order."""
-        skipped = max(0, self._parcel.header_size - self.size)
-        self._digest.update(memoryview(data)[skipped:])
+        missing = max(0, self._parcel.header_size - self.size)
+        self._seen += memoryview(data)[:missing]
+        self._digest.update(memoryview(data)[missing:])
         self.size += len(data)
 
     def agrees(self) -> bool:
         """Whether exactly the promised bytes were seen."""
-        return self.size == self._parcel.size and self._digest.digest() == self._parcel.blake3
+        same_header = self._header is None or self._header == self._seen
+        return same_header and self.size == self._parcel.size and self._digest.digest() == self._parcel.blake3
 
 
 def pieces(source: ParcelSource, parcel: Parcel, *, start: int = 0) -> Iterator[memoryview]:
@@ -53,7 +61,7 @@ def pieces(source: ParcelSource, parcel: Parcel, *, start: int = 0) -> Iterator[
         StoreError: The vault could not be read.
         BrokenPromise: The vault's bytes are not those of the manifest; raised before the last piece is given out.
     """
-    check = BodyCheck(parcel)
+    check = SealedCheck(parcel)
     held: memoryview | None = None
     with _opened(source, parcel, 0) as stream:
         while check.size < parcel.size and (data := _read(stream, min(PIECE, parcel.size - check.size))):
@@ -90,17 +98,24 @@ def excerpt(source: ParcelSource, parcel: Parcel, offset: int, length: int) -> b
     return b"".join(parts)
 
 
-def spans(parcel: Parcel) -> tuple[tuple[int, int], ...]:
-    """Eight places (offset, length) of at most 64 KiB spread over the body, its first and last bytes included.
+def header_of(source: ParcelSource, parcel: Parcel) -> bytes:
+    """The Crypt4GH header that the endpoint must hold in front of the body."""
+    return excerpt(source, parcel, 0, parcel.header_size)
 
-    Ciphertexts of two files agree nowhere, so any one of them tells another file; they do not find a single flipped
-    byte: for that, an endpoint's setting `verify` asks for more.
+
+def spans(parcel: Parcel) -> tuple[tuple[int, int], ...]:
+    """Places (offset, length) to compare: all of a small file, else the header and eight pieces of 64 KiB.
+
+    The pieces are spread over the body, its first and last bytes included. Ciphertexts of two files agree nowhere, so
+    any one of them tells another file; they do not find a single flipped byte: for that, an endpoint's setting
+    `verify` asks for more.
     """
     body = parcel.size - parcel.header_size
-    length = min(SAMPLE, body)
-    step = (body - length) / (_SAMPLES - 1)
-    starts = {parcel.header_size + round(step * number) for number in range(_SAMPLES)}
-    return tuple((start, length) for start in sorted(starts) if length)
+    if body <= _SAMPLES * SAMPLE:
+        return ((0, parcel.size),)
+    step = (body - SAMPLE) / (_SAMPLES - 1)
+    starts = (parcel.header_size + round(step * number) for number in range(_SAMPLES))
+    return ((0, parcel.header_size), *((start, SAMPLE) for start in starts))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from connectors.directory import tree
 from connectors.naming import Layout, Notice, Placed, lay_out
-from connectors.outgoing import BodyCheck, pieces
+from connectors.outgoing import SealedCheck, header_of, pieces
 from connectors.settings import Table
 from gateway.core.errors import EndpointError
 from gateway.ports import Channel, Consignment, Delivery, Parcel, ParcelSource
@@ -72,13 +72,13 @@ def _refuse_foreign_notices(base: int, layout: Layout) -> None:
 def _deliver_parcel(base: int, placed: Placed, source: ParcelSource) -> int:
     with tree.opened_folder(base, placed.folder) as folder:
         if tree.exists(folder, placed.name):
-            if not _stored_as_promised(folder, placed.name, placed.parcel):
+            if not _stored_as_promised(folder, placed.name, placed.parcel, source):
                 raise tree.foreign()
             tree.discard(folder, placed.temporary)
             return 0
         tree.discard(folder, placed.temporary)
         sent = tree.write(folder, placed.temporary, pieces(source, placed.parcel))
-        if not _stored_as_promised(folder, placed.temporary, placed.parcel):
+        if not _stored_as_promised(folder, placed.temporary, placed.parcel, source):
             tree.discard(folder, placed.temporary)
             raise EndpointError(
                 f"{placed.ordinal} reads back differently from what was written: check the endpoint's disk",
@@ -111,8 +111,8 @@ def _confirm_notice(folder: int, notice: Notice) -> None:
         raise tree.foreign()
 
 
-def _stored_as_promised(folder: int, name: str, parcel: Parcel) -> bool:
-    check = BodyCheck(parcel)
+def _stored_as_promised(folder: int, name: str, parcel: Parcel, source: ParcelSource) -> bool:
+    check = SealedCheck(parcel, header_of(source, parcel))
     for piece in tree.read(folder, name):
         check.update(piece)
         if check.size > parcel.size:

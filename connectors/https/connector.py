@@ -24,7 +24,7 @@ from contextlib import closing
 
 from connectors.https.session import Answer, Session, read_site, refusal
 from connectors.naming import Layout, Notice, Placed, lay_out
-from connectors.outgoing import BodyCheck, pieces
+from connectors.outgoing import SealedCheck, header_of, pieces
 from connectors.settings import Table
 from gateway.core.errors import EndpointError
 from gateway.ports import Channel, Consignment, Delivery, Parcel, ParcelSource
@@ -190,7 +190,7 @@ class _Run:
         if self._verify == "checksum":
             return _server_digest(stored) == sha256
         if self._verify == "readback":
-            check = BodyCheck(parcel)
+            check = SealedCheck(parcel, header_of(self._source, parcel))
             for piece in self._session.get(target):
                 check.update(piece)
             return check.agrees()

@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 
 from connectors.naming import Layout, Notice, Placed, lay_out
-from connectors.outgoing import SAMPLE, BodyCheck, excerpt, pieces, spans
+from connectors.outgoing import SAMPLE, SealedCheck, excerpt, header_of, pieces, spans
 from connectors.settings import Table
 from connectors.sftp.client import WINDOW_BYTES, Client
 from connectors.sftp.session import blamed, opened_session, read_peer
@@ -167,7 +167,8 @@ class _Run:
     def _same_body(self, path: str, parcel: Parcel) -> bool:
         if not self._readback:
             return self._same(path, parcel, spans(parcel))
-        check = BodyCheck(parcel)
+        assert self._source is not None
+        check = SealedCheck(parcel, header_of(self._source, parcel))
         with blamed("read a file back"):
             for data in self._client.read(path, 0, parcel.size):
                 check.update(data)

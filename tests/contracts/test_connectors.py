@@ -119,6 +119,18 @@ def test_other_content_under_a_final_name_is_noticed_and_left_alone(site: Site) 
         assert site.everything() == before
 
 
+def test_another_header_before_the_right_body_is_noticed(site: Site) -> None:
+    if not site.sees_same_size:
+        return  # an HTTPS endpoint trusted with `verify = "size"`: README.md says so
+    consignment = pack(SMALL)
+    site.connector().deliver(consignment, MemorySource(SMALL))
+    path = f"{FOLDER}/a.csv.c4gh"
+    site.put(path, noise("another header", HEADER) + SMALL["a.csv.c4gh"][HEADER:])
+    with pytest.raises(EndpointError) as refused:
+        site.connector().deliver(consignment, MemorySource(SMALL))
+    assert (refused.value.retry, refused.value.code) == (False, "foreign-content")
+
+
 def test_another_manifest_in_the_folder_ends_it_before_the_first_byte(site: Site) -> None:
     site.put(f"{FOLDER}/manifest.json", b'{"files":["theirs"]}')
     source = MemorySource(SMALL)

@@ -79,7 +79,9 @@ class FakeConnector:
     def _parcel(self, folder: str, parcel: Parcel, source: ParcelSource) -> int:
         path = f"{folder}/{parcel.name}"
         if path in self.endpoint.files:
-            if not _whole(self.endpoint.files[path], parcel):
+            with source.open(parcel) as stream:
+                header = stream.read(parcel.header_size)
+            if not _whole(self.endpoint.files[path], parcel) or not self.endpoint.files[path].startswith(header):
                 raise _foreign()
             return 0
         half = self.endpoint.halves.setdefault(path, bytearray())
