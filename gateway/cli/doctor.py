@@ -29,9 +29,8 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
     async def work(gateway: Gateway) -> list[dict[str, str]]:
         found = [await _line(gateway, name, check) for name, check in _CHECKS.items()]
         registry = await gateway.registrar.registry()
-        for endpoint in registry.all(Endpoint):
-            found.append(await _line(gateway, f"endpoint {endpoint.id}", _probe(endpoint)))
-        return found
+        probes = {f"endpoint {endpoint.id}": _probe(endpoint) for endpoint in registry.all(Endpoint)}
+        return found + [await _line(gateway, name, probe) for name, probe in probes.items()]
 
     lines = with_gateway(config, work)
     if as_json:

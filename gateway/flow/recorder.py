@@ -198,7 +198,7 @@ class Recorder:
             else:
                 _settle(batch[0].done, failure=failure)
             return
-        except BaseException as ending:  # the process is ending: nobody may wait for an answer that will not come
+        except BaseException as ending:  # noqa: BLE001  # the process is ending: nobody may wait for an answer that will not come
             for pending in (*batch, *self._queue):
                 _settle(pending.done, failure=ending)
             self._queue.clear()

@@ -193,6 +193,9 @@ class _SealedReader(io.RawIOBase):
         if got and self._in_body:
             self._digest.update(view[:got])
         self._read += got
+        ended = got == 0 and len(view) > 0
+        if self._read > self._parcel.size or (ended and self._read < self._parcel.size):
+            raise BrokenPromise("a sealed file in the vault has another length than what was received")
         if self._read == self._parcel.size and self._digest.digest() != self._parcel.blake3:
             raise BrokenPromise("a sealed file in the vault is not what was received: the vault was altered")
         return got

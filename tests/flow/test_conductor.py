@@ -28,7 +28,7 @@ async def test_an_allowed_dataset_arrives_and_opens_to_what_was_sent(rig: Rig):
     assert rig.arrived("empty.txt.c4gh") == b""
     assert ended.keys_destroyed
     assert not rig.spool.names(sent.id)
-    with pytest.raises(StoreError, match="gone|destroyed"):
+    with pytest.raises(StoreError, match=r"gone|destroyed"):
         await rig.keyring.get(sent.id, "sealed/0")
     assert (await rig.audit.verify()).problems == ()
 
