@@ -18,7 +18,11 @@ def window_of(block: Block, delimiter: int | None) -> Window:
     """Copy a block between paddings; fold it where it has wide characters."""
     parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
     window = _padded(parts, delimiter)
-    return _padded([fold(part) for part in parts], delimiter) if window.has_wide else window
+    if not window.has_wide:
+        return window
+    folded = [fold(part) for part in parts]
+    same = all(one is other for one, other in zip(parts, folded, strict=True))
+    return window if same else _padded(folded, delimiter)
 
 
 def _padded(parts: list[Bytes], delimiter: int | None) -> Window:
@@ -39,6 +43,8 @@ def fold(text: Bytes) -> Bytes:
     wide = (text[lead] == _LEAD) & (code >= 1) & (code <= 94)
     space = (text[lead] == _SPACE_LEAD) & (text[lead + 1] == 0x80) & (text[lead + 2] == 0x80)
     taken = wide | space
+    if not taken.any():
+        return text
     folded, keep = text.copy(), np.ones(text.size, np.bool_)
     folded[lead[taken]] = np.where(space[taken], 0x20, code[taken] + 0x20)
     keep[lead[taken] + 1] = False

@@ -52,8 +52,8 @@ class MarkFinder:
         self._rare = frozenset(word.encode() for word in marks.always)
         self._internal = tuple(word.encode() for word in marks.internal)
         self._heads = np.unique([_head(word) for word in self._levels + self._internal])
-        self._trails = np.zeros(65_536, np.bool_)
-        self._trails[[int(head) >> 8 & 0xFFFF for head in self._heads]] = True
+        self._seconds = np.zeros(256, np.bool_)  # second bytes of first characters: a cheap first look
+        self._seconds[[int(head) >> 8 & 0xFF for head in self._heads]] = True
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
     def find(self, window: Window) -> list[Mark]:
@@ -68,9 +68,8 @@ class MarkFinder:
         """Owned places where the first two characters of a word stand; all words are of three-byte characters."""
         own = window.data[window.low : window.high]
         places = np.flatnonzero(own >= _THREE_BYTES) + window.low
-        pairs = window.lanes[places]
-        likely = self._trails[((pairs >> np.uint64(8)) & np.uint64(0xFFFF)).astype(np.intp)]
-        places, pairs = places[likely], pairs[likely] & _TWO_CHARACTERS
+        places = places[np.flatnonzero(self._seconds[window.data[places + 1]])]
+        pairs = window.lanes[places] & _TWO_CHARACTERS
         rank = np.minimum(np.searchsorted(self._heads, pairs), self._heads.size - 1)
         found: Places = places[self._heads[rank] == pairs]
         return found
