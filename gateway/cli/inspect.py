@@ -53,7 +53,7 @@ def _walk(paths: list[Path]) -> Iterator[Path]:
 
 def _read(path: Path, tables: DetectorTables) -> tuple[FileFindings, str]:
     """Findings and SHA-256 of one file, read once in pieces."""
-    digest, classifier = hashlib.sha256(), Classifier(str(path), tables)
+    digest, classifier = hashlib.sha256(), Classifier(_shown(path), tables)
     try:
         with path.open("rb") as stream:
             while piece := stream.read(PIECE):
@@ -62,6 +62,11 @@ def _read(path: Path, tables: DetectorTables) -> tuple[FileFindings, str]:
     except OSError as error:
         raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
     return classifier.close(), digest.hexdigest()
+
+
+def _shown(path: Path) -> str:
+    """The path as text that can be printed: bytes that are no UTF-8 become question marks."""
+    return str(path).encode("utf-8", "replace").decode()
 
 
 def _empty_table() -> Table:

@@ -102,6 +102,26 @@ def test_names_without_numbers_count_by_rows():
     assert counts(found) == (0, 3, "rows")
 
 
+def test_a_named_row_without_a_number_is_one_person_more():
+    rows = [f"张三,{resident(i)}" for i in range(10)] + ["李四,", "王五,unknown"]
+    assert counts(classify(table("姓名,身份证号", rows))) == (0, 12, "rows")
+
+
+def test_labels_in_prose_count_who_is_named():
+    text = "患者姓名:张三\n诊断:肺癌\n" * 7
+    assert counts(classify(text, "notes.txt")) == (7, 7, "rows")
+    assert counts(classify(f"患者姓名:张三 身份证号:{resident(1)}\n", "notes.txt")) == (0, 1, "identifier")
+
+
+def test_nested_objects_with_numbers_are_counted_by_number():
+    people = [{"name": "a b", "id": resident(i), "home": {"address": "x"}} for i in range(9)]
+    assert counts(classify(json.dumps(people), "x.json")) == (0, 9, "identifier")
+    bare = [{"full_name": "a b"} for _ in range(9)]
+    assert counts(classify(json.dumps(bare), "x.json")) == (0, 9, "rows")
+    xml = "<people>\n" + "<p><patient_name>a</patient_name></p>\n" * 4 + "</people>\n"
+    assert counts(classify(xml, "x.xml"))[2] == "rows"
+
+
 def test_past_the_cap_the_count_is_an_upper_bound_by_rows():
     found = classify(table("id", (resident(i % 300) for i in range(600))), cap=100)
     assert counts(found) == (0, 600, "rows")
@@ -194,6 +214,11 @@ def test_a_word_filling_a_cell_is_for_an_officer():
     assert classify("a,b\n秘密,1\n1,2\n").level == "important_suspected"
 
 
+def test_a_text_of_nothing_but_marks_ends_and_is_held(monkeypatch):
+    monkeypatch.setattr("gateway.core.detectors.marks._FORMS", 5)
+    assert classify("秘密" * 20, "a.txt").level == "important_suspected"
+
+
 def test_names_are_data():
     found = classify(b"x\n", f"张三_{resident(1)}.txt")
     assert counts(found) == (0, 1, "identifier")
@@ -271,6 +296,25 @@ def test_sam_counts_sample_tags_and_assumes_one_without():
     tagged = classify(head + "@RG\tID:a\tSM:x\n@RG\tID:b\tSM:y\n@RG\tID:c\tSM:x\n", "a.sam")
     assert tagged.hgr.subjects == 2
     assert classify(head, "a.sam").hgr.subjects == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=" + "9" * 5000 + ">\n",
+        "@HD\tVN:1.6\n@SQ\tSN:chr1\tLN:" + "9" * 5000 + "\n",
+        "##fileformat=VCFv4.2\nchr1\t1",
+    ],
+)
+def test_odd_headers_count_as_human(head):
+    assert classify(head, "a.vcf").hgr.information
+
+
+def test_a_header_line_without_end_is_not_known(monkeypatch):
+    monkeypatch.setattr("gateway.core.classify.genomes.HEADER_CAP", 4096)
+    found = classify("##fileformat=VCFv4.2\n#CHROM" + "\tS" * 9000, "a.vcf", block=2048)
+    assert (found.inspectable, found.coverage) == (False, ())
+    assert found.hgr.information
 
 
 def test_quality_strings_are_no_addresses():

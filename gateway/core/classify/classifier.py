@@ -148,7 +148,7 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
-        content = weigh(self._tally, self._names, self._tables, records=records)
+        content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = self._weigh_name()
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
         hgr, samples = self._hgr(records)
@@ -176,6 +176,10 @@ class Classifier:
             precise_geo=self._geo.precise,
             identifiers=persons,
         )
+
+    @property
+    def _flat(self) -> bool:
+        return self._name not in {"json", "xml"}
 
     @property
     def _overlong(self) -> bool:
@@ -209,7 +213,7 @@ class Classifier:
         found = scan(window, self._tables)
         tally.add(window, found, Grid(None).locate(window, [part.start for part in found]))
         strong = [s for s in tally.sources.values() if is_strong_in_name(s, self._tables)]
-        persons = tally.persons([source for source in strong if source.detector.personal])
+        persons = tally.persons(strong)
         sensitive = any(source.detector.sensitive for source in strong)
         ordinary = any(source.detector.personal and not source.detector.sensitive for source in strong)
         findings = tuple(

@@ -18,6 +18,7 @@ import numpy as np
 from gateway.core.detectors.lanes import Lanes
 
 HEADER_CAP = 16 * 1024 * 1024  # bytes of one header line; VCF of half a million samples has about 5 MB
+SAMPLES_CAP = 2_000_000  # far above any biobank
 # First chromosome of GRCh38, GRCh37 and T2T-CHM13
 _HUMAN_FIRST = {248_956_422, 249_250_621, 248_387_328}
 _FIRST_NAMES = {"1", "chr1", "Chr1", "chromosome1"}
@@ -38,7 +39,7 @@ class GenomeHeader:
         human: False only where the header proves another species.
         array: Genotyped on an array, which is no sequencing.
         samples: Names of samples.
-        overlong: A header line passed HEADER_CAP: what it says is not known.
+        overlong: The header passed HEADER_CAP or SAMPLES_CAP: what it says is not known.
     """
 
     marker: bytes
@@ -57,7 +58,7 @@ class GenomeHeader:
         *lines, self._line = (self._line + own).split(b"\n")
         for line in lines:
             self._take(line)
-        if len(self._line) > HEADER_CAP:
+        if len(self._line) > HEADER_CAP or len(self.samples) > SAMPLES_CAP:
             self.overlong = self.done = True
             self._line = b""
 
@@ -84,12 +85,12 @@ class GenomeHeader:
     def _meta(self, text: str) -> None:
         contig = _CONTIG.match(text)
         if contig:
-            self._contig(contig[1], int(contig[2] or 0))
+            self._contig(contig[1], _length(contig[2] or ""))
         self.array = self.array or _ARRAY.match(text) is not None
 
     def _sam(self, tags: dict[str, str]) -> None:
         if "SN" in tags:
-            self._contig(tags["SN"], int(tags.get("LN", "0")) if tags.get("LN", "0").isdecimal() else 0)
+            self._contig(tags["SN"], _length(tags.get("LN", "")))
         if tags.get("SM"):
             self.samples.add(tags["SM"])
 
@@ -97,6 +98,10 @@ class GenomeHeader:
         first = name in _FIRST_NAMES and not _HUMAN_ACCESSION.match(name)
         if first and length and length not in _HUMAN_FIRST:
             self.human = False
+
+
+def _length(text: str) -> int:
+    return int(text) if len(text) <= 12 and text.isdecimal() else 0
 
 
 def sample_values(names: set[str]) -> Lanes:

@@ -11,8 +11,9 @@ Rules of this module:
    machines and animals.
 4. Personal: a strong identifier of a person, a strong personal header, or individual genetic data. Sensitive: a strong
    sensitive kind in a file that is personal (PIPL art. 28); a resident number alone is not (GB/T 45574-2025 annex A).
-5. Persons are counted by identifier where there is one, by records where headers alone speak, by subjects in genomic
-   files. A person with sensitive and other data is in both counts.
+5. Persons are counted by identifier where a record has one. In a table whose headers name people, a record without
+   one counts as one person more, and the count is an upper bound by rows; so is that of labels in prose, and of JSON and
+   XML without any identifier. Genomic files count subjects. A person with sensitive and other data is in both counts.
 """
 
 from __future__ import annotations
@@ -40,8 +41,6 @@ class Evidence:
 
     Attributes:
         findings: Identifiers and headers.
-        strong: Sources that count.
-        headers: Header kinds that count.
         persons: By identifiers and, past them, by records.
         basis: How they were counted.
         personal: See rule 4.
@@ -57,7 +56,7 @@ class Evidence:
     classes: frozenset[str]
 
 
-def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int) -> Evidence:
+def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, flat: bool) -> Evidence:
     """Judge the content of one text.
 
     Args:
@@ -65,6 +64,7 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int) -
         names: Headers, keys, labels.
         tables: Where kinds are described.
         records: Data records of the file, for persons that only headers announce; 0 where it has none.
+        flat: Whether a record is a row (of a table, of NDJSON) and not perhaps a part of one (JSON, XML).
     """
     strong = [s for s in tally.sources.values() if is_strong(s, names, tables)]
     known = any(source.detector.personal for source in strong)
@@ -74,11 +74,11 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int) -
     if known or sure or len(beside) > 1:
         sure = headers
     people = [words for _, words in sure if words.personal]
-    persons = tally.persons([source for source in strong if source.detector.personal])
-    basis: Basis = "identifier" if persons.count and not tally.overflowed else "rows" if persons.count else "none"
-    rows = max([records, *names.labels.values()])
-    if people and not persons.count and rows:
-        persons, basis = replace(persons, uncounted=rows), "rows"
+    persons = tally.persons(strong)
+    if people and (flat or not persons.count):
+        bare = max([records, *names.labels.values()]) - tally.records_with(strong)
+        persons = replace(persons, uncounted=persons.uncounted + max(bare, 0))
+    basis: Basis = "rows" if persons.uncounted else "identifier" if persons.count else "none"
     kinds: list[Detector | HeaderWords] = [source.detector for source in strong]
     kinds += [words for _, words in sure]
     personal = known or bool(people and persons.count)

@@ -44,6 +44,7 @@ class Distinct:
 
     values: Lanes = field(default_factory=lambda: np.zeros(0, np.uint64))
     occurrences: int = 0
+    records: int = 0
     _new: list[Lanes] = field(default_factory=list)
     _waiting: int = 0
 
@@ -115,7 +116,7 @@ class Tally:
             _sample(source, window, part, good[: 4 * _SAMPLES])
         if source.detector.personal:
             return [(source, rows[good], values)]
-        self._store(0, source, values)  # keeps no company: organisations are not people
+        self._store(0, source, values, rows[good])  # keeps no company: organisations are not people
         return []
 
     def _source(self, key: str, column: int) -> Source:
@@ -137,13 +138,15 @@ class Tally:
         for source, rows, values in kept:
             mine = patterns[rows]
             if mine[0] == mine.min() == mine.max():
-                self._store(int(mine[0]), source, values)
+                self._store(int(mine[0]), source, values, rows)
                 continue
             for pattern in np.unique(mine):
-                self._store(int(pattern), source, values[mine == pattern])
+                here = np.flatnonzero(mine == pattern)
+                self._store(int(pattern), source, values[here], rows[here])
 
-    def _store(self, pattern: int, source: Source, values: Lanes) -> None:
+    def _store(self, pattern: int, source: Source, values: Lanes, rows: Places) -> None:
         held = self._sets.setdefault((pattern, source.bit), Distinct())
+        held.records += 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
         if self.overflowed:
             held.occurrences += values.size
             return
@@ -157,7 +160,7 @@ class Tally:
         if len(self._sets) > _PATTERNS or sum(part.held for part in self._sets.values()) > self._cap:
             self.overflowed = True
             for key, part in self._sets.items():
-                self._sets[key] = Distinct(occurrences=part.occurrences)
+                self._sets[key] = Distinct(occurrences=part.occurrences, records=part.records)
 
     def distinct(self, source: Source) -> int:
         """Distinct values of a source; its hits where they were not kept."""
@@ -166,11 +169,19 @@ class Tally:
         parts = [part.settle() for (_, bit), part in self._sets.items() if bit == source.bit]
         return int(sorted_distinct(parts).size)
 
-    def persons(self, strong: list[Source]) -> PersonSet:
-        """Persons by rules 1 to 3 over the strong sources; only `values` and `uncounted` are set."""
+    def records_with(self, strong: list[Source]) -> int:
+        """Records that hold an identifier of a person."""
+        return sum(_records(self._groups(strong)[1]).values())
+
+    def _groups(self, strong: list[Source]) -> tuple[dict[int, Detector], list[tuple[int, int, Distinct]]]:
+        """Detectors of the persons' sources by bit, and (pattern of strong sources, bit, values)."""
         kinds = {source.bit: source.detector for source in strong if source.detector.strength}
         mask = sum(1 << bit for bit in kinds)
-        groups = [(p & mask, bit, part) for (p, bit), part in self._sets.items() if bit in kinds]
+        return kinds, [(p & mask, bit, part) for (p, bit), part in self._sets.items() if bit in kinds]
+
+    def persons(self, strong: list[Source]) -> PersonSet:
+        """Persons by rules 1 to 3 over the strong sources; only `values` and `uncounted` are set."""
+        kinds, groups = self._groups(strong)
         key = _key_kind(groups, kinds)
         chosen: dict[str, list[Distinct]] = {}
         for pattern, bit, part in groups:
@@ -192,11 +203,20 @@ def sorted_distinct(parts: list[Lanes]) -> Lanes:
     return merged[fresh]
 
 
-def _key_kind(groups: list[tuple[int, int, Distinct]], kinds: dict[int, Detector]) -> str | None:
-    """Rule 1; the records of a pattern are the most occurrences any of its sources has there."""
+def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:
+    """Records by pattern: the most that any source has there."""
+    by_source: dict[tuple[int, int], int] = {}
+    for pattern, bit, part in groups:
+        by_source[pattern, bit] = by_source.get((pattern, bit), 0) + part.records
     records: dict[int, int] = {}
-    for pattern, _, part in groups:
-        records[pattern] = max(records.get(pattern, 0), part.occurrences)
+    for (pattern, _), count in by_source.items():
+        records[pattern] = max(records.get(pattern, 0), count)
+    return records
+
+
+def _key_kind(groups: list[tuple[int, int, Distinct]], kinds: dict[int, Detector]) -> str | None:
+    """Rule 1."""
+    records = _records(groups)
     total = sum(records.values())
     best: tuple[int, str] | None = None
     for detector in kinds.values():

@@ -22,6 +22,7 @@ from gateway.core.detectors.tables import DetectorTables, Marks
 
 FORM_REACH = 48
 _LONGEST = 12
+_FORMS = 20_000  # places a window whose form is judged; a text of nothing but marks is for an officer
 _THREE_BYTES = np.uint8(0xE0)  # first byte of a character of three bytes or four (RFC 3629)
 _TWO_CHARACTERS = np.uint64(0xFFFF_FFFF_FFFF)
 
@@ -62,7 +63,9 @@ class MarkFinder:
             return []
         places = self._candidates(window)
         table = window.delimiter is not None
-        return [mark for at in places.tolist() if (mark := self._mark(window, at, table=table))]
+        near, far = places[:_FORMS], places[_FORMS:]
+        found = [mark for at in near.tolist() if (mark := self._mark(window, at, table=table))]
+        return found + [Mark(MarkForm.RARE, at) for at in far.tolist()]
 
     def _candidates(self, window: Window) -> Places:
         """Owned places where the first two characters of a word stand; all words are of three-byte characters."""
