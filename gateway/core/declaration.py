@@ -70,10 +70,11 @@ def _section(section: str, table: Mapping[str, Any], vocabulary: Vocabulary, fau
         if operand is None:
             faults.append(f"unknown key {section}.{key}")
             continue
-        if fault := operand.refuse(_from_json(operand.type, value)):
+        said = _from_json(operand.type, value)
+        if fault := operand.refuse(said):
             faults.append(f"{section}.{key} {fault}")
         else:
-            declared[key] = value.isoformat() if isinstance(value, date) else value
+            declared[key] = said.isoformat() if isinstance(said, date) else said
     return declared
 
 

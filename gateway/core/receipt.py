@@ -125,7 +125,7 @@ def check_receipt(receipt: bytes, signature: bytes, gateway_key: str, ledger_key
 def _read(receipt: bytes) -> tuple[dict[str, Any], str, LedgerProof]:
     """A receipt's content, its transfer's id and its proof."""
     body = parse_document(receipt, max_depth=8)
-    if (body["type"], body["v"]) != ("hetao-receipt", 1):
+    if body["type"] != "hetao-receipt" or type(body["v"]) is not int or body["v"] != 1:
         raise ValueError("it is not a receipt of version 1")
     ledger = body["ledger"]
     if type(ledger["index"]) is not int:

@@ -92,7 +92,7 @@ def parse_change(document: bytes) -> Change:
     except (KeyError, TypeError) as wrong:
         raise Unusable(f"the registry change cannot be read: {wrong!r}") from wrong
     expected = [_CHANGE_KEYS, *(_PUT_KEYS for _ in put), *(_RETIRE_KEYS for _ in retire)]
-    if version != 1 or keys != expected:
+    if type(version) is not int or version != 1 or keys != expected:
         raise Unusable("the registry change is of another version: use the matching release")
     if not all(isinstance(text, str) for text in (previous, *(text for pair in retire for text in pair))):
         raise Unusable("the registry change cannot be read: a digest, kind or id that is not text")

@@ -119,7 +119,8 @@ def parse_ballot(message: bytes) -> Ballot:
     """
     try:
         body = parse_document(message, max_size=1 << 14, max_depth=3)
-        if body.pop("v", None) != 1 or set(body) != _BALLOT_FIELDS:
+        version = body.pop("v", None)
+        if type(version) is not int or version != 1 or set(body) != _BALLOT_FIELDS:
             raise ValueError("fields of another version")
         if not all(isinstance(value, str) for value in body.values()):
             raise ValueError("every field is text")

@@ -235,6 +235,7 @@ BODY: dict[str, Any] = {"v": 1, "previous": "", "put": [], "retire": []}
     "body",
     [
         {**BODY, "v": 2},
+        {**BODY, "v": True},
         {**BODY, "v": "1"},
         {**BODY, "note": "more"},
         {key: value for key, value in BODY.items() if key != "v"},

@@ -268,6 +268,7 @@ GOOD: dict[str, Any] = {
     "change",
     [
         {"v": 2},
+        {"v": True},
         {"v": None},
         {"note": "x"},
         {"case": 5},
