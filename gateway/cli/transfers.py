@@ -85,8 +85,18 @@ def _wanted(asked: dict[str, str]) -> TransferFilter:
         states = tuple(State(each) for each in asked["state"].split(",") if each)
     except ValueError as wrong:
         raise Unusable(f"--state takes {', '.join(State)}") from wrong
-    plain = {key: asked[key] for key in ("institution", "endpoint", "project", "dataset", "verdict", "rule", "digest")}
-    return TransferFilter(**plain, states=states, since=days.get("since"), until=days.get("until"))
+    return TransferFilter(
+        institution=asked["institution"],
+        endpoint=asked["endpoint"],
+        project=asked["project"],
+        dataset=asked["dataset"],
+        verdict=asked["verdict"],
+        rule=asked["rule"],
+        digest=asked["digest"],
+        states=states,
+        since=days.get("since"),
+        until=days.get("until"),
+    )
 
 
 @app.command("list")

@@ -30,7 +30,7 @@ from gateway.core.facts import local_day
 
 READY = 40  # seconds the gateway may take to answer
 SOON = 45  # seconds a stage may take
-GENERAL = {
+GENERAL: dict[str, dict[str, Any]] = {
     "data": {
         "level": "general",
         "personal": False,
@@ -205,7 +205,7 @@ class Story:
         decision = shown["decision"]
         colour = {"allow": "green", "hold": "yellow", "deny": "red"}[decision["verdict"]]
         lines = [f"[{colour}]{decision['verdict']}[/{colour}]  rules {' '.join(decision['rules'])}"]
-        cited = {each["rule"]: [] for each in decision["citations"]}
+        cited: dict[str, list[str]] = {each["rule"]: [] for each in decision["citations"]}
         for each in decision["citations"]:
             cited[each["rule"]].append(f"{each['instrument']} {each['article']}")
         lines += [f"  {rule}: {', '.join(articles)}" for rule, articles in cited.items()]

@@ -22,6 +22,7 @@ from certs.jwtkeys import make_jwt_key
 from certs.keyfiles import make_key_folder
 from certs.sshkeys import make_ssh_key
 from gateway.core.errors import StoreError
+from gateway.core.identity import SENDER_SCOPES
 
 HOST = "127.0.0.1"
 OFFICERS = {"chen": "security", "zhao": "audit", "wu": "system"}
@@ -41,7 +42,7 @@ class _Drop(asyncssh.SFTPServer):
     root: str = ""
 
     def __init__(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-        super().__init__(chan, chroot=self.root)
+        super().__init__(chan, chroot=self.root.encode())
 
 
 class HongKongSftp:
@@ -158,6 +159,7 @@ class World:
             directory=self.folder / "hong-kong-hkust",
             genomics_jwk=_inline(jwks["sz-genomics"]),
             hospital_jwk=_inline(jwks["futian-hospital"]),
+            scopes=json.dumps(SENDER_SCOPES),
         )
 
     def start_gateway(self) -> None:
@@ -226,12 +228,14 @@ id = "sz-genomics-client"
 institution = "sz-genomics"
 person = "lin"
 jwk = {genomics_jwk}
+scopes = {scopes}
 
 [[client]]
 id = "futian-hospital-client"
 institution = "futian-hospital"
 person = "huang"
 jwk = {hospital_jwk}
+scopes = {scopes}
 
 [[endpoint]]
 id = "hku-genomics"

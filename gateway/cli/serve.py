@@ -1,0 +1,113 @@
+"""`hetao serve`: the doors, the conductor and the metrics, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from aiohttp import web
+
+from gateway.cli.desk import Config, find_settings
+from gateway.doors.https.app import make_app
+from gateway.doors.https.guard import ROUTES
+from gateway.doors.https.server import serving
+from gateway.doors.https.tls import server_context
+from gateway.identity.assertions import ClientAssertions
+from gateway.identity.jwk import TokenKey
+from gateway.identity.tokens import AccessTokens
+from gateway.ports import Observer
+from gateway.settings import Settings
+from gateway.stores.locales import load_catalogue
+from gateway.telemetry.health import gateway_health
+from gateway.telemetry.logs import LogObserver, configure_logs
+from gateway.telemetry.metrics import PrometheusObserver
+from gateway.telemetry.observers import Observers
+from gateway.telemetry.server import make_metrics_app
+from gateway.wiring import Gateway, open_gateway
+
+
+def serve(config: Config = None) -> None:
+    """Run the gateway in the foreground."""
+    asyncio.run(_serve(find_settings(config)))
+
+
+async def _serve(settings: Settings) -> None:
+    logs = LogObserver(configure_logs(settings.text("telemetry.log_level")))
+    metrics = PrometheusObserver(version=version("hetao-gateway"), routes=ROUTES)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    observer = Observers(logs, metrics)
+    async with open_gateway(settings, observer) as gateway, AsyncExitStack() as stack:
+        gateway.spool.sweep()
+        await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
+        https_port = await stack.enter_async_context(_https(gateway, observer))
+        metrics_port = await stack.enter_async_context(_metrics(gateway, metrics))
+        observer.saw("gateway.started", https_port=https_port, metrics_port=metrics_port)
+        await _work_until(gateway, stopping)
+        observer.saw("gateway.stopping")
+
+
+def _https(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[int]:
+    settings, recorder = gateway.settings, gateway.recorder
+    issuer = settings.text("gateway.issuer").rstrip("/")
+    tokens = AccessTokens(
+        records=gateway.database,
+        registrar=gateway.registrar,
+        clock=recorder.clock,
+        entropy=recorder.entropy,
+        issuer=issuer,
+        key=TokenKey(settings.path("keys.tokens")),
+    )
+    assertions = ClientAssertions(
+        records=gateway.database,
+        registrar=gateway.registrar,
+        clock=recorder.clock,
+        audiences=(issuer, f"{issuer}/oauth2/token"),
+    )
+    app = make_app(
+        intake=gateway.intake,
+        enquiry=gateway.enquiry,
+        assertions=assertions,
+        tokens=tokens,
+        catalogue=load_catalogue(),
+        observer=observer,
+        health=gateway_health(
+            records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=recorder.clock
+        ),
+    )
+    certificate, key = settings.path("https.certificate"), settings.path("https.key")
+    tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))
+    return serving(app, host=settings.text("https.host"), port=settings.number("https.port"), tls=tls)
+
+
+@asynccontextmanager
+async def _metrics(gateway: Gateway, metrics: PrometheusObserver) -> AsyncIterator[int]:
+    clock = gateway.recorder.clock
+    health = gateway_health(records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=clock)
+    app = make_metrics_app(metrics=metrics, records=gateway.database, clock=clock, health=health)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(
+            runner, gateway.settings.text("metrics.host"), gateway.settings.number("metrics.port")
+        ).start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def _work_until(gateway: Gateway, stopping: asyncio.Event) -> None:
+    """Run the conductor until asked to stop; if it ends by itself, so does the gateway, and loudly."""
+    conductor = asyncio.ensure_future(gateway.conductor.run())
+    asked = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({conductor, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if conductor.done():
+        conductor.result()
+    conductor.cancel()
+    await asyncio.wait({conductor})
