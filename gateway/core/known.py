@@ -210,7 +210,8 @@ def _hgr(nothing: Hgr, said: Table, findings: Table | None, counted: Counted | N
             special_region=said.get("special_region", False),
         )
     # Aggregate only where nobody says otherwise: neither the sender nor a file with individual-level data.
-    aggregate = said.get("aggregate_only", False) and seen.get("aggregate_only", not seen.get("information", False))
+    contradicted = seen.get("information", False) and not seen.get("aggregate_only", False)
+    aggregate = said.get("aggregate_only", False) and not contradicted
     # Nobody counts aggregates; of individuals a number nobody told is unknown, not 0.
     told_subjects = aggregate or "subjects" in said or seen.get("subjects", 0)
     told_sequenced = aggregate or "wes_wgs_subjects" in said or seen.get("sequencing_subjects", 0)
