@@ -38,7 +38,7 @@ _HARMLESS: Final = frozenset({"token_id", "key_id", "setting_name", "logger_name
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LOOKS: Final = (
     re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"[^\s\"']*PRIVATE KEY[^\n]*"),
+    re.compile(r"PRIVATE KEY[^\n]*"),
     re.compile(r"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}"),  # a JWS or JWE: base64url of '{"'
     re.compile(r"(?i)\b(?:bearer|basic|digest)\s+[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])"),  # shaped like a resident identity number
@@ -127,9 +127,10 @@ def masked_value(value: Any, key: str = "", depth: int = MAX_DEPTH) -> Any:
 
 def masked_text(text: str) -> str:
     """A text with whatever looks like a secret or an identity number replaced, and cut at 4,096 characters."""
+    shown = text[:MAX_VALUE]  # cut first: what strangers sent must not cost the patterns more than a line's time
     for looks in _LOOKS:
-        text = looks.sub(MASK, text)
-    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "..."
+        shown = looks.sub(MASK, shown)
+    return shown if len(text) <= MAX_VALUE else shown + "..."
 
 
 def is_secret(key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -106,6 +106,7 @@ def test_gauges_follow_the_database(observer):
 WORDS = st.text(max_size=12)
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(

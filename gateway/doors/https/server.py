@@ -124,7 +124,7 @@ class _DoorConnection(web.RequestHandler):
         request_id = secrets.token_hex(8)
         language = negotiated(request.headers.get("Accept-Language", ""))
         response = answer_problem(failure, catalogue=self._catalogue, language=language, request_id=request_id)
-        response.headers.update({**HEADERS, "X-Request-Id": request_id, "Server": "hetao"})
+        response.headers.update({**HEADERS, "X-Request-Id": request_id, "Server": "hetao", "Connection": "close"})
         response.force_close()
         self._observer.saw(
             "request.answered",
