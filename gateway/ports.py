@@ -87,7 +87,7 @@ class StoredFile:
         file: What was received.
         findings: What inspection found, as `hetao inspect --json` shows it (no full identifier in it).
         facts: What the decision needs of the findings (levels, flags, counts).
-        persons_sensitive: Sorted keyed 64-bit digests of distinct persons with sensitive data, packed little-endian.
+        persons_sensitive: Sorted keyed 64-bit digests of distinct persons with sensitive data, packed by `core.persons.pack`.
         persons_nonsensitive: The same for the others.
         received_at: When it became durable.
     """

@@ -208,7 +208,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         opener=VaultOpener(settings.path("keys.vault_private")),
         signer=signer,
     )
-    relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors)
+    relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)

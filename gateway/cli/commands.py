@@ -57,6 +57,6 @@ def check_config(config: Config = None) -> None:
 def sample_config(file: Annotated[Path | None, typer.Argument()] = None) -> None:
     """A settings file with every setting at its default, commented."""
     if file is None:
-        out.print(sample(), markup=False, highlight=False, end="")
+        typer.echo(sample(), nl=False)
     else:
         file.write_text(sample(), encoding="utf-8")

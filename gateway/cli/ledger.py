@@ -82,7 +82,7 @@ def checkpoint(config: Config = None) -> None:
 
         return (await gateway.recorder.do(job)).decode()
 
-    out.print(with_gateway(config, work), end="", highlight=False)
+    typer.echo(with_gateway(config, work), nl=False)  # to the byte: rich would wrap it
 
 
 @app.command("check-receipt")

@@ -50,7 +50,6 @@ class Tag(StrEnum):
     WITHDRAWN = "transfer.withdrawn"
     EXPIRED = "transfer.expired"
     FAILED = "transfer.failed"
-    RETRIED = "transfer.retried"
     KEY_DESTROYED = "transfer.key_destroyed"
     PERSONS_RETURNED = "transfer.persons_returned"
     INITIALISED = "gateway.initialised"
@@ -84,7 +83,6 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.WITHDRAWN: (("by",), ()),
     Tag.EXPIRED: (("state",), ()),
     Tag.FAILED: (("state", "code"), ("reason",)),
-    Tag.RETRIED: (("state",), ()),
     Tag.KEY_DESTROYED: (("because", "files"), ()),
     Tag.PERSONS_RETURNED: (("because",), ("persons",)),
     Tag.INITIALISED: (("genesis", "origin", "ledger_key"), ()),

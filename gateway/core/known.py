@@ -236,9 +236,12 @@ def _persons(
     seen: Table = findings or {}
     of_sensitive = "sensitive" in words or bool(seen.get("persons_sensitive", 0))
     of_anybody = of_sensitive or "nonsensitive" in words or bool(seen.get("persons_nonsensitive", 0))
+    # Where the bytes were read and people counted in them, all of those may have sensitive data, but nobody else.
+    read = bool(seen.get("inspectable")) and bool(seen.get("persons_nonsensitive", 0))
+    at_most = counted.sensitive + counted.nonsensitive if read else nothing.sensitive
     return Persons(
         nonsensitive=counted.nonsensitive if of_anybody or not personal else nothing.nonsensitive,
-        sensitive=counted.sensitive if of_sensitive or not sensitive else nothing.sensitive,
+        sensitive=counted.sensitive if of_sensitive or not sensitive else at_most,
     )
 
 

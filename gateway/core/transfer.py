@@ -82,8 +82,6 @@ TRANSITIONS: dict[tuple[State, Tag], State] = {
     (State.DELIVERED, Tag.FAILED): State.FAILED,
     # The keys go after the end; the transfer stays what it is.
     **{(end, Tag.KEY_DESTROYED): end for end in sorted(ENDS)},
-    # An operator sends a failed relay on its way again while the keys still exist.
-    (State.FAILED, Tag.RETRIED): State.CLASSIFIED,
     (State.FAILED, Tag.PERSONS_RETURNED): State.FAILED,
     (State.WITHDRAWN, Tag.PERSONS_RETURNED): State.WITHDRAWN,
     (State.CLASSIFIED, Tag.PERSONS_RETURNED): State.CLASSIFIED,

@@ -113,9 +113,8 @@ class Conductor:
             retry=failure.retry,
         )
         for_good = isinstance(failure, BrokenPromise | CallerError | EndpointError) or failure.code == "key-destroyed"
-        if isinstance(failure, Conflict):
-            return  # somebody else moved it on
-        if for_good and (transfer.state, Tag.FAILED) in TRANSITIONS:
+        # A Conflict means that somebody else moved it on; if not, it is looked at again like any other trouble.
+        if for_good and not isinstance(failure, Conflict) and (transfer.state, Tag.FAILED) in TRANSITIONS:
             await self._fail(transfer, failure)
         else:
             await self._later(transfer, failure)

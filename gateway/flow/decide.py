@@ -272,7 +272,7 @@ def active_rulebook(registry: Registry, on: Any) -> str:
     begun = [each for each in registry.all(ActiveRulebook) if each.active_from <= on]
     if not begun:
         raise StoreError(
-            "no rule pack is active: two officers activate one with `hetao policy activate`", code="no-rulebook"
+            "no rule pack is active: two officers activate one with `hetao registry activate-rules`", code="no-rulebook"
         )
     return max(begun, key=lambda each: (each.active_from, each.id)).digest
 

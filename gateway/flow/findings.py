@@ -19,6 +19,7 @@ from gateway.core.classify import FileFindings
 from gateway.core.persons import merge, pack, unpack
 from gateway.ports import StoredFile
 
+DOUBTFUL = "cn_resident_id"
 # Strictest first; a transfer is as strict as its strictest file.
 LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
 
@@ -30,24 +31,34 @@ def stricter(first: str, second: str) -> str:
 
 def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
     """What a decision needs of one file's findings, as JSON can carry it."""
-    keyed = findings.persons.basis == "identifier"
+    people = findings.identifiers
     return {
         "year": year,
         "format": findings.format,
-        "level": findings.level,
+        "level": _level(findings),
         "inspectable": findings.inspectable and _covered(findings),
         "secrecy_mark": findings.secrecy_mark,
         "personal": findings.personal,
         "sensitive": findings.sensitive,
         "precise_geo": findings.precise_geo,
         "classes": list(findings.classes),
-        "rows_sensitive": 0 if keyed else findings.persons.sensitive,
-        "rows_nonsensitive": 0 if keyed else findings.persons.nonsensitive,
+        "rows_sensitive": people.uncounted if people.sensitive else 0,
+        "rows_nonsensitive": people.uncounted if people.ordinary else 0,
         "hgr_information": findings.hgr.information,
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
     }
+
+
+def _level(findings: FileFindings) -> str:
+    """The file's level; `unknown` where a resident number was seen that did not count.
+
+    A number with a right region, date and check character is hardly ever chance, but one alone is no proof either
+    (rules.md 10.1), and padding could make real ones look like chance. So nobody is counted, and people look (rule D7).
+    """
+    doubtful = any(each.kind == DOUBTFUL and each.confidence == "weak" for each in findings.findings)
+    return stricter(findings.level, "unknown") if doubtful else findings.level
 
 
 def _covered(findings: FileFindings) -> bool:

@@ -14,6 +14,7 @@ Conflict, the new part is removed and the submitted one stands.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 from collections import Counter
@@ -245,7 +246,7 @@ class Intake:
             _check_announced(passed, announced)
             header = seal_session_key(key, self._vault_public, self._recorder.entropy)
             await self._recorder.keyring.put(transfer.id, part, header)
-            unnumbered = await self._stored(transfer.id, passed, path, part)
+            unnumbered = await self._stored(transfer, passed, path, part)
             stored, replaced = await self._recorder.do(lambda ledger: self._keep(ledger, unnumbered))
         except BaseException:
             await upload.abort()
@@ -262,19 +263,23 @@ class Intake:
         )
         return stored
 
-    async def _stored(self, transfer_id: str, passed: Passed, path: str, part: str) -> StoredFile:
+    async def _stored(self, transfer: Transfer, passed: Passed, path: str, part: str) -> StoredFile:
         now = self._recorder.clock.now()
         year = local_day(now).year
         year_key = await self._recorder.keyring.year_key(year)
-        digests = pack(keyed_digests(passed.findings.identifiers, year_key))
-        sensitive = passed.findings.sensitive
+        people = passed.findings.identifiers
+        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
+        scope = f"{transfer.institution}/{transfer.project}".encode()
+        # A million people take a second or two: not on the event loop.
+        loop = asyncio.get_running_loop()
+        digests = pack(await loop.run_in_executor(self._pool, keyed_digests, people, year_key, scope))
         return StoredFile(
-            transfer_id=transfer_id,
+            transfer_id=transfer.id,
             file=passed.received(path, 0, part),  # its number is drawn in the transaction that keeps it
             findings=passed.findings.to_json(passed.sha256.hex()),
             facts=decision_facts(passed.findings, year),
-            persons_sensitive=digests if sensitive else b"",
-            persons_nonsensitive=b"" if sensitive else digests,
+            persons_sensitive=digests if people.sensitive else b"",
+            persons_nonsensitive=digests if people.ordinary else b"",
             received_at=now,
         )
 

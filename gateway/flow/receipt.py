@@ -3,7 +3,7 @@
 Steps, with what happens when one fails:
 1. In one transaction: sign a checkpoint over the tree as it is and prove the entry of the delivery in it. A proof that
    does not verify is a BrokenPromise: the transfer fails and an incident is due.
-2. Compose and sign the receipt. Deterministic but for its time: after a crash it is made again.
+2. Compose and sign the receipt, of files whose root is the signed manifest's. Deterministic but for its time: after a crash it is made again.
 3. Record `receipted` with the receipt's digest. The file keys are destroyed right after, by housekeeping.
 """
 
@@ -12,9 +12,11 @@ from __future__ import annotations
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag, timestamp
+from gateway.core.intake import files_root
 from gateway.core.receipt import NAMESPACE, compose_receipt, receipt_digest
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.relay import signed_manifest
 from gateway.flow.tree import prove
 from gateway.ports import LedgerSigner, Signer, Writing
 
@@ -37,7 +39,10 @@ class Receipts:
             return transfer
         index = await _delivery_entry(ledger.tx, transfer_id)
         proof = await prove(ledger.tx, index, self._ledger)  # step 1
+        manifest = signed_manifest(transfer, self._signer.public_line)
         files = [stored.file for stored in await ledger.tx.files(transfer_id)]
+        if files_root(files).hex() != manifest["files_root"]:
+            raise BrokenPromise("the files are not the ones the manifest names: the database was altered")
         decision = transfer.decision
         receipt = compose_receipt(  # step 2
             transfer={

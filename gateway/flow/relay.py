@@ -2,7 +2,8 @@
 
 Steps, with what happens when one fails:
 1. `departed` is recorded before the first byte leaves; from then on the persons stay counted.
-2. The consignment is built from the signed manifest. A key that is gone: StoreError, the transfer fails.
+2. The manifest's signature is checked and the consignment built from it. A signature that does not hold: BrokenPromise,
+   the transfer fails. A key that is gone: StoreError, the same.
 3. The connector delivers, in a worker thread, reading through the digest check: a body whose BLAKE3 is not the
    manifest's stops before its last byte is given out (BrokenPromise, the transfer fails).
 4. EndpointError with retry: `deferred`, next attempt after a backoff; without retry: `failed` in this attempt.
@@ -16,21 +17,23 @@ import asyncio
 import io
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
 from gateway.core.documents import parse_document
-from gateway.core.errors import BrokenPromise, EndpointError
+from gateway.core.errors import BrokenPromise, EndpointError, Unusable
 from gateway.core.facts import Tag, local_day
 from gateway.core.names import DatasetName
 from gateway.core.records import Endpoint
 from gateway.core.relay import next_attempt
+from gateway.core.seal import MANIFEST_NAMESPACE
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.seal import SEALED, lapse
-from gateway.ports import Connectors, Consignment, Delivery, Parcel, Spool
+from gateway.ports import Connectors, Consignment, Delivery, Parcel, Signer, Spool
+from gateway.wire import sshsig
 
 LONGEST_ATTEMPT = 24 * 3600.0  # seconds; a stuck endpoint must not hold a worker for ever
 MAX_REASON = 500
@@ -39,7 +42,10 @@ MAX_REASON = 500
 class Relay:
     """Delivers sealed transfers."""
 
-    def __init__(self, *, recorder: Recorder, registrar: Registrar, spool: Spool, connectors: Connectors) -> None:
+    def __init__(
+        self, *, recorder: Recorder, registrar: Registrar, spool: Spool, connectors: Connectors, signer: Signer
+    ) -> None:
+        self._signer = signer
         self._recorder = recorder
         self._registrar = registrar
         self._spool = spool
@@ -57,7 +63,8 @@ class Relay:
     async def step(self, transfer: Transfer) -> Transfer:
         """Steps 2 to 5 for a transfer on its way."""
         endpoint = (await self._registrar.registry()).get(Endpoint, transfer.endpoint)
-        if endpoint.key_fingerprint() != parse_document(transfer.manifest)["recipient_key"]:
+        manifest = signed_manifest(transfer, self._signer.public_line)
+        if endpoint.key_fingerprint() != manifest["recipient_key"]:
             raise BrokenPromise("the endpoint's key changed after sealing: withdraw and submit again")
         try:
             connector = self._connectors.make(endpoint)
@@ -119,6 +126,23 @@ class Relay:
             )
 
         return await self._recorder.do(job)
+
+
+def signed_manifest(transfer: Transfer, gateway_key: str) -> dict[str, Any]:
+    """The manifest of a sealed transfer, once its signature and its transfer were checked.
+
+    Raises:
+        BrokenPromise: The gateway did not sign it, or signed it for another transfer.
+    """
+    document = transfer.manifest.encode()
+    try:
+        signer = sshsig.verify(transfer.manifest_signature.encode(), document, MANIFEST_NAMESPACE)
+        manifest = parse_document(document)
+    except (ValueError, Unusable) as wrong:
+        raise BrokenPromise(f"the manifest's signature does not hold: {wrong}") from wrong
+    if signer != sshsig.public_blob(gateway_key) or manifest["transfer"] != transfer.id:
+        raise BrokenPromise("the manifest was not signed by the gateway for this transfer")
+    return manifest
 
 
 def consignment_of(transfer: Transfer) -> Consignment:

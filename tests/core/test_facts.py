@@ -39,7 +39,6 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "transfer.withdrawn": (("by",), ()),
     "transfer.expired": (("state",), ()),
     "transfer.failed": (("state", "code"), ("reason",)),
-    "transfer.retried": (("state",), ()),
     "transfer.key_destroyed": (("because", "files"), ()),
     "transfer.persons_returned": (("because",), ("persons",)),
     "gateway.initialised": (("genesis", "origin", "ledger_key"), ()),

@@ -40,7 +40,6 @@ BACKWARDS = {
     (State.HELD, Tag.RECONSIDERED): "a document was recorded",
     (State.CLEARED, Tag.LAPSED): "the year of its clearance is over",
     (State.SEALED, Tag.LAPSED): "the year of its clearance is over",
-    (State.FAILED, Tag.RETRIED): "an operator mended what was broken",
 }
 
 
@@ -95,7 +94,7 @@ def test_every_state_that_is_no_end_can_reach_each_kind_of_end_it_should(state: 
 
 def test_ends_stay_ends() -> None:
     leaving = {row for row, after in TRANSITIONS.items() if row[0] in ENDS and after is not row[0]}
-    assert leaving == {(State.FAILED, Tag.RETRIED)}
+    assert leaving == set()
 
 
 def test_only_named_rows_lead_back() -> None:
@@ -110,8 +109,8 @@ def test_nothing_leaves_without_a_clearance() -> None:
     assert reach({State.OPEN}, without) <= BEFORE_CLEARANCE | ENDS - {State.RECEIPTED}
 
 
-def test_a_lapsed_or_retried_transfer_is_cleared_again() -> None:
-    assert {after for row, after in TRANSITIONS.items() if row[1] in {Tag.LAPSED, Tag.RETRIED}} == {State.CLASSIFIED}
+def test_a_lapsed_transfer_is_cleared_again() -> None:
+    assert {after for row, after in TRANSITIONS.items() if row[1] is Tag.LAPSED} == {State.CLASSIFIED}
 
 
 def test_what_has_left_cannot_be_withdrawn() -> None:
@@ -156,7 +155,7 @@ def test_allowed() -> None:
         .does(*TO_RECEIPTED)
         .expects(State.RECEIPTED)
         .ends()
-        .refuses(Tag.WITHDRAWN, Tag.FAILED, Tag.RETRIED, Tag.PERSONS_RETURNED)
+        .refuses(Tag.WITHDRAWN, Tag.FAILED, Tag.PERSONS_RETURNED)
         .does(Tag.KEY_DESTROYED)
         .expects(State.RECEIPTED)
     )
@@ -196,7 +195,7 @@ def test_refused_is_never_voted_away() -> None:
         Playbook()
         .does(*TO_CLASSIFIED, Tag.REFUSED)
         .ends()
-        .refuses(Tag.VOTED, Tag.CLEARED, Tag.RECONSIDERED, Tag.DECLARED, Tag.RETRIED, Tag.SEALED)
+        .refuses(Tag.VOTED, Tag.CLEARED, Tag.RECONSIDERED, Tag.DECLARED, Tag.SEALED)
         .does(Tag.KEY_DESTROYED)
         .expects(State.REFUSED)
     )
@@ -231,7 +230,7 @@ def test_withdrawn_while_nothing_has_left(before: tuple[Tag, ...]) -> None:
         .expects(State.WITHDRAWN)
         .does(Tag.PERSONS_RETURNED, Tag.KEY_DESTROYED)
         .expects(State.WITHDRAWN)
-        .refuses(Tag.CLEARED, Tag.SEALED, Tag.DEPARTED, Tag.RETRIED)
+        .refuses(Tag.CLEARED, Tag.SEALED, Tag.DEPARTED)
     )
 
 
@@ -264,15 +263,12 @@ def test_deferred_until_it_arrives() -> None:
     )
 
 
-def test_failed_on_the_way_and_retried_from_the_decision() -> None:
+def test_failed_on_the_way_stays_failed() -> None:
     (
         Playbook()
         .does(*TO_CLEARED, Tag.SEALED, Tag.DEPARTED, Tag.FAILED)
         .ends()
-        .refuses(Tag.DEPARTED, Tag.DELIVERED)
-        .does(Tag.RETRIED)
-        .expects(State.CLASSIFIED)
-        .refuses(Tag.SEALED)
+        .refuses(Tag.DEPARTED, Tag.DELIVERED, Tag.SEALED)
     )
 
 

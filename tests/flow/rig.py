@@ -217,7 +217,13 @@ class Rig:
             signer=self.signer,
         )
         connectors = RigConnectors(self.hong_kong)
-        self.relay = Relay(recorder=self.recorder, registrar=self.registrar, spool=self.spool, connectors=connectors)
+        self.relay = Relay(
+            recorder=self.recorder,
+            registrar=self.registrar,
+            spool=self.spool,
+            connectors=connectors,
+            signer=self.signer,
+        )
         self.receipts = Receipts(recorder=self.recorder, signer=self.signer, ledger=self.ledger)
         self.housekeeping = Housekeeping(recorder=self.recorder, spool=self.spool)
         self.review = Review(recorder=self.recorder, registrar=self.registrar)

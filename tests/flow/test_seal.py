@@ -139,6 +139,16 @@ async def test_ciphertext_altered_in_the_vault_never_gets_its_final_name(rig: Ri
     assert not [path for path in rig.hong_kong.files if path.endswith(".c4gh")]
 
 
+async def test_an_altered_manifest_is_not_relayed(rig: Rig):
+    sent = await rig.send({"a.csv": TABLE})
+    for _ in range(3):
+        await rig.conductor.step(sent.id)
+    sealed = await rig.transfer(sent.id)
+    assert sealed.state is State.SEALED
+    tamper(rig, sealed, manifest=sealed.manifest.replace('"a.csv"', '"b.csv"'))
+    assert "manifest" in (await failed(rig, sealed)).reason
+
+
 async def test_the_manifest_signature_verifies_and_names_every_file(rig: Rig):
     await rig.send({"a.csv": TABLE, "b/c.csv": TABLE})
     await rig.settle()

@@ -38,7 +38,7 @@ class Sender:
         self._context = ssl.create_default_context(cafile=str(authority))
         self._client = client
         self._key = key.read_bytes()
-        self._token = ""
+        self.token = ""
         self.curl = shutil.which("curl")
 
     def sign_in(self) -> None:
@@ -50,7 +50,7 @@ class Sender:
         answer = self._call(
             "POST", "/oauth2/token", urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded"
         )
-        self._token = answer["access_token"]
+        self.token = answer["access_token"]
 
     def reachable(self) -> bool:
         """Whether the door answers that it is ready."""
@@ -116,7 +116,7 @@ class Sender:
         # The header comes from a pipe: a token on the command line would be in every process list.
         command = [self.curl, "--silent", "--show-error", "--fail-with-body", "--cacert", str(self._authority)]
         command += ["--header", "@-", "--upload-file", str(file), self._url + path]
-        header = f"Authorization: Bearer {self._token}\n".encode()
+        header = f"Authorization: Bearer {self.token}\n".encode()
         done = subprocess.run(command, input=header, capture_output=True, timeout=TIMEOUT, check=False)  # noqa: S603  # fixed program, our own arguments
         if done.returncode:
             raise EndpointError(f"curl could not send {file.name}: {done.stdout.decode()} {done.stderr.decode()}")
@@ -125,8 +125,8 @@ class Sender:
         self, method: str, path: str, data: Any = None, media_type: str = "", headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         request = urllib.request.Request(self._url + path, data=data, method=method, headers=headers or {})  # noqa: S310  # an https URL of our own
-        if self._token:
-            request.add_header("Authorization", f"Bearer {self._token}")
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
         if media_type and data is not None:
             request.add_header("Content-Type", media_type)
         try:

@@ -1,0 +1,96 @@
+"""Who changes the record is found out, whichever row they change."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from gateway.core.transfer import State
+from tests.flow.rig import Rig
+
+TABLE = b"island,bill_mm\n" + b"Biscoe,39.1\n" * 10
+
+
+async def lived(rig: Rig) -> str:
+    sent = await rig.send({"a.csv": TABLE})
+    await rig.settle()
+    return sent.id
+
+
+async def problems(rig: Rig) -> str:
+    return " | ".join((await rig.audit.verify()).problems)
+
+
+async def test_an_untouched_record_has_no_problem(rig: Rig):
+    await lived(rig)
+    found = await rig.audit.verify()
+    assert found.problems == ()
+    assert found.entries == len(rig.records.state.entries)
+    assert found.openings > 0
+    assert found.checkpoint_size > 0
+
+
+async def test_an_altered_entry_is_found(rig: Rig):
+    transfer = await lived(rig)
+    entries = rig.records.state.entries
+    for number, (tag, subject, at, body, opening) in enumerate(entries):
+        if subject == transfer and b"transfer.cleared" in body:
+            entries[number] = (tag, subject, at, body.replace(b'"none"', b'"SCC"'), opening)
+    found = await problems(rig)
+    assert "altered" in found
+    assert "history was rewritten" in found
+
+
+async def test_a_rebuilt_tree_does_not_fit_the_signed_checkpoint(rig: Rig):
+    from gateway.wire import merkle
+
+    await lived(rig)
+    state = rig.records.state
+    tag, subject, at, body, _ = state.entries[3]
+    state.entries[3] = (tag, subject, at, body.replace(b"Z", b"Y"), b"")
+    frontier, nodes = merkle.Frontier(), {}
+    for each in state.entries:
+        frontier, made = frontier.grow(merkle.leaf_hash(each[3]))
+        nodes |= {(node.level, node.index): node.hash for node in made}
+    state.nodes, state.frontier = nodes, frontier
+    assert "history was rewritten" in await problems(rig)
+
+
+async def test_a_dropped_entry_is_found(rig: Rig):
+    await lived(rig)
+    del rig.records.state.entries[5]
+    assert await problems(rig)
+
+
+async def test_a_state_moved_by_hand_is_found(rig: Rig):
+    sent = await rig.send({"scan.bin": os.urandom(100)})
+    await rig.settle()
+    held = await rig.transfer(sent.id)
+    rig.records.state.transfers[sent.id] = replace(held, state=State.RECEIPTED)
+    assert "is receipted in the database and held in the ledger" in await problems(rig)
+
+
+async def test_a_transfer_without_entries_is_found(rig: Rig):
+    transfer = await lived(rig)
+    ghost = replace(await rig.transfer(transfer), id="tghost", dataset="ghost")
+    rig.records.state.transfers["tghost"] = ghost
+    assert "the database has 2 transfers and the ledger 1" in await problems(rig)
+
+
+async def test_a_swapped_opening_is_found(rig: Rig):
+    await lived(rig)
+    entries = rig.records.state.entries
+    with_openings = [number for number, each in enumerate(entries) if each[4]]
+    first, second = with_openings[-2:]
+    entries[first] = (*entries[first][:4], entries[second][4])
+    assert "does not belong to it" in await problems(rig)
+
+
+async def test_a_destroyed_evidence_key_breaks_no_proof(rig: Rig):
+    transfer = await lived(rig)
+    before = (await rig.audit.verify()).openings
+    await rig.keyring.destroy(transfer)
+    rig.restart()
+    found = await rig.audit.verify()
+    assert found.problems == ()
+    assert found.openings < before
