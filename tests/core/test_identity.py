@@ -42,6 +42,13 @@ def test_the_table_is_the_audited_one() -> None:
     } == AUDITED
 
 
+def test_the_table_is_total() -> None:
+    """Every permission is somebody's, every credential has a door, every door is somebody's."""
+    assert set().union(*PERMISSION_DOORS.values()) == EVERYTHING
+    assert {credential for credential, _ in PERMISSION_DOORS} == set(Credential)
+    assert {door for _, door in PERMISSION_DOORS} == set(Door)
+
+
 @pytest.mark.parametrize(("credential", "door"), list(itertools.product(Credential, Door)))
 def test_all_scopes_give_exactly_the_table(credential: Credential, door: Door) -> None:
     caller = principal(credential, door)

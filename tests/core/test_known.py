@@ -455,19 +455,29 @@ STRICT = strictest(TODAY)
 @pytest.mark.parametrize(
     ("persons", "seen", "sensitive", "nonsensitive"),
     [
-        ({"sensitive": 5, "nonsensitive": 7}, 0, 1200, 0),
-        ({"sensitive": 0}, 0, 1200, 0),
-        ({"nonsensitive": 7}, 0, STRICT.persons.sensitive, 0),
-        ({"nonsensitive": 7}, 3, 1200, 0),
-        ({}, 3, 1200, 0),
-        ({}, 0, STRICT.persons.sensitive, STRICT.persons.nonsensitive),
+        ({"sensitive": 5, "nonsensitive": 7}, {}, 1200, 40),
+        ({"sensitive": 0}, {}, 1200, 40),
+        ({"nonsensitive": 7}, {}, STRICT.persons.sensitive, 40),
+        ({"nonsensitive": 7}, {"persons_sensitive": 3}, 1200, 40),
+        ({}, {"persons_sensitive": 3}, 1200, 40),
+        ({}, {}, STRICT.persons.sensitive, STRICT.persons.nonsensitive),
+        # People were counted in bytes that were read; how many of them have sensitive data nobody said: all may.
+        ({"nonsensitive": 7}, {"persons_nonsensitive": 7}, 1240, 40),
+        ({}, {"persons_nonsensitive": 7}, 1240, 40),
+        ({}, {"persons_nonsensitive": 7, "inspectable": False}, STRICT.persons.sensitive, 40),
     ],
 )
 def test_a_number_nobody_told_is_not_zero(
-    persons: dict[str, int], seen: int, sensitive: int, nonsensitive: int
+    persons: dict[str, int], seen: dict[str, Any], sensitive: int, nonsensitive: int
 ) -> None:
-    known = {**KNOWN, "declared": {**DECLARED, "persons": persons}, "findings": {**CLEAN, "persons_sensitive": seen}}
-    found = situation(**known).persons
+    found = situation(
+        **{
+            **KNOWN,
+            "declared": {**DECLARED, "persons": persons},
+            "findings": {**CLEAN, "persons_sensitive": 0, **seen},
+            "counted": replace(COUNTED, nonsensitive=40),
+        }
+    ).persons
     assert (found.sensitive, found.nonsensitive) == (sensitive, nonsensitive)
 
 
