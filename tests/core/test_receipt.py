@@ -151,21 +151,22 @@ def with_change(place: tuple[str | int, ...], value: Any) -> bytes:
 PLACES = list(words(BODY))
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
 @pytest.mark.parametrize("value", ["tampered", 7, None, [], {}], ids=repr)
-def test_any_changed_word_shows(place: tuple[str | int, ...], value: Any) -> None:
-    found = check(with_change(place, value), sign(GOOD))
-    assert any("signature does not hold" in problem for problem in found.problems)
+def test_any_changed_word_shows(value: Any) -> None:
+    signature = sign(GOOD)
+    for place in PLACES:
+        found = check(with_change(place, value), signature)
+        assert any("signature does not hold" in problem for problem in found.problems), place
 
 
 IN_THE_PROOF = [place for place in PLACES if place[0] in {"ledger", "type", "v"} or place[:2] == ("transfer", "id")]
 
 
-@pytest.mark.parametrize("place", IN_THE_PROOF, ids=lambda place: ".".join(map(str, place)))
 @pytest.mark.parametrize("value", ["tampered", 4, None, [], {}, True, "AAAA"], ids=repr)
-def test_a_changed_proof_shows_even_where_the_gateway_signs_it(place: tuple[str | int, ...], value: Any) -> None:
+def test_a_changed_proof_shows_even_where_the_gateway_signs_it(value: Any) -> None:
     """A gateway that lies: it signs a receipt whose ledger proof does not hold."""
-    assert check(with_change(place, value)).problems
+    for place in IN_THE_PROOF:
+        assert check(with_change(place, value)).problems, place
 
 
 @pytest.mark.parametrize(
