@@ -18,10 +18,10 @@ def exit_code(failure: GatewayError) -> int:
 
 def main() -> None:
     """The entry point of `hetao`."""
-    from gateway.cli.commands import app  # noqa: PLC0415  # imported late, so that errors while loading are told like others
+    from gateway.cli.commands import build  # noqa: PLC0415  # imported late: errors while loading are told like others
 
     try:
-        app()
+        build(sys.argv[1] if len(sys.argv) > 1 else "")()
     except GatewayError as failure:
         print(f"hetao: {failure.message}", file=sys.stderr)  # noqa: T201  # the one place errors reach the terminal
         sys.exit(exit_code(failure))

@@ -1,62 +1,42 @@
-"""The tree of commands."""
+"""The tree of commands, built from no more than is asked for: a command should not wait for what others import."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
+from importlib import import_module
 
 import typer
 
-from gateway.cli import demo, doctor, init, inspect, keys, ledger, policy, registry, review, serve, transfers
-from gateway.cli.desk import AsJson, Config, find_settings, out, show_json
-from gateway.settings import sample
+ROOT_HELP = "The governed gateway on the Shenzhen-Hong Kong international data channel."
 
-app = typer.Typer(
-    name="hetao",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    help="The governed gateway on the Shenzhen-Hong Kong international data channel.",
-)
-app.add_typer(policy.app, name="policy")
-app.add_typer(registry.app, name="registry")
-app.add_typer(review.app, name="review")
-app.add_typer(transfers.app, name="transfers")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(keys.app, name="keys")
-app.command()(init.init)
-app.command()(init.upgrade)
-app.command()(serve.serve)
-app.command()(inspect.inspect)
-app.command()(doctor.doctor)
-app.command()(demo.demo)
-
-config_app = typer.Typer(no_args_is_help=True, help="The settings.")
-app.add_typer(config_app, name="config")
+# name -> (module, attribute); groups have an `app`, single commands a function.
+GROUPS = ("policy", "registry", "review", "transfers", "ledger", "keys", "config")
+SINGLES = {
+    "init": ("init", "init"),
+    "upgrade": ("init", "upgrade"),
+    "serve": ("serve", "serve"),
+    "inspect": ("inspect", "inspect"),
+    "doctor": ("doctor", "doctor"),
+    "demo": ("demo", "demo"),
+}
 
 
-@config_app.command("show")
-def show_config(config: Config = None, as_json: AsJson = False) -> None:
-    """Every setting as it stands, secrets masked."""
-    settings = find_settings(config)
-    if as_json:
-        show_json(settings.shown())
-        return
-    for name, value in settings.shown().items():
-        out.print(f"{name} = {value!r}  [dim]{settings.sources[name]}[/dim]", highlight=False)
+def build(asked: str = "") -> typer.Typer:
+    """The application with the asked command alone, or with all of them where none is asked for by name."""
+    app = typer.Typer(name="hetao", no_args_is_help=True, pretty_exceptions_enable=False, help=ROOT_HELP)
+    app.callback()(_root)
+    for name in GROUPS:
+        if asked in {name, ""} or asked not in (*GROUPS, *SINGLES):
+            app.add_typer(import_module(f"gateway.cli.{name}").app, name=name)
+    for name, (module, function) in SINGLES.items():
+        if asked in {name, ""} or asked not in (*GROUPS, *SINGLES):
+            command: Callable[..., object] = getattr(import_module(f"gateway.cli.{module}"), function)
+            app.command(name)(command)
+    return app
 
 
-@config_app.command("check")
-def check_config(config: Config = None) -> None:
-    """Whether the settings can be used."""
-    find_settings(config)
-    out.print("the settings can be used")
+def _root() -> None:
+    """Keep the command's name on the command line even where only one was loaded."""
 
 
-@config_app.command("sample")
-def sample_config(file: Annotated[Path | None, typer.Argument()] = None) -> None:
-    """A settings file with every setting at its default, commented."""
-    if file is None:
-        typer.echo(sample(), nl=False)
-    else:
-        file.write_text(sample(), encoding="utf-8")
+_root.__doc__ = ROOT_HELP

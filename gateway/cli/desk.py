@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,7 +17,9 @@ from rich.table import Table
 from gateway.core.errors import Unusable
 from gateway.core.identity import PERMISSION_DOORS, Credential, Door, Principal
 from gateway.settings import CONFIG, Settings, load_settings
-from gateway.wiring import Gateway, open_gateway
+
+if TYPE_CHECKING:  # opening a gateway imports every ring; commands that open none must not wait for that
+    from gateway.wiring import Gateway
 
 T = TypeVar("T")
 
@@ -60,6 +62,7 @@ def find_settings(config: Path | None) -> Settings:
 
 def with_gateway(config: Path | None, work: Callable[[Gateway], Awaitable[T]]) -> T:
     """Open the gateway, do the work, close it."""
+    from gateway.wiring import open_gateway  # noqa: PLC0415
 
     async def run() -> T:
         async with open_gateway(find_settings(config), Quiet()) as gateway:

@@ -3,7 +3,8 @@
 Steps, with what happens when one fails:
 1. In one transaction: sign a checkpoint over the tree as it is and prove the entry of the delivery in it. A proof that
    does not verify is a BrokenPromise: the transfer fails and an incident is due.
-2. Compose and sign the receipt, of files whose root is the signed manifest's. Deterministic but for its time: after a crash it is made again.
+2. Compose and sign the receipt, of files whose root is the signed manifest's. Deterministic but for its time: after a
+   crash it is made again.
 3. Record `receipted` with the receipt's digest. The file keys are destroyed right after, by housekeeping.
 """
 

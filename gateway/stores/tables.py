@@ -22,6 +22,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
+REVISION = "v001"
+"""The newest migration; a test compares it with the scripts."""
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",

@@ -118,4 +118,5 @@ async def test_migrating_is_done_once_also_by_many_at_the_same_time(
 def test_revisions_form_one_line() -> None:
     revisions = list(ScriptDirectory.from_config(_alembic()).walk_revisions())
     assert len({each.down_revision for each in revisions}) == len(revisions)
+    assert revisions[0].revision == tables.REVISION
     assert all(isinstance(each.down_revision, str | None) for each in revisions)

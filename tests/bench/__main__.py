@@ -1,0 +1,23 @@
+"""`python -m tests.bench NAME [ARGUMENT]`: timings on demand; never part of the tests.
+
+Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("scan", "large_file")
+
+
+def main(arguments: list[str]) -> None:
+    """Run one bench, or all of them."""
+    wanted, numbers = (arguments[:1], arguments[1:]) if arguments else (list(NAMES), [])
+    for name in wanted:
+        if name not in NAMES:
+            raise SystemExit(f"there is no bench {name!r}: {', '.join(NAMES)}")
+        importlib.import_module(f"tests.bench.{name}").main(*(int(number) for number in numbers))
+
+
+main(sys.argv[1:])
