@@ -357,6 +357,8 @@ class Intake:
         _require(principal, Permission.TRANSFERS_SUBMIT)
         transfer = await self._own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
+        # Each part was checked when it was made; the two together are checked now, before anything is frozen.
+        parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
         unfinished = self._uploading[transfer_id]
 
         async def job(ledger: Ledgering) -> Transfer:
