@@ -35,6 +35,7 @@ from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.findings import decision_facts
+from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.upload import Pass, Passed, seal_session_key
@@ -181,7 +182,7 @@ class Intake:
             "door": transfer.door,
             "direction": transfer.direction,
         }
-        private = {"dataset": transfer.dataset, "person": transfer.person}
+        private = {"dataset": transfer.dataset, "person": transfer.person, "declaration": dict(declared)}
         index = await ledger.enter(Fact(Tag.OPENED, transfer.id, now, principal.client, public, private))
         transfer = replace(transfer, last_entry=index)
         await ledger.tx.put_transfer(transfer, idempotency_key)
@@ -286,7 +287,8 @@ class Intake:
     async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, StoredFile | None]:
         """Record a received file; returns it with its number, and the one it replaces."""
         number = await ledger.tx.next_file_number(unnumbered.transfer_id)
-        stored = replace(unnumbered, file=replace(unnumbered.file, number=number))
+        key = await self._recorder.evidence_key(unnumbered.transfer_id)
+        stored = sealed_row(replace(unnumbered, file=replace(unnumbered.file, number=number)), key)
         transfer = await ledger.transfer(stored.transfer_id)
         _require_state(transfer, State.OPEN)
         earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)
@@ -328,12 +330,16 @@ class Intake:
     async def declare(self, principal: Principal, transfer_id: str, declaration: Mapping[str, Any]) -> Transfer:
         """Replace the declaration of an open or held transfer; a held one is decided again."""
         _require(principal, Permission.TRANSFERS_SUBMIT)
-        await self._own(principal, transfer_id)
-        declared = parse_declaration(declaration, self._vocabulary)
+        own = await self._own(principal, transfer_id)
+        words = parse_declaration(declaration, self._vocabulary)
+        standing = (await self._registrar.registry()).get(Project, own.project).declaration
+        joined = parse_declaration(stand_on(standing, words), self._vocabulary)
 
         async def job(ledger: Ledgering) -> Transfer:
             transfer = await ledger.transfer(transfer_id)
-            again = {"next_at": ledger.now} if transfer.state is State.HELD else {}
+            held = transfer.state is State.HELD
+            # An open transfer keeps its own words; what stands under them is joined when it is submitted.
+            declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
                 transfer,
                 Tag.DECLARED,
@@ -389,7 +395,7 @@ class Intake:
             Tag.SUBMITTED,
             actor=principal.client,
             public={"files": len(files), "root_committed": True},
-            private={"root": root, "bytes": transfer.bytes},
+            private={"root": root, "bytes": transfer.bytes, "declaration": declared},
             changes={"root": root, "declaration": declared},
         )
 

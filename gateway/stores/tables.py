@@ -164,6 +164,7 @@ files = sa.Table(
     _json("facts"),
     _bytes("persons_sensitive"),
     _bytes("persons_nonsensitive"),
+    _bytes("seal"),
     _time("received_at"),
     sa.Index(None, "sha256"),
 )
