@@ -196,7 +196,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         rulebooks=rulebooks,
         calendar=calendar,
         # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
-        controls=Controls(ledger=ledger, protected=settings.text("https.minimum_tls") == "1.3"),
+        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
         signer=signer,
     )
     seal = Seal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -31,6 +32,7 @@ from gateway.wiring import Gateway, open_gateway
 
 def serve(config: Config = None) -> None:
     """Run the gateway in the foreground."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
     asyncio.run(_serve(find_settings(config)))
 
 

@@ -3,7 +3,8 @@
 The rules:
 1. Unknown keys and wrong types are refused at once, all of them in one answer, so that nobody waits in review for a typo.
 2. What is not said stays unsaid here; the decision gives it the strictest value (`gateway.flow.decide`).
-3. A project's standing declaration is the ground; the transfer's own words stand on top of it, key by key.
+3. A project's standing declaration is the ground; the transfer's own words stand on top of it, key by key, and may make
+   the data stricter than the ground says, never milder.
 4. Whoever says the data are personal, or what makes them so, says about how many people (`persons`): the law counts them.
 """
 
@@ -19,6 +20,23 @@ from gateway.core.situation import Vocabulary
 
 SECTIONS = ("data", "hgr", "exemption", "duties", "purpose", "request", "persons")
 MAX_FILINGS = 64
+
+# Strictest first: the order in which levels are compared, declared with declared and declared with detected.
+LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
+# Words that only ever make a decision stricter where they are true.
+STRICT_WHERE_TRUE = {
+    "data": (
+        "secrecy_mark",
+        "controlled_technology",
+        "precise_geo",
+        "personal",
+        "sensitive",
+        "under14",
+        "remote_access",
+    ),
+    "hgr": ("information", "material", "pedigree", "special_region"),
+    "exemption": ("mainland_data_added",),
+}
 
 
 def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
@@ -68,12 +86,25 @@ def check_records(records: Iterable[Record], vocabulary: Vocabulary) -> None:
 
 
 def stand_on(standing: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A transfer's own words on the ground of the project's standing declaration."""
+    """A transfer's own words on the ground of the project's standing declaration.
+
+    Two officers signed the ground; a sender's words may add to what it says of the data, not take from it.
+    """
     joined: dict[str, Any] = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in standing.items()
     }
     for key, value in own.items():
-        joined[key] = {**joined.get(key, {}), **value} if isinstance(value, Mapping) else value
+        joined[key] = _stricter(key, joined.get(key, {}), value) if isinstance(value, Mapping) else value
+    return joined
+
+
+def _stricter(section: str, ground: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    joined = {**ground, **own}
+    for word in STRICT_WHERE_TRUE.get(section, ()):
+        if ground.get(word) is True:
+            joined[word] = True
+    if section == "data" and "level" in ground and "level" in own:
+        joined["level"] = min(ground["level"], own["level"], key=LEVELS.index)
     return joined
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from gateway.core.declaration import LEVELS
 from gateway.core.records import Endpoint, FiledMechanism, Institution, Person
 from gateway.core.situation import (
     Data,
@@ -36,9 +37,6 @@ from gateway.core.situation import (
 )
 
 Table = Mapping[str, Any]
-
-# Strictest first: the order in which declared and detected levels are compared.
-LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
 
 
 @dataclass(frozen=True)

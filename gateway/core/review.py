@@ -202,14 +202,14 @@ def check_vote(vote: Vote, case: Case, sender: str, registry: Registry, now: dat
 
 
 def tally(votes: Iterable[Vote], case: Case, sender: str, registry: Registry, now: datetime, today: date) -> Tally:
-    """Count votes; of several by one officer the latest stands."""
+    """Count votes; of several by one officer the latest stands, but a rejection is never taken back."""
     latest: dict[str, Counted] = {}
     void: list[Void] = []
     for vote in votes:
         checked = check_vote(vote, case, sender, registry, now, today)
         if isinstance(checked, Void):
             void.append(checked)
-        elif checked.officer.id not in latest or latest[checked.officer.id].ballot.at <= checked.ballot.at:
+        elif checked.officer.id not in latest or _stands(checked, latest[checked.officer.id]):
             latest[checked.officer.id] = checked
     counted = sorted(latest.values(), key=lambda each: each.officer.id)
     return Tally(
@@ -217,3 +217,10 @@ def tally(votes: Iterable[Vote], case: Case, sender: str, registry: Registry, no
         rejections=tuple(each for each in counted if each.ballot.vote == REJECT),
         void=tuple(void),
     )
+
+
+def _stands(vote: Counted, before: Counted) -> bool:
+    """Whether a vote takes the place of the same officer's other one."""
+    if before.ballot.vote != vote.ballot.vote:
+        return vote.ballot.vote == REJECT
+    return before.ballot.at <= vote.ballot.at

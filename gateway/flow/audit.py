@@ -2,7 +2,8 @@
 
 Checked, each finding told with its entry (an empty list means that all of it holds):
 1. Entries are contiguous, canonical, and hash to the tree's leaves; the tree's root is recomputed from them.
-2. The newest checkpoint verifies under the ledger's key and its root is that of its first `size` entries.
+2. The newest checkpoint, and the one kept in the keyring, verify under the ledger's key and have the root of their first
+   `size` entries.
 3. Every transfer's entries are a path through the lifecycle, and end in the state its row shows.
 4. The registry folds from the genesis with every signature.
 5. The openings that still can be opened belong to their entries.
@@ -22,6 +23,7 @@ from gateway.core.facts import Tag, opens
 from gateway.core.transfer import State, advance
 from gateway.flow.recorder import EVIDENCE, open_opening
 from gateway.flow.registrar import Registrar
+from gateway.flow.tree import high_water
 from gateway.ports import Keyring, LedgerSigner, Reading, Records
 from gateway.wire import Malformed, checkpoint, merkle
 
@@ -88,7 +90,11 @@ class Audit:
         return entry
 
     async def _checkpoint(self, view: Reading, leaves: list[bytes], problems: list[str]) -> int:
-        signed = await view.latest_checkpoint()
+        newest = self._check_note(await view.latest_checkpoint(), leaves, problems)
+        return max(newest, self._check_note(await high_water(self._keyring), leaves, problems))
+
+    def _check_note(self, signed: bytes | None, leaves: list[bytes], problems: list[str]) -> int:
+        """Hold the entries against a checkpoint; returns its size."""
         if signed is None:
             return 0
         try:
@@ -126,7 +132,7 @@ class Audit:
 
     async def _registry(self, view: Reading, problems: list[str]) -> None:
         try:
-            await self._registrar.fold(view)
+            await self._registrar.fold(view, thorough=True)
         except GatewayError as wrong:
             problems.append(f"the registry does not fold: {wrong.message}")
 

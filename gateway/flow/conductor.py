@@ -1,7 +1,8 @@
 """The conductor: one loop over open transfers, the same after a restart as before.
 
 The rules:
-1. What to do next follows from the recorded state alone; nothing is kept in memory between rounds but the clock.
+1. What to do next follows from the recorded state alone, once the ledger agrees that the transfer is in it; nothing is
+   kept in memory between rounds but the clock.
 2. A transfer is worked on under a lease, so that several processes share the work; a lease outlives a crash by its length.
 3. A stage that fails for our own reasons (database, disk, a defect) is tried again until its deadline; a BrokenPromise
    fails the transfer at once.
@@ -19,9 +20,9 @@ from pathlib import Path
 
 from gateway.core.errors import BrokenPromise, CallerError, Conflict, EndpointError, GatewayError, StoreError
 from gateway.core.facts import Tag
-from gateway.core.transfer import TRANSITIONS, State, Transfer
+from gateway.core.transfer import NOTHING_LEFT, TRANSITIONS, State, Transfer
 from gateway.flow.housekeeping import Housekeeping
-from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.recorder import Ledgering, Recorder, check_state
 
 Stage = Callable[[Transfer], Awaitable[Transfer]]
 
@@ -83,10 +84,12 @@ class Conductor:
         """One stage of one transfer, under a lease that is kept alive while it lasts."""
         async with self._recorder.records.read() as view:
             transfer = await view.transfer(transfer_id)
+            entries = await view.entries_of(transfer_id)
         if transfer is None or transfer.state not in self._stages:
             return
         heartbeat = asyncio.ensure_future(self._keep_lease(transfer_id))
         try:
+            check_state(transfer, entries)
             await self._stages[transfer.state](transfer)
         except GatewayError as failure:
             await self._faltered(transfer, failure)
@@ -115,7 +118,10 @@ class Conductor:
         for_good = isinstance(failure, BrokenPromise | CallerError | EndpointError) or failure.code == "key-destroyed"
         # A Conflict means that somebody else moved it on; if not, it is looked at again like any other trouble.
         if for_good and not isinstance(failure, Conflict) and (transfer.state, Tag.FAILED) in TRANSITIONS:
-            await self._fail(transfer, failure)
+            try:
+                await self._fail(transfer, failure)
+            except BrokenPromise as altered:  # a row moved by hand: no fact is made of it, and people are told
+                await self._later(transfer, altered)
         else:
             await self._later(transfer, failure)
 
@@ -129,7 +135,7 @@ class Conductor:
                 failed = await ledger.record(
                     current, Tag.FAILED, public=public, private={"reason": reason}, changes={"reason": reason}
                 )
-                if transfer.state is not State.RELAYING:
+                if transfer.state in NOTHING_LEFT:
                     await ledger.return_persons(failed, "failed")
 
         await self._recorder.do(job)

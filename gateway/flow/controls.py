@@ -3,7 +3,8 @@
 The rules:
 1. Each answer is True only where it was shown in this moment; what cannot be shown is False, and T1 denies.
 2. The ledger is whole where the newest checkpoint verifies under the ledger's key and the tree the database holds now
-   contains exactly the tree that checkpoint speaks of.
+   contains exactly the tree that checkpoint speaks of; and so for the one kept in the keyring, which a database that was
+   cut back or restored from yesterday does not reach.
 3. The clock is believable where it has not gone back behind the newest entry by more than the slack.
 """
 
@@ -13,8 +14,8 @@ from datetime import datetime, timedelta
 
 from gateway.core.documents import parse_document
 from gateway.core.situation import Technical
-from gateway.flow.tree import root_of
-from gateway.ports import LedgerSigner, Reading
+from gateway.flow.tree import high_water, root_of
+from gateway.ports import Keyring, LedgerSigner, Reading
 from gateway.wire import Malformed, checkpoint
 
 CLOCK_SLACK = timedelta(minutes=5)
@@ -25,10 +26,12 @@ class Controls:
 
     Args:
         ledger: Whose checkpoints count.
+        keyring: Where the newest checkpoint is kept beside the database.
         protected: Whether settings keep the technical controls of the profile (TLS 1.3, sealed payloads).
     """
 
-    def __init__(self, *, ledger: LedgerSigner, protected: bool) -> None:
+    def __init__(self, *, ledger: LedgerSigner, keyring: Keyring, protected: bool) -> None:
+        self._keyring = keyring
         self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
         self._protected = protected
 
@@ -41,9 +44,14 @@ class Controls:
         )
 
     async def _ledger_ok(self, view: Reading) -> bool:
-        signed = await view.latest_checkpoint()
-        if signed is None:  # nothing was ever signed: true only while the ledger is younger than its first receipt
-            return await view.tree_size() > 0
+        kept = await high_water(self._keyring)
+        for signed in (await view.latest_checkpoint(), kept):
+            if signed is not None and not await self._contains(view, signed):
+                return False
+        return await view.tree_size() > 0
+
+    async def _contains(self, view: Reading, signed: bytes) -> bool:
+        """Whether the tree holds exactly the tree a checkpoint speaks of."""
         try:
             note = checkpoint.parse_note(signed)
             checkpoint.verify(note, [self._key])

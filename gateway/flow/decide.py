@@ -120,7 +120,7 @@ class Decider:
         joined = join(files, year)
         return Dossier(
             transfer=transfer,
-            registry=await self._registrar.fold(ledger.tx),
+            registry=await self._registrar.fold(ledger.tx, thorough=True),
             joined=joined,
             counted=await self._count(ledger.tx, transfer, joined, year),
             technical=await self._controls.check(ledger.tx, ledger.now),
@@ -335,10 +335,7 @@ def unkeyed(packed: bytes, rows: int, declared: int) -> int:
 
 
 def _distinct(sets: Sequence[bytes], own: bytes) -> int:
-    union = unpack(own)
-    for each in sets:
-        union = merge(union, unpack(each))
-    return len(union)
+    return len(merge(unpack(own), *(unpack(each) for each in sets)))
 
 
 def _splitting(others: Sequence[PersonSet], joined: Joined) -> bool:
@@ -346,8 +343,6 @@ def _splitting(others: Sequence[PersonSet], joined: Joined) -> bool:
     mine = merge(unpack(joined.sensitive), unpack(joined.nonsensitive))
     if len(mine) < SPLITTING_PERSONS:
         return False
-    theirs = unpack(b"")
-    for each in others:
-        theirs = merge(theirs, merge(unpack(each.sensitive), unpack(each.nonsensitive)))
+    theirs = merge(*(unpack(packed) for each in others for packed in (each.sensitive, each.nonsensitive)))
     shared = len(np.intersect1d(mine, theirs, assume_unique=True))
     return shared >= SPLITTING_PERSONS and shared >= SPLITTING_SHARE * len(mine)

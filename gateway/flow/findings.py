@@ -13,15 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gateway.core.classify import FileFindings
+from gateway.core.declaration import LEVELS
 from gateway.core.persons import merge, pack, unpack
 from gateway.ports import StoredFile
 
 DOUBTFUL = "cn_resident_id"
-# Strictest first; a transfer is as strict as its strictest file.
-LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
 
 
 def stricter(first: str, second: str) -> str:
@@ -134,7 +131,4 @@ def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _union(packed: Sequence[bytes]) -> bytes:
-    digests = np.empty(0, dtype=np.uint64)
-    for each in packed:
-        digests = merge(digests, unpack(each))
-    return pack(digests)
+    return pack(merge(*(unpack(each) for each in packed)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag
 from gateway.core.transfer import ENDS, NOTHING_LEFT, STANDING, State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
@@ -46,9 +47,14 @@ class Housekeeping:
         now = self._recorder.clock.now()
         async with self._recorder.records.read() as view:
             late = await view.due(now, BATCH)
+        expired = False
         for transfer in late:
-            await self._recorder.do(partial(self._expire, late=transfer))
-        return bool(late)
+            try:
+                await self._recorder.do(partial(self._expire, late=transfer))
+                expired = True
+            except BrokenPromise as altered:  # nothing is recorded of a row that was moved by hand
+                self._recorder.observer.saw("housekeeping.faltered", transfer_id=transfer.id, code=altered.code)
+        return expired
 
     async def _expire(self, ledger: Ledgering, late: Transfer) -> None:
         current = await ledger.transfer(late.id)

@@ -123,10 +123,13 @@ class Intake:
         async def job(ledger: Ledgering) -> Transfer:
             return await self._open(ledger, principal, name, declared, transfer_id, idempotency_key)
 
-        opened = await self._recorder.do(job)
-        if opened.id != transfer_id:  # an earlier request with this key: its answer stands
-            await self._recorder.keyring.destroy(transfer_id)
-            self._recorder.forget_key(transfer_id)
+        opened: Transfer | None = None
+        try:
+            opened = await self._recorder.do(job)
+        finally:
+            if opened is None or opened.id != transfer_id:  # refused, or an earlier request's answer stands
+                await self._recorder.keyring.destroy(transfer_id)
+                self._recorder.forget_key(transfer_id)
         return opened
 
     async def _dataset_name(self, principal: Principal, endpoint: str, project: str, dataset: str) -> DatasetName:

@@ -6,6 +6,7 @@ Steps, with what happens when one fails:
 2. Compose and sign the receipt, of files whose root is the signed manifest's. Deterministic but for its time: after a
    crash it is made again.
 3. Record `receipted` with the receipt's digest. The file keys are destroyed right after, by housekeeping.
+4. Keep the checkpoint outside the database, so that a ledger cut back to before it is found out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gateway.core.receipt import NAMESPACE, compose_receipt, receipt_digest
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.relay import signed_manifest
-from gateway.flow.tree import prove
+from gateway.flow.tree import keep_high_water, prove
 from gateway.ports import LedgerSigner, Signer, Writing
 
 
@@ -32,7 +33,12 @@ class Receipts:
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Receipt one delivered transfer."""
-        return await self._recorder.do(lambda ledger: self._receipt(ledger, transfer.id))
+        receipted = await self._recorder.do(lambda ledger: self._receipt(ledger, transfer.id))
+        async with self._recorder.records.read() as view:
+            note = await view.latest_checkpoint()
+        if note is not None:
+            await keep_high_water(self._recorder.keyring, note)  # step 4
+        return receipted
 
     async def _receipt(self, ledger: Ledgering, transfer_id: str) -> Transfer:
         transfer = await ledger.transfer(transfer_id)

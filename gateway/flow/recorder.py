@@ -1,7 +1,8 @@
 """The only writer: a fact and the state change it makes commit in one transaction, or neither happened.
 
 The rules:
-1. Nothing changes a transfer but `record` (or a job that calls it inside its transaction).
+1. Nothing changes a transfer but `record` (or a job that calls it inside its transaction), and nothing is recorded of a
+   transfer whose row is not in the state its own ledger entries lead to.
 2. Work that arrives together commits together: jobs share a transaction, and where one of them fails the transaction is
    rolled back and each job runs again alone, so that nobody's failure is somebody else's.
 3. A job may therefore run more than once; it reads what it needs inside the transaction and has no other effect.
@@ -16,14 +17,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from gateway.core.errors import NotFound
+from gateway.core.documents import parse_document
+from gateway.core.errors import BrokenPromise, Conflict, NotFound, Unusable
 from gateway.core.facts import Entry, Fact, Tag, enter
 from gateway.core.transfer import ENDS, State, Transfer, advance, deadline
 from gateway.ports import Clock, Entropy, Keyring, Observer, Records, Writing
@@ -96,8 +98,10 @@ class Ledgering:
 
         Raises:
             Conflict: Where the lifecycle has no such step.
+            BrokenPromise: Where the row is in another state than the ledger: it was moved by hand.
         """
         now = self.now
+        check_state(transfer, await self.tx.entries_of(transfer.id))
         after = advance(transfer.state, tag)
         index = await self.enter(Fact(tag, transfer.id, now, actor, public or {}, private or {}))
         moved = after is not transfer.state
@@ -124,6 +128,23 @@ class Ledgering:
         if not await self.tx.drop_persons(transfer.id):
             return transfer
         return await self.record(transfer, Tag.PERSONS_RETURNED, public={"because": because}, private={"persons": True})
+
+
+def check_state(transfer: Transfer, entries: Sequence[tuple[int, bytes]]) -> None:
+    """Follow a transfer's entries through the lifecycle; they must end in the state its row shows.
+
+    Raises:
+        BrokenPromise: Where they do not: the row was moved by hand, or entries are missing.
+    """
+    state = State.OPEN
+    try:
+        for _, body in entries:
+            tag = Tag(parse_document(body)["tag"])
+            state = state if tag is Tag.OPENED else advance(state, tag)
+    except (Conflict, ValueError, KeyError, Unusable) as wrong:
+        raise BrokenPromise(f"the ledger entries of {transfer.id} do not follow from each other: {wrong}") from wrong
+    if not entries or state is not transfer.state:
+        raise BrokenPromise(f"{transfer.id} is {transfer.state} in its row and {state} in the ledger: it was altered")
 
 
 class Recorder:

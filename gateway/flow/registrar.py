@@ -4,7 +4,8 @@ The rules:
 1. The registry the flow sees is folded from signed changes on every new one; a row edited in the database does not verify
    and stops everything that asks (fail closed), with a BrokenPromise that says which change.
 2. The genesis is trusted by its digest, which lives outside the database (settings), not by being there.
-3. Signatures are checked when a change is proposed and again on every fold.
+3. Signatures are checked when a change is proposed and again on every fold; so is that the ledger recorded exactly these
+   changes at these times. A change that was taken back or dated back in the database stops everything, too.
 4. An approved change wakes what is held: a paper may have been recorded.
 
 When a step fails: a stale or badly signed change -> Conflict or BrokenPromise, nothing recorded.
@@ -12,12 +13,14 @@ When a step fails: a stale or badly signed change -> Conflict or BrokenPromise, 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.core.declaration import check_records
+from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Conflict, NotFound
-from gateway.core.facts import Fact, Tag, local_day
+from gateway.core.facts import Fact, Tag, local_day, timestamp
 from gateway.core.registry import Change, Registry, found_registry, parse_change
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State
@@ -79,34 +82,59 @@ class Registrar:
         self._genesis, self._folded = genesis.digest, founded
         return founded
 
-    async def registry(self) -> Registry:
-        """The registry as of now, verified."""
+    async def registry(self, *, thorough: bool = False) -> Registry:
+        """The registry as of now, verified; see `fold`."""
         async with self._recorder.records.read() as view:
-            return await self.fold(view)
+            self._folded = await self.fold(view, thorough=thorough)
+        return self._folded
 
-    async def fold(self, view: Reading) -> Registry:
-        """The registry inside a transaction; verifies only what is new since the last fold of the same history."""
+    async def fold(self, view: Reading, *, thorough: bool = False) -> Registry:
+        """The registry in one view; verifies signatures of what is new since the last fold of the same history.
+
+        Nothing is kept here: a transaction that rolls back must not leave its registry behind.
+
+        Args:
+            view: What to read.
+            thorough: Hold the changes against the ledger even where none is new: before anything is decided or leaves.
+        """
         approved = await view.changes("approved")
-        if len(approved) < self._folded.revision or not self._continues(approved):
-            self._folded = Registry()
-        registry = self._folded
+        registry = self._folded if self._continues(approved) else Registry()
+        if thorough or len(approved) > registry.revision:
+            await self._check_recorded(view, approved)
         for stored in approved[registry.revision :]:
             registry = self._apply(registry, stored)
         if not registry.revision:
             raise NotFound("the gateway is not initialised: run `hetao init` first", code="not-initialised")
-        self._folded = registry
         return registry
 
+    async def _check_recorded(self, view: Reading, approved: Sequence[StoredChange]) -> None:
+        """Hold the approved changes against the ledger: none missing, none added, at the times they were recorded."""
+        recorded = []
+        for _, body in await view.entries_of(REGISTRY):
+            entry = parse_document(body)
+            if entry["tag"] == Tag.CHANGE_APPROVED.value:
+                recorded.append((entry["body"]["change"], entry["at"]))
+        stored = [(each.digest, timestamp(each.approved_at) if each.approved_at else "") for each in approved[1:]]
+        if recorded != stored:
+            raise BrokenPromise("the registry's changes are not those the ledger recorded: the database was altered")
+
     def _continues(self, approved: Sequence[StoredChange]) -> bool:
+        """Whether what was folded before is the beginning of this history.
+
+        Raises:
+            BrokenPromise: Where a change's document is not the one its digest names.
+        """
+        for stored in approved:
+            # A column written by hand may hold text where bytes were.
+            if not isinstance(stored.document, bytes) or hashlib.sha256(stored.document).hexdigest() != stored.digest:
+                raise BrokenPromise(
+                    f"registry change {stored.digest[:12]} was altered: restore the database and investigate"
+                )
         revision = self._folded.revision
-        return revision == 0 or approved[revision - 1].digest == self._folded.head
+        return revision == 0 or (len(approved) >= revision and approved[revision - 1].digest == self._folded.head)
 
     def _apply(self, registry: Registry, stored: StoredChange) -> Registry:
         change = parse_change(stored.document)
-        if change.digest != stored.digest:
-            raise BrokenPromise(
-                f"registry change {stored.digest[:12]} was altered: restore the database and investigate"
-            )
         if registry.revision == 0:
             if change.digest != self._genesis:
                 raise BrokenPromise("the registry's genesis is not the one in the settings (registry.genesis)")

@@ -62,7 +62,7 @@ class Relay:
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Steps 2 to 5 for a transfer on its way."""
-        endpoint = (await self._registrar.registry()).get(Endpoint, transfer.endpoint)
+        endpoint = (await self._registrar.registry(thorough=True)).get(Endpoint, transfer.endpoint)
         manifest = signed_manifest(transfer, self._signer.public_line)
         if endpoint.key_fingerprint() != manifest["recipient_key"]:
             raise BrokenPromise("the endpoint's key changed after sealing: withdraw and submit again")
@@ -142,6 +142,9 @@ def signed_manifest(transfer: Transfer, gateway_key: str) -> dict[str, Any]:
         raise BrokenPromise(f"the manifest's signature does not hold: {wrong}") from wrong
     if signer != sshsig.public_blob(gateway_key) or manifest["transfer"] != transfer.id:
         raise BrokenPromise("the manifest was not signed by the gateway for this transfer")
+    dataset = {name: getattr(transfer, name) for name in ("institution", "project", "dataset", "version")}
+    if manifest["dataset"] != dataset or manifest["endpoint"] != transfer.endpoint:
+        raise BrokenPromise("the manifest is about another dataset or endpoint than the transfer's row: it was altered")
     return manifest
 
 

@@ -82,7 +82,7 @@ class Seal:
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Seal one cleared transfer, or let its clearance lapse."""
-        registry = await self._registrar.registry()
+        registry = await self._registrar.registry(thorough=True)
         clearance = self._clearance(transfer)  # steps 1 and 2
         cleared_at = datetime.fromisoformat(clearance["at"])
         now = self._recorder.clock.now()

@@ -9,10 +9,31 @@ Source: RFC 6962 section 2.1; C2SP tlog-checkpoint.
 
 from __future__ import annotations
 
-from gateway.core.errors import BrokenPromise
+from gateway.core.errors import BrokenPromise, StoreError
 from gateway.core.receipt import LedgerProof
-from gateway.ports import LedgerSigner, Reading, Writing
+from gateway.ports import Keyring, LedgerSigner, Reading, Writing
 from gateway.wire import merkle
+
+LEDGER = "ledger"
+HIGH_WATER = "high-water"
+
+
+async def high_water(keyring: Keyring) -> bytes | None:
+    """The newest checkpoint kept outside the database, or None before the first receipt."""
+    try:
+        return await keyring.get(LEDGER, HIGH_WATER)
+    except StoreError as missing:
+        if missing.code == "key-destroyed":
+            return None
+        raise
+
+
+async def keep_high_water(keyring: Keyring, note: bytes) -> None:
+    """Keep a checkpoint outside the database; call it once the transaction that signed it is durable.
+
+    Kept too late (a crash in between) it is a little low; kept too early it would speak of entries that never came.
+    """
+    await keyring.put(LEDGER, HIGH_WATER, note)
 
 
 async def root_of(view: Reading, size: int) -> bytes:

@@ -204,7 +204,7 @@ class Rig:
             registrar=self.registrar,
             rulebooks=self.rulebooks,
             calendar=calendar,
-            controls=Controls(ledger=self.ledger, protected=self.protected),
+            controls=Controls(ledger=self.ledger, keyring=self.keyring, protected=self.protected),
             signer=self.signer,
         )
         self.seal = Seal(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from gateway.core.errors import BrokenPromise, Conflict
 from gateway.core.transfer import State, Transfer
 from gateway.flow.intake import Announced
 from gateway.ports import StoredFile
@@ -116,3 +118,111 @@ async def test_a_file_sent_again_gets_a_seal_of_its_own(rig: Rig):
     await rig.intake.submit(rig.sender, sent.id)
     await rig.settle()
     assert (await rig.transfer(sent.id)).state is State.RECEIPTED
+
+
+# --- found by a reviewer with the database in hand -------------------------------------------------------------------
+
+
+async def test_a_withdrawn_transfer_moved_back_by_hand_does_not_leave(rig: Rig):
+    sent = await rig.send({"a.csv": b"x\n1\n"}, personal(nonsensitive=10))
+    for _ in range(3):
+        await rig.conductor.step(sent.id)
+    await rig.intake.withdraw(rig.sender, sent.id)
+    row = await rig.transfer(sent.id)
+    now = rig.clock.now()
+    rig.records.state.transfers[sent.id] = replace(row, state=State.SEALED, next_at=now, due=now, ended_at=None)
+    entries = len(rig.records.state.entries)
+    await rig.conductor.round()
+    assert not rig.hong_kong.files
+    assert len(rig.records.state.entries) == entries  # no fact is made of an altered row
+    assert "is sealed in its row and withdrawn in the ledger" in (await rig.transfer(sent.id)).reason
+
+
+@pytest.mark.parametrize(
+    "change", [{"endpoint": "elsewhere"}, {"institution": "other"}, {"dataset": "b"}, {"version": 9}]
+)
+async def test_a_sealed_transfer_goes_where_its_manifest_says_or_nowhere(rig: Rig, change: dict[str, Any]):
+    await rig.register(("endpoint", rig.endpoint(id="elsewhere", place="US")))
+    sent = await rig.send({"a.csv": b"x\n1\n"})
+    for _ in range(4):
+        await rig.conductor.step(sent.id)
+    row = await rig.transfer(sent.id)
+    assert row.state is State.RELAYING
+    rig.records.state.transfers[sent.id] = replace(row, **change)
+    await rig.settle()
+    assert not rig.hong_kong.files
+    assert rig.records.state.transfers[sent.id].state is State.FAILED
+
+
+async def test_what_was_delivered_stays_counted_when_its_receipt_fails(rig: Rig):
+    sent = await rig.send({"a.csv": b"x\n1\n"}, personal(nonsensitive=10))
+    for _ in range(5):
+        await rig.conductor.step(sent.id)
+    assert (await rig.transfer(sent.id)).state is State.DELIVERED
+    row = files_of(rig)[sent.id, "a.csv"]
+    files_of(rig)[sent.id, "a.csv"] = replace(row, file=replace(row.file, size=1))
+    await rig.settle()
+    assert (await rig.transfer(sent.id)).state is State.FAILED
+    assert sent.id in rig.records.state.persons
+
+
+async def test_a_registry_rolled_back_by_one_row_decides_nothing(rig: Rig):
+    change = await rig.register(("endpoint", rig.endpoint(listed_pipl42=True)))
+    del rig.records.state.changes[change.digest]
+    sent = await rig.send({"a.csv": b"x\n1\n"})
+    await rig.settle()
+    failed = await rig.transfer(sent.id)
+    assert failed.state is State.FAILED
+    assert "not those the ledger recorded" in failed.reason
+    assert any("registry" in problem for problem in (await rig.audit.verify()).problems)
+    rig.restart()
+    with pytest.raises(BrokenPromise, match="not those the ledger recorded"):
+        await rig.registrar.registry()
+
+
+async def test_an_approval_dated_back_stops_everything(rig: Rig):
+    change = await rig.register(("endpoint", rig.endpoint(name="HKU II")))
+    stored = rig.records.state.changes[change.digest]
+    assert stored.approved_at is not None
+    rig.records.state.changes[change.digest] = replace(stored, approved_at=stored.approved_at - timedelta(days=90))
+    rig.restart()
+    with pytest.raises(BrokenPromise, match="not those the ledger recorded"):
+        await rig.registrar.registry()
+
+
+async def test_a_ledger_cut_back_to_yesterday_is_found_out(rig: Rig):
+    before = rig.records.state.copied()
+    sent = await rig.send({"a.csv": b"x\n1\n"}, personal(nonsensitive=10))
+    await rig.settle()
+    assert (await rig.transfer(sent.id)).state is State.RECEIPTED
+    rig.records.state = before
+    rig.restart()
+    assert any("history was rewritten" in problem for problem in (await rig.audit.verify()).problems)
+    next_one = await rig.send({"b.csv": b"x\n1\n"})
+    await rig.settle()
+    assert (await rig.transfer(next_one.id)).decision["rules"][0] == "T1"
+
+
+async def test_a_client_cannot_loosen_what_two_officers_signed(rig: Rig):
+    project = dict(rig.world())["project"]
+    strict = {"data": {"level": "important", "personal": True, "sensitive": True}, "persons": {"sensitive": 5}}
+    await rig.register(("project", {**project, "declaration": strict}))
+    sent = await rig.send({"a.csv": b"x\n1\n"}, GENERAL)
+    await rig.settle()
+    decided = await rig.transfer(sent.id)
+    data = decided.decision["situation"]["data"]
+    assert (data["level"], data["personal"], data["sensitive"]) == ("important", True, True)
+    assert decided.state is State.REFUSED
+
+
+async def test_a_refused_opening_leaves_no_key_behind(rig: Rig):
+    first = await rig.intake.open_transfer(
+        rig.sender, endpoint="hku", project="trial", dataset="a", declaration=GENERAL, idempotency_key="k"
+    )
+    kept = len(rig.keyring.secrets)
+    with pytest.raises(Conflict):
+        await rig.intake.open_transfer(
+            rig.sender, endpoint="hku", project="trial", dataset="b", declaration=GENERAL, idempotency_key="k"
+        )
+    assert len(rig.keyring.secrets) == kept
+    assert first.state is State.OPEN

@@ -252,9 +252,9 @@ def is_secret(transfer: Transfer) -> bool:
 
 
 def shown_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A ledger entry as the sender sees it: without its body where that names the secrecy rule."""
-    rules = entry.get("body", {}).get("rules", [])
-    if any(rule.split(".")[0] == SECRECY_RULE for rule in rules):
+    """A ledger entry as the sender sees it: without its body where that tells of a secrecy mark."""
+    body = entry.get("body", {})
+    if body.get("level") == "secret" or any(rule.split(".")[0] == SECRECY_RULE for rule in body.get("rules", [])):
         return {**{key: value for key, value in entry.items() if key != "body"}, "withheld": True}
     return dict(entry)
 
