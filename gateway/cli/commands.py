@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -23,8 +25,10 @@ SINGLES = {
 
 def build(asked: str = "") -> typer.Typer:
     """The application with the asked command alone, or with all of them where none is asked for by name."""
-    app = typer.Typer(name="hetao", no_args_is_help=True, pretty_exceptions_enable=False, help=ROOT_HELP)
-    app.callback()(_root)
+    app = typer.Typer(
+        name="hetao", invoke_without_command=True, no_args_is_help=True, pretty_exceptions_enable=False, help=ROOT_HELP
+    )
+    app.callback(invoke_without_command=True)(_root)
     for name in GROUPS:
         if asked in {name, ""} or asked not in (*GROUPS, *SINGLES):
             app.add_typer(import_module(f"gateway.cli.{name}").app, name=name)
@@ -35,8 +39,13 @@ def build(asked: str = "") -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
     """Keep the command's name on the command line even where only one was loaded."""
+    if version:
+        typer.echo(importlib.metadata.version("hetao-gateway"))
+        raise typer.Exit
 
 
 _root.__doc__ = ROOT_HELP

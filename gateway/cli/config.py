@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.desk import AsJson, Config, find_settings, out, show_json
+from gateway.cli.desk import AsJson, Config, find_settings, out, show_json, write_new
 from gateway.settings import sample
 
 app = typer.Typer(no_args_is_help=True, help="The settings.")
@@ -37,4 +37,4 @@ def sample_config(file: Annotated[Path | None, typer.Argument()] = None) -> None
     if file is None:
         typer.echo(sample(), nl=False)
     else:
-        file.write_text(sample(), encoding="utf-8")
+        write_new(file, sample().encode())

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.core.errors import Unusable
+from gateway.core.errors import Conflict, Unusable
 from gateway.core.identity import PERMISSION_DOORS, Credential, Door, Principal
 from gateway.settings import CONFIG, Settings, load_settings
 
@@ -91,6 +91,22 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if value not in ("", None, [], {}):
             out.print(f"[bold]{name}[/bold]: {value}", soft_wrap=True, highlight=False)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        Conflict: It exists; nothing is overwritten.
+        Unusable: It cannot be made.
+    """
+    try:
+        with path.open("xb") as opened:
+            opened.write(content)
+    except FileExistsError as there:
+        raise Conflict(f"{path} exists: name another file, or remove it first") from there
+    except OSError as wrong:
+        raise Unusable(f"{path} cannot be written: {wrong.strerror}") from wrong
 
 
 def read_file(path: Path) -> bytes:

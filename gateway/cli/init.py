@@ -32,7 +32,7 @@ GENESIS_KINDS = frozenset({"person", "officer", "institution"})
 
 def init(
     genesis: Annotated[
-        Path, typer.Argument(help="TOML with [[person]] and [[officer]]: at least two officers, one for security.")
+        Path, typer.Argument(help="TOML tables person and officer: at least two officers, one for security.")
     ],
     folder: Annotated[Path, typer.Option("--dir", help="Folder of the new gateway.")] = Path(),
     origin: Annotated[str, typer.Option("--origin", help="The ledger's name in checkpoints.")] = "hetao-gateway",

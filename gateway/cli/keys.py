@@ -16,7 +16,7 @@ from gateway.cli.desk import Config, find_settings, out, read_file, show_fields
 from gateway.stores.signing import FileLedgerSigner, FileSigner
 
 app = typer.Typer(no_args_is_help=True, help="Make keys for officers, clients and recipients; show the gateway's own.")
-Folder = Annotated[Path, typer.Option("--dir", help="Where to write; made with mode 0700.")]
+Folder = Annotated[Path, typer.Option("--dir", help="Folder for keys, made with mode 0700 where it is missing.")]
 
 
 def _tell(made: KeyFiles) -> None:
@@ -24,14 +24,16 @@ def _tell(made: KeyFiles) -> None:
 
 
 @app.command()
-def officer(name: str, folder: Folder = Path()) -> None:
+def officer(name: str, folder: Folder = Path("keys-of-mine")) -> None:
     """An SSH key for an officer (an Ed25519 key made with ssh-keygen serves as well)."""
     _tell(make_ssh_key(make_key_folder(folder), name, name))
 
 
 @app.command()
 def client(
-    name: str, folder: Folder = Path(), algorithm: Annotated[str, typer.Option(help="ES256 or EdDSA.")] = "ES256"
+    name: str,
+    folder: Folder = Path("keys-of-mine"),
+    algorithm: Annotated[str, typer.Option(help="ES256 or EdDSA.")] = "ES256",
 ) -> None:
     """A key for a machine client; its public JWK goes into the registry."""
     made = make_jwt_key(make_key_folder(folder), name, algorithm)
@@ -40,7 +42,7 @@ def client(
 
 
 @app.command()
-def recipient(name: str, folder: Folder = Path()) -> None:
+def recipient(name: str, folder: Folder = Path("keys-of-mine")) -> None:
     """A Crypt4GH key pair for a recipient; the base64 of its public half goes into the registry."""
     made = make_crypt4gh_key(make_key_folder(folder), name)
     _tell(made)

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import REFUSED
-from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, with_gateway
+from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, with_gateway, write_new
+from gateway.core.errors import Unusable
 from gateway.core.receipt import check_receipt
 from gateway.flow.audit import Audited
 from gateway.flow.recorder import Ledgering
 from gateway.flow.tree import prove as prove_entry
+from gateway.wire import Malformed
 from gateway.wiring import Gateway
 
 app = typer.Typer(no_args_is_help=True, help="The ledger: verify, prove, export.")
@@ -40,6 +42,10 @@ def prove(entry: int, config: Config = None) -> None:
     """An entry with its inclusion proof and a fresh signed checkpoint, as JSON."""
 
     async def work(gateway: Gateway) -> dict[str, Any]:
+        async with gateway.database.read() as view:
+            size = await view.tree_size()
+        if not 0 <= entry < size:
+            raise Unusable(f"there is no entry {entry}: the ledger has {size}, counted from 0")
         proof = await gateway.recorder.do(lambda ledger: prove_entry(ledger.tx, entry, gateway.ledger))
         return {
             "index": proof.index,
@@ -55,6 +61,7 @@ def prove(entry: int, config: Config = None) -> None:
 @app.command()
 def export(file: Path, config: Config = None) -> None:
     """Every entry as one line of canonical JSON, in order, and the newest checkpoint beside it (`FILE.checkpoint`)."""
+    write_new(file, b"")
 
     async def work(gateway: Gateway) -> int:
         async with gateway.database.read() as view:
@@ -93,7 +100,12 @@ def check_receipt_file(
     ledger_key: Annotated[str, typer.Option("--ledger-key", help="The ledger's verifier key: name+hash+base64.")],
 ) -> None:
     """Check a receipt offline, against two pinned keys; needs no gateway and no network."""
-    checked = check_receipt(read_file(receipt), read_file(signature), gateway_key, ledger_key)
+    try:
+        checked = check_receipt(read_file(receipt), read_file(signature), gateway_key, ledger_key)
+    except Malformed as wrong:
+        raise Unusable(
+            f"a key cannot be read: {wrong}; give the keys themselves, as `hetao keys show` prints them"
+        ) from wrong
     for problem in checked.problems:
         out.print(f"[bold red]{problem}[/bold red]")
     if checked.problems:

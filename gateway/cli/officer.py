@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ Key = Annotated[
 ]
 
 
+@cache
 def load_key(path: Path) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
     """A private key in OpenSSH's format; asks for the passphrase where it has one.
 

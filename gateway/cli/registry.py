@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.desk import AsJson, Config, out, read_file, show_json, show_table, with_gateway
+from gateway.cli.desk import AsJson, Config, out, read_file, show_json, show_table, with_gateway, write_new
 from gateway.cli.officer import Key, sign_file
 from gateway.core.errors import Unusable
 from gateway.core.facts import local_day
@@ -65,7 +65,8 @@ def describe(change: Change, registry: Registry) -> list[list[object]]:
     for kind, record in change.put:
         before = registry.records.get((kind, record.id))
         if before is None:
-            rows.append(["add", kind, record.id, ""])
+            told = "; ".join(f"{key}: {value!r}" for key, value in record_table(record).items() if key != "id")
+            rows.append(["add", kind, record.id, told])
             continue
         old, new = record_table(before), record_table(record)
         differing = [
@@ -88,7 +89,7 @@ def compose(
         return compose_change(registry.head, parse_records(read_file(file)), _retired(retire))
 
     change = with_gateway(config, work)
-    output.write_bytes(change.document)
+    write_new(output, change.document)
     out.print(f"change {change.digest} written to {output}")
 
 

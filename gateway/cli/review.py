@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, show_table, with_gateway
+from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, show_table, with_gateway, write_new
 from gateway.cli.officer import Key, own_blob, sign_file
 from gateway.core.facts import local_day
 from gateway.core.review import APPROVE, NAMESPACE, REJECT
@@ -129,7 +129,7 @@ def ballot(
     made = with_gateway(
         config, lambda gateway: gateway.review.ballot(transfer, officer=officer, vote=vote, reason=reason)
     )
-    output.write_bytes(made.message())
+    write_new(output, made.message())
     out.print(f"ballot written to {output}; sign it and bring it back with `hetao review cast`")
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from aiohttp import web
 
 from gateway.cli.desk import Config, find_settings
+from gateway.core.errors import StoreError
 from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.server import serving
@@ -33,7 +34,10 @@ from gateway.wiring import Gateway, open_gateway
 def serve(config: Config = None) -> None:
     """Run the gateway in the foreground."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
-    asyncio.run(_serve(find_settings(config)))
+    try:
+        asyncio.run(_serve(find_settings(config)))
+    except OSError as busy:
+        raise StoreError(f"a door cannot be opened: {busy.strerror}; is another gateway on these ports?") from busy
 
 
 async def _serve(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.desk import SHELL, AsJson, Config, out, show_fields, show_json, show_table, with_gateway
+from gateway.cli.desk import SHELL, AsJson, Config, out, show_fields, show_json, show_table, with_gateway, write_new
 from gateway.core.errors import Unusable
 from gateway.core.facts import SHANGHAI
 from gateway.core.transfer import State, Transfer
@@ -186,8 +187,9 @@ def export(
     if str(file) == "-":
         _write(sys.stdout, rows, as_csv=as_csv)
         return
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        _write(opened, rows, as_csv=as_csv)
+    written = io.StringIO(newline="")
+    _write(written, rows, as_csv=as_csv)
+    write_new(file, written.getvalue().encode())
     out.print(f"{len(rows)} transfer(s) written to {file}")
 
 

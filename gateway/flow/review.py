@@ -15,9 +15,20 @@ from typing import Any
 
 from gateway.core.errors import Conflict, NotFound, NotPermitted, Unusable
 from gateway.core.facts import Tag, local_day
-from gateway.core.records import Endpoint
+from gateway.core.records import Endpoint, Officer
 from gateway.core.registry import Registry
-from gateway.core.review import MAX_REASON, Ballot, Case, Counted, Vote, check_vote, parse_ballot, tally
+from gateway.core.review import (
+    APPROVE,
+    MAX_REASON,
+    REJECT,
+    Ballot,
+    Case,
+    Counted,
+    Vote,
+    check_vote,
+    parse_ballot,
+    tally,
+)
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -67,9 +78,12 @@ class Review:
 
     async def ballot(self, transfer_id: str, *, officer: str, vote: str, reason: str) -> Ballot:
         """The ballot an officer signs; what was decided is fixed in it by the case's digest."""
+        if vote not in {APPROVE, REJECT}:
+            raise Unusable("a vote is 'approve' or 'reject'")
         if not 0 < len(reason.strip()) <= MAX_REASON:
             raise Unusable(f"a vote needs a reason of 1 to {MAX_REASON} characters")
         registry = await self._registrar.registry()
+        registry.get(Officer, officer)
         async with self._recorder.records.read() as view:
             transfer = await view.transfer(transfer_id)
         if transfer is None:
