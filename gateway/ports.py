@@ -90,6 +90,7 @@ class StoredFile:
         persons_sensitive: Sorted keyed 64-bit digests of distinct persons with sensitive data, packed by `core.persons.pack`.
         persons_nonsensitive: The same for the others.
         received_at: When it became durable.
+        modified_at: The time of last change the sender gave it, for clients that compare; None where it gave none.
     """
 
     transfer_id: str
@@ -99,6 +100,7 @@ class StoredFile:
     persons_sensitive: bytes
     persons_nonsensitive: bytes
     received_at: datetime
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v001"
+REVISION = "v002"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -165,6 +165,7 @@ files = sa.Table(
     _bytes("persons_sensitive"),
     _bytes("persons_nonsensitive"),
     _time("received_at"),
+    _time("modified_at", nullable=True),
     sa.Index(None, "sha256"),
 )
 
