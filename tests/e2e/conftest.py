@@ -60,8 +60,7 @@ def build(folder: Path, **environment: str) -> Running:
     world = World(folder)
     running = Running(world)
     world.build()
-    ports = ["--https-port", str(world.https_port), "--metrics-port", str(world.metrics_port)]
-    running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *ports)
+    running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *world.port_options)
     if environment:
         with world.config.open("a", encoding="utf-8") as opened:
             opened.writelines(f"{line}\n" for line in environment.values())
