@@ -13,12 +13,10 @@ A change must keep these:
 from __future__ import annotations
 
 import functools
-import stat
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import asyncssh
@@ -27,10 +25,11 @@ from asyncssh.constants import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_TRUNC, FXF_W
 
 from gateway.core.errors import Conflict, GatewayError, TooLarge, Unusable
 from gateway.core.identity import Principal
-from gateway.core.names import DatasetName
+from gateway.core.names import DatasetName, settled_name
 from gateway.core.transfer import Transfer
 from gateway.doors.sftp.answers import answer, denied, unsupported
 from gateway.doors.sftp.arrivals import Arrival, Order
+from gateway.doors.sftp.attributes import attributes, refuse_owners, time_of
 from gateway.doors.sftp.desk import Desk
 from gateway.doors.sftp.listings import MAX_LISTING, parse_listing
 from gateway.doors.sftp.places import DECLARATION, OUTBOX, SUBMIT, Place, canonical, nothing_there, parse_place
@@ -39,7 +38,6 @@ from gateway.doors.sftp.tree import MAX_MADE, Node
 
 MAX_DECLARATION: Final = 1 << 16
 _BLOCK: Final = 1 << 16
-_LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 T = TypeVar("T")
 
@@ -87,7 +85,6 @@ class DoorFiles(NoHost):
         self._caller = caller
         self._open: set[Arrival | Order] = set()
         self._places: dict[Arrival | Order, tuple[DatasetName, str]] = {}
-        self._orders: dict[Place, bytes] = {}
 
     def note(self, failure: GatewayError) -> None:
         """Tell the observer of what is our doing."""
@@ -116,9 +113,9 @@ class DoorFiles(NoHost):
             raise answer(TooLarge(f"at most {self._desk.limits.handles} files are open in a session: close some"))
         await self._desk.tree.check_project(principal, place)
         name = place.dataset(principal.institution)
-        handle = self._order(place) if place.order else await self._arrival(principal, name, place, pflags)
+        handle = self._order(name, place) if place.order else await self._arrival(principal, name, place, pflags)
         if attrs.mtime is not None:
-            handle.modified = _time(attrs.mtime)
+            handle.modified = time_of(attrs.mtime)
         self._open.add(handle)
         return handle
 
@@ -133,8 +130,9 @@ class DoorFiles(NoHost):
         if earlier is not None and earlier.size and not pflags & FXF_TRUNC:
             raise unsupported("a file cannot be changed in place: send it as a whole")
         draft = await self._desk.folders.draft(principal, name)
+        self._desk.underway.forget_orders(name)
         incoming = await self._desk.intake.begin(principal, draft.id, place.path)
-        declares = place.path == DECLARATION
+        declares = settled_name(place.path) == DECLARATION
         arrival = Arrival(
             incoming,
             self._desk.budget,
@@ -145,19 +143,18 @@ class DoorFiles(NoHost):
         self._places[arrival] = (name, place.path)
         return arrival
 
-    def _order(self, place: Place) -> Order:
+    def _order(self, name: DatasetName, place: Place) -> Order:
         async def carry_out(content: bytes) -> None:
-            self._orders[place] = content
             if place.path == place.order:
-                await self._obey(place)
+                await self._obey(name, place, content)
+            self._desk.underway.ordered(name, place.path, content)
 
         return Order(carry_out, MAX_LISTING)
 
-    async def _obey(self, place: Place) -> None:
+    async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
         principal = await self._caller()
-        name = place.dataset(principal.institution)
         if place.order == SUBMIT:
-            await self._desk.folders.submit(principal, name, parse_listing(self._orders.get(place, b"")))
+            await self._desk.folders.submit(principal, name, parse_listing(content))
         else:
             await self._desk.folders.withdraw(principal, name)
 
@@ -220,9 +217,9 @@ class DoorFiles(NoHost):
     async def stat(self, path: bytes) -> SFTPAttrs:
         """Size and time of a place."""
         principal, place = await self._caller(), parse_place(path)
-        if place in self._orders:
-            return _attrs(Node(folder=False, size=len(self._orders[place]), modified=time.time()))
-        return _attrs(await self._desk.tree.stat(principal, place))
+        if place.order and (ordered := self._ordered(principal, place)) is not None:
+            return attributes(Node(folder=False, size=len(ordered), modified=time.time()))
+        return attributes(await self._desk.tree.stat(principal, place))
 
     async def lstat(self, path: bytes) -> SFTPAttrs:
         """The same: there are no links."""
@@ -232,16 +229,16 @@ class DoorFiles(NoHost):
     async def fstat(self, file_obj: object) -> SFTPAttrs:
         """Of a file under way: what was received without a hole."""
         size = len(file_obj.content) if isinstance(file_obj, Text) else getattr(file_obj, "size", 0)
-        return _attrs(Node(folder=False, size=size, modified=time.time(), writable=not isinstance(file_obj, Text)))
+        return attributes(Node(folder=False, size=size, modified=time.time(), writable=not isinstance(file_obj, Text)))
 
     @answering
     async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """Keep the time of last change; modes mean nothing here and are let pass; owners and sizes cannot be set."""
         principal, place = await self._caller(), parse_place(path)
-        if place in self._orders:
+        if place.order and self._ordered(principal, place) is not None:
             return
         node = await self._desk.tree.stat(principal, place)
-        _refuse_owners(attrs)
+        refuse_owners(attrs)
         if attrs.size is not None and attrs.size != node.size:
             raise Conflict("a file is sent as a whole: it cannot be cut or grown")
         if attrs.mtime is None or node.folder or place.area != OUTBOX:
@@ -249,10 +246,10 @@ class DoorFiles(NoHost):
         name = place.dataset(principal.institution)
         arrival = self._desk.underway.arrivals.get((name, place.path))
         if arrival is not None:
-            arrival.modified = _time(attrs.mtime)
+            arrival.modified = time_of(attrs.mtime)
         elif int(node.modified) != attrs.mtime:
             found = await self._desk.folders.own(principal, name, place.path)
-            await self._desk.intake.date_file(principal, found.transfer_id, place.path, _time(attrs.mtime))
+            await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
 
     async def lsetstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """The same: there are no links."""
@@ -263,11 +260,11 @@ class DoorFiles(NoHost):
         """As `setstat`, of an open file."""
         if not isinstance(file_obj, Arrival | Order):
             raise denied("this file is open for reading")
-        _refuse_owners(attrs)
+        refuse_owners(attrs)
         if attrs.size is not None:
             await file_obj.truncate(attrs.size)
         if attrs.mtime is not None:
-            file_obj.modified = _time(attrs.mtime)
+            file_obj.modified = time_of(attrs.mtime)
 
     @answering
     async def statvfs(self, path: bytes) -> SFTPVFSAttrs:
@@ -290,7 +287,7 @@ class DoorFiles(NoHost):
     async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
         """What is in a folder."""
         for name, node in (await self._listed(path)).items():
-            found = SFTPName(name.encode(), attrs=_attrs(node))
+            found = SFTPName(name.encode(), attrs=attributes(node))
             self.format_longname(found)
             yield found
 
@@ -338,8 +335,8 @@ class DoorFiles(NoHost):
     async def remove(self, path: bytes) -> None:
         """Delete a file of the draft."""
         principal, place = await self._caller(), parse_place(path)
-        if place in self._orders:
-            del self._orders[place]
+        if place.order and self._ordered(principal, place) is not None:
+            del self._desk.underway.orders[place.dataset(principal.institution), place.path]
             return
         if place.area != OUTBOX or not place.path:
             raise denied("only files of a draft can be deleted")
@@ -362,12 +359,10 @@ class DoorFiles(NoHost):
             raise denied("files are renamed within their dataset only")
         name = old.dataset(principal.institution)
         if new.order and new.path == new.order:
-            if old in self._orders:
-                self._orders[new] = self._orders.pop(old)
-            else:
-                await self._desk.folders.remove(principal, name, old.path)
-            await self._obey(new)
+            await self._rename_to_order(principal, name, old, new)
             return
+        if new.path == DECLARATION and settled_name(old.path) != DECLARATION:
+            raise Conflict(f"{DECLARATION} is read when it is written: send it under this name")
         made = self._desk.underway.folders.get(name, set())
         if old.path in made:
             await self._rename_folder(principal, old, new)
@@ -377,6 +372,17 @@ class DoorFiles(NoHost):
         if taken is not None and not replacing:
             raise asyncssh.SFTPFileAlreadyExists("a file has this name already: delete it first")
         await self._desk.intake.rename_file(principal, found.transfer_id, old.path, new.path)
+
+    async def _rename_to_order(self, principal: Principal, name: DatasetName, old: Place, new: Place) -> None:
+        content = self._ordered(principal, old) if old.order == new.order else None
+        if content is None:
+            await self._desk.folders.remove(principal, name, old.path)
+        await self._obey(name, new, content or b"")
+        self._desk.underway.orders.pop((name, old.path), None)
+        self._desk.underway.ordered(name, new.path, content or b"")
+
+    def _ordered(self, principal: Principal, place: Place) -> bytes | None:
+        return self._desk.underway.orders.get((place.dataset(principal.institution), place.path))
 
     async def _rename_folder(self, principal: Principal, old: Place, new: Place) -> None:
         if await self._desk.tree.listed(principal, old):
@@ -388,20 +394,3 @@ class DoorFiles(NoHost):
     async def realpath(self, path: bytes) -> bytes:
         """The path without `.` and `..`; nothing is looked up."""
         return canonical(path)
-
-
-def _attrs(node: Node) -> SFTPAttrs:
-    """What a node is, in version 3's terms."""
-    kind = stat.S_IFDIR if node.folder else stat.S_IFREG
-    mode = (0o750 if node.writable else 0o550) if node.folder else (0o640 if node.writable else 0o440)
-    at = max(0, min(int(node.modified), 0xFFFFFFFF))
-    return SFTPAttrs(size=node.size, uid=0, gid=0, permissions=kind | mode, atime=at, mtime=at)
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(min(seconds, _LATEST), UTC)
-
-
-def _refuse_owners(attrs: SFTPAttrs) -> None:
-    if attrs.uid is not None or attrs.gid is not None:
-        raise denied("files here have no owners to change")

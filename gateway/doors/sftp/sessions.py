@@ -59,6 +59,8 @@ class _Handler(SFTPServerHandler):
         for file in list(self._file_handles.values()):
             await self._files.abandon(file)
         self._file_handles.clear()
+        if self._writer is not None and not self._writer.channel.is_closing():
+            cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)
 
     def limits_told(self) -> SFTPLimits:

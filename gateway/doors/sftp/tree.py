@@ -27,6 +27,7 @@ from gateway.flow.enquiry import Enquiry, sender_view
 from gateway.flow.folders import Folders
 
 MAX_MADE: Final = 10_000  # empty folders remembered for a dataset
+MAX_ORDERS: Final = 200
 _SIGNATURE: Final = ".json.sig"
 
 
@@ -42,10 +43,28 @@ class Node:
 
 @dataclass
 class Underway:
-    """What this process holds in memory of all datasets: files being written, and folders made that have no file yet."""
+    """What this process holds in memory of all datasets, for every session.
+
+    Attributes:
+        arrivals: Files being written.
+        folders: Folders made that have no file yet.
+        orders: SUBMIT and WITHDRAW files as they were written, so that a client that looks sees them; until the next write.
+    """
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
     folders: dict[DatasetName, set[str]] = field(default_factory=dict)
+    orders: dict[tuple[DatasetName, str], bytes] = field(default_factory=dict)
+
+    def ordered(self, name: DatasetName, path: str, content: bytes) -> None:
+        """Remember an order; the oldest is forgotten beyond the bound."""
+        self.orders[name, path] = content
+        while len(self.orders) > MAX_ORDERS:
+            del self.orders[next(iter(self.orders))]
+
+    def forget_orders(self, name: DatasetName) -> None:
+        """A dataset is written again: what was ordered before is history."""
+        for key in [key for key in self.orders if key[0] == name]:
+            del self.orders[key]
 
     def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
         """The files of a dataset that are being written, by path."""
