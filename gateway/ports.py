@@ -90,6 +90,7 @@ class StoredFile:
         persons_sensitive: Sorted keyed 64-bit digests of distinct persons with sensitive data, packed by `core.persons.pack`.
         persons_nonsensitive: The same for the others.
         received_at: When it became durable.
+        seal: HMAC over the above under the transfer's evidence key (`flow.recall`); the database cannot make one.
         modified_at: The time of last change the sender gave it, for clients that compare; None where it gave none.
     """
 
@@ -100,6 +101,7 @@ class StoredFile:
     persons_sensitive: bytes
     persons_nonsensitive: bytes
     received_at: datetime
+    seal: bytes = b""
     modified_at: datetime | None = None
 
 

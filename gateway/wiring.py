@@ -181,7 +181,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     connectors = InstalledConnectors(channel)
 
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
-    registrar = Registrar(recorder, settings.text("registry.genesis"))
+    registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
     intake = Intake(
         recorder=recorder,
         spool=spool,

@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.stores.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy
 from tests.fakes.observer import FakeObserver
+
+# One example may take long on a busy machine; that is no finding. In CI the examples are the same in every run.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "house")
 
 _TEMPLATE = "hetao_template"
 _numbers = itertools.count()

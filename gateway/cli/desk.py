@@ -62,7 +62,7 @@ def find_settings(config: Path | None) -> Settings:
 
 def with_gateway(config: Path | None, work: Callable[[Gateway], Awaitable[T]]) -> T:
     """Open the gateway, do the work, close it."""
-    from gateway.wiring import open_gateway  # noqa: PLC0415
+    from gateway.wiring import open_gateway  # noqa: PLC0415  # as above: only commands that open one pay for it
 
     async def run() -> T:
         async with open_gateway(find_settings(config), Quiet()) as gateway:

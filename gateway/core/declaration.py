@@ -9,11 +9,12 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 from gateway.core.errors import Unusable
+from gateway.core.records import Endpoint, Project, Record
 from gateway.core.situation import Vocabulary
 
 SECTIONS = ("data", "hgr", "exemption", "duties", "purpose", "request", "persons")
@@ -51,6 +52,19 @@ def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> di
     if faults:
         raise Unusable("the declaration cannot be used: " + "; ".join(faults), code="bad-declaration")
     return declared
+
+
+def check_records(records: Iterable[Record], vocabulary: Vocabulary) -> None:
+    """Refuse records whose words the rules would not know: found here, not while a transfer is being decided.
+
+    Raises:
+        Unusable: A project's standing declaration or an endpoint's place is not in the vocabulary.
+    """
+    for record in records:
+        if isinstance(record, Project):
+            parse_declaration(record.declaration, vocabulary)
+        if isinstance(record, Endpoint) and (fault := vocabulary.facts["recipient.place"].refuse(record.place)):
+            raise Unusable(f"endpoint {record.id!r}: place {fault}")
 
 
 def stand_on(standing: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Steps, with what happens when one fails:
 1. Read the files the submission froze. Database away: StoreError, the conductor comes back.
-2. Check that they are the submitted list: same Merkle root. If not, the database was altered: the transfer fails with
-   `broken-promise`, nothing is decided on it.
+2. Check that they are the submitted list (same Merkle root) and that the gateway sealed their rows. If not, the database
+   was altered: the transfer fails with `broken-promise`, nothing is decided on it.
 3. Join (`flow.findings`): stricter wins.
 4. Record `classified`.
 
@@ -18,6 +18,7 @@ from gateway.core.facts import Tag, local_day
 from gateway.core.intake import files_root
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import join
+from gateway.flow.recall import check_rows
 from gateway.flow.recorder import Ledgering, Recorder
 
 
@@ -37,6 +38,7 @@ class Classify:
             files = await ledger.tx.files(current.id)  # step 1
             if files_root([stored.file for stored in files]).hex() != current.root:  # step 2
                 raise BrokenPromise("the files are not the ones that were submitted: the database was altered")
+            check_rows(files, await self._recorder.evidence_key(current.id))
             joined = join(files, local_day(ledger.now).year).facts  # step 3
             return await ledger.record(  # step 4
                 current,

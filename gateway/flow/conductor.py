@@ -25,7 +25,7 @@ from gateway.flow.recorder import Ledgering, Recorder
 
 Stage = Callable[[Transfer], Awaitable[Transfer]]
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=30)  # how long the work of a killed process waits; kept alive while a stage runs
 ROUND = 32  # transfers claimed a round
 IDLE = 0.5  # seconds between looks when nothing woke the loop: other processes write to the same database
 RETRY = timedelta(seconds=10)

@@ -2,7 +2,8 @@
 
 Steps, with what happens when one fails:
 1. Read the transfer, its files and votes, the registry, the persons counted so far, inside one serialised transaction.
-   Database away: StoreError, nothing recorded, the conductor comes back.
+   Database away: StoreError, nothing recorded, the conductor comes back. Rows that are not what the gateway recorded
+   (`flow.recall`): BrokenPromise, nothing is decided on them.
 2. Build the situation (`core.known`): what could not be read takes the strictest value.
 3. Decide under the rule pack the registry activates. No active pack, or not installed: the transfer stays and the reason
    is reported; nothing is decided under another pack.
@@ -34,6 +35,7 @@ from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Joined, join
+from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import PersonSet, Reading, Rulebooks, Signer
@@ -111,7 +113,11 @@ class Decider:
 
     async def _read(self, ledger: Ledgering, transfer: Transfer) -> Dossier:
         year = local_day(ledger.now).year
-        joined = join(await ledger.tx.files(transfer.id), year)
+        files = await ledger.tx.files(transfer.id)
+        key = await self._recorder.evidence_key(transfer.id)
+        await check_transfer(ledger.tx, transfer, key)
+        check_rows(files, key)
+        joined = join(files, year)
         return Dossier(
             transfer=transfer,
             registry=await self._registrar.fold(ledger.tx),

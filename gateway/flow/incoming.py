@@ -27,6 +27,7 @@ from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
+from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.upload import Pass, Passed, seal_session_key
 from gateway.ports import Spool, StoredFile
@@ -176,7 +177,8 @@ class Incoming:
     async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, StoredFile | None]:
         """Record a received file; returns it with its number, and the one it replaces."""
         number = await ledger.tx.next_file_number(unnumbered.transfer_id)
-        stored = replace(unnumbered, file=replace(unnumbered.file, number=number))
+        key = await self._reception.recorder.evidence_key(unnumbered.transfer_id)
+        stored = sealed_row(replace(unnumbered, file=replace(unnumbered.file, number=number)), key)
         transfer = await ledger.transfer(stored.transfer_id)
         require_state(transfer, State.OPEN)
         earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)

@@ -34,6 +34,7 @@ from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.findings import says_something
 from gateway.flow.incoming import Announced, Incoming, Reception, require_state
+from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import Spool, StoredFile, TransferFilter
@@ -165,7 +166,7 @@ class Intake:
             "door": transfer.door,
             "direction": transfer.direction,
         }
-        private = {"dataset": transfer.dataset, "person": transfer.person}
+        private = {"dataset": transfer.dataset, "person": transfer.person, "declaration": dict(declared)}
         index = await ledger.enter(Fact(Tag.OPENED, transfer.id, now, principal.client, public, private))
         transfer = replace(transfer, last_entry=index)
         await ledger.tx.put_transfer(transfer, idempotency_key)
@@ -278,7 +279,10 @@ class Intake:
             if old == new:
                 return found, None
             replaced = await ledger.tx.file(transfer_id, new)
-            renamed = replace(found, file=replace(found.file, path=new), findings={**found.findings, "path": new})
+            key = await self._recorder.evidence_key(transfer_id)
+            check_rows([found], key)  # or a rename would put a fresh seal on an altered row
+            row = replace(found, file=replace(found.file, path=new), findings={**found.findings, "path": new})
+            renamed = sealed_row(row, key)
             await ledger.tx.drop_file(transfer_id, old)
             await ledger.tx.put_file(renamed)
             if replaced is not None:
@@ -310,12 +314,16 @@ class Intake:
     async def declare(self, principal: Principal, transfer_id: str, declaration: Mapping[str, Any]) -> Transfer:
         """Replace the declaration of an open or held transfer; a held one is decided again."""
         _require(principal, Permission.TRANSFERS_SUBMIT)
-        await self._own(principal, transfer_id)
-        declared = parse_declaration(declaration, self._vocabulary)
+        own = await self._own(principal, transfer_id)
+        words = parse_declaration(declaration, self._vocabulary)
+        standing = (await self._registrar.registry()).get(Project, own.project).declaration
+        joined = parse_declaration(stand_on(standing, words), self._vocabulary)
 
         async def job(ledger: Ledgering) -> Transfer:
             transfer = await ledger.transfer(transfer_id)
-            again = {"next_at": ledger.now} if transfer.state is State.HELD else {}
+            held = transfer.state is State.HELD
+            # An open transfer keeps its own words; what stands under them is joined when it is submitted.
+            declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
                 transfer,
                 Tag.DECLARED,
@@ -339,6 +347,8 @@ class Intake:
         _require(principal, Permission.TRANSFERS_SUBMIT)
         transfer = await self._own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
+        # Each part was checked when it was made; the two together are checked now, before anything is frozen.
+        parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
         unfinished = self._uploading[transfer_id]
 
         async def job(ledger: Ledgering) -> Transfer:
@@ -369,7 +379,7 @@ class Intake:
             Tag.SUBMITTED,
             actor=principal.client,
             public={"files": len(files), "root_committed": True},
-            private={"root": root, "bytes": transfer.bytes},
+            private={"root": root, "bytes": transfer.bytes, "declaration": declared},
             changes={"root": root, "declaration": declared},
         )
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.core.declaration import check_records
 from gateway.core.errors import BrokenPromise, Conflict, NotFound
 from gateway.core.facts import Fact, Tag, local_day
 from gateway.core.registry import Change, Registry, found_registry, parse_change
+from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import Reading, StoredChange
@@ -41,9 +43,11 @@ class Registrar:
     Args:
         recorder: The only writer.
         genesis: The genesis change's digest, hex, from the settings; empty before `hetao init`.
+        vocabulary: The words of the rules, which records must not stray from.
     """
 
-    def __init__(self, recorder: Recorder, genesis: str) -> None:
+    def __init__(self, recorder: Recorder, genesis: str, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         self._recorder = recorder
         self._genesis = genesis
         self._folded = Registry()
@@ -115,7 +119,14 @@ class Registrar:
     # --- changes -----------------------------------------------------------------------------------------------------
 
     async def propose(self, change: Change, signature: bytes) -> str:
-        """Record a change with its first signature; returns its digest."""
+        """Record a change with its first signature; returns its digest.
+
+        Raises:
+            Unusable: A record uses words the rules do not know.
+            Conflict: Another change came first.
+            BrokenPromise: The signature does not hold.
+        """
+        check_records((record for _, record in change.put), self._vocabulary)
 
         async def job(ledger: Ledgering) -> str:
             registry = await self.fold(ledger.tx)

@@ -248,7 +248,7 @@ def _postgresql_engines(url: URL, busy_timeout: float) -> tuple[AsyncEngine, Asy
 
 def _alembic() -> Config:
     # Imported where it is needed: it takes a fifth of a second, which every command would pay for nothing.
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  # as said above
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

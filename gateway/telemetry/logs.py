@@ -56,7 +56,7 @@ class LogObserver:
 
     def saw(self, event: str, **fields: str | float | bool | None) -> None:
         """Write it: what faltered as a warning, what was a mistake of ours as an error."""
-        if event.endswith(".mistaken"):
+        if event.endswith((".mistaken", ".crashed")):
             level = "error"
         elif event.endswith((".faltered", ".refused", ".failed", ".cut")):
             level = "warning"

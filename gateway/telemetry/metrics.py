@@ -76,6 +76,7 @@ class PrometheusObserver:
         self._faltered = Counter(
             "hetao_stage_faltered_total", "Stages that failed.", ["state", "code", "retry"], registry=registry
         )
+        self._crashes = Counter("hetao_stage_crashed_total", "Defects of ours in a stage.", registry=registry)
         self._rounds = Counter("hetao_conductor_faltered_total", "Rounds that failed.", ["code"], registry=registry)
         self._requests = Counter(
             "hetao_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=registry
@@ -106,6 +107,7 @@ class PrometheusObserver:
         self._seen: dict[str, Callable[[Fields], None]] = {
             "file.received": self._saw_file,
             "stage.faltered": self._saw_stage_falter,
+            "stage.crashed": lambda _: self._crashes.inc(),
             "conductor.faltered": lambda fields: self._rounds.labels(_among(CODES, fields.get("code"))).inc(),
             "request.answered": self._saw_answer,
             "token.issued": lambda _: self._tokens.labels("issued").inc(),

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gateway.cli.commands import app
+from gateway.cli.commands import build
 from gateway.cli.diagram import BEGIN, DOCUMENT, END, drawing, redraw, redrawn
 from gateway.core.errors import Unusable
 from gateway.core.transfer import STANDING, Standing, diagram, standing_table
@@ -73,6 +73,6 @@ def test_every_verb_is_a_command(standing: Standing) -> None:
     """Whoever is told to act can: the command answers."""
     program, *words = standing.verb.split()
     assert program == "hetao"
-    result = CliRunner().invoke(app, [*words, "--help"])
+    result = CliRunner().invoke(build(words[0]), [*words, "--help"])
     assert result.exit_code == 0, result.output
     assert "Usage" in result.output

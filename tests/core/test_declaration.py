@@ -88,6 +88,10 @@ def test_what_is_refused(document: Any, says: str) -> None:
     assert says in refused(document)
 
 
+def test_the_bound_on_filings_is_inclusive() -> None:
+    assert len(declare({"filings": ["x"] * MAX_FILINGS})["filings"]) == MAX_FILINGS
+
+
 @pytest.mark.parametrize("document", [None, [], "data", 5])
 def test_a_declaration_is_a_table(document: Any) -> None:
     assert "must be a table" in refused(document)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,12 +22,13 @@ class Running:
     """A gateway, and the commands its people use."""
 
     world: World
+    environment: dict[str, str] = field(default_factory=dict)
 
     def hetao(self, *arguments: str, fails: bool = False) -> str:
         command = [sys.executable, "-m", "gateway.cli", *arguments]
         if arguments[0] != "init":
             command += ["--config", str(self.world.config)]
-        environment = {**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}
+        environment = {**os.environ, **self.environment, "COLUMNS": "400", "NO_COLOR": "1"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stderr if fails else done.stdout
@@ -38,7 +39,7 @@ class Running:
         self.hetao("registry", "approve", proposed["digest"], "--key", str(keys / "zhao"))
 
     def start(self) -> None:
-        self.world.start_gateway()
+        self.world.start_gateway(self.environment)
         sender = self.sender()
         until = time.monotonic() + 60
         while not sender.reachable():
@@ -58,12 +59,9 @@ class Running:
 
 def build(folder: Path, **environment: str) -> Running:
     world = World(folder)
-    running = Running(world)
+    running = Running(world, environment)
     world.build()
     running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *world.port_options)
-    if environment:
-        with world.config.open("a", encoding="utf-8") as opened:
-            opened.writelines(f"{line}\n" for line in environment.values())
     running.register(folder / "registry.toml")
     if world.sftp is not None:
         world.sftp.start()

@@ -187,7 +187,7 @@ class Rig:
             entropy=self.entropy,
             observer=self.observer,
         )
-        self.registrar = Registrar(self.recorder, self.genesis)
+        self.registrar = Registrar(self.recorder, self.genesis, policies().vocabulary)
         calendar, tables = prc_calendar(), load_detector_tables()
         self.intake = Intake(
             recorder=self.recorder,

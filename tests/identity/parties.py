@@ -18,6 +18,7 @@ from gateway.core.registry import NAMESPACE, compose_change
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import Keyring, Records
+from gateway.stores.rulebooks import load_policies
 from gateway.wire import sshsig
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy
@@ -71,7 +72,7 @@ class Parties:
             entropy=self.entropy,
             observer=self.observer,
         )
-        self.registrar = Registrar(self.recorder, "")
+        self.registrar = Registrar(self.recorder, "", load_policies().vocabulary)
 
     async def found(self) -> Parties:
         genesis = compose_change("", self._first_records())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,11 +174,11 @@ class World:
             scopes=json.dumps(SENDER_SCOPES),
         )
 
-    def start_gateway(self) -> None:
-        """Run `hetao serve` in a process of its own."""
+    def start_gateway(self, environment: Mapping[str, str] | None = None) -> None:
+        """Run `hetao serve` in a process of its own, with more environment variables where given."""
         log = (self.folder / "gateway.log").open("ab")
         command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(self.config)]
-        self.gateway = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  # our own interpreter and module
+        self.gateway = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})  # noqa: S603  # our own interpreter and module
         log.close()
 
     def check_gateway(self) -> None:
