@@ -91,6 +91,7 @@ class StoredFile:
         persons_nonsensitive: The same for the others.
         received_at: When it became durable.
         seal: HMAC over the above under the transfer's evidence key (`flow.recall`); the database cannot make one.
+        modified_at: The time of last change the sender gave it, for clients that compare; None where it gave none.
     """
 
     transfer_id: str
@@ -101,6 +102,7 @@ class StoredFile:
     persons_nonsensitive: bytes
     received_at: datetime
     seal: bytes = b""
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Intake
 from gateway.flow.receipt import Receipts
@@ -120,6 +121,7 @@ class Gateway:
     policies: Policies
     intake: Intake
     enquiry: Enquiry
+    folders: Folders
     review: Review
     audit: Audit
     conductor: Conductor
@@ -231,6 +233,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         policies=policies,
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
+        folders=Folders(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),

@@ -22,7 +22,7 @@ from gateway.core.errors import Conflict, Unusable
 from gateway.core.facts import local_day
 from gateway.core.records import ActiveRulebook, Record
 from gateway.core.registry import compose_change, found_registry
-from gateway.settings import Settings, load_settings, sample
+from gateway.settings import SETTINGS, Settings, load_settings, sample
 from gateway.stores.database import Database
 from gateway.stores.rulebooks import load_policies
 from gateway.wiring import database_url, open_gateway
@@ -41,6 +41,7 @@ def init(
     ] = None,
     https_port: Annotated[int, typer.Option("--https-port")] = 8443,
     metrics_port: Annotated[int, typer.Option("--metrics-port")] = 9464,
+    sftp_port: Annotated[int, typer.Option("--sftp-port")] = 2022,
 ) -> None:
     """Make a new gateway: keys, a development certificate, settings, the embedded database, and the first officers.
 
@@ -53,7 +54,12 @@ def init(
     names = host or ["localhost", "127.0.0.1"]
     folder.mkdir(parents=True, exist_ok=True)
     _make_keys(folder / "keys", origin, names)
-    _write_settings(config, origin, f"https://{names[0]}:{https_port}", https_port, metrics_port)
+    _write_settings(
+        config,
+        origin,
+        f"https://{names[0]}:{https_port}",
+        {"https": https_port, "sftp": sftp_port, "metrics": metrics_port},
+    )
     digest = asyncio.run(_found(config, records))
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace("[registry]\n", f'[registry]\ngenesis = "{digest}"\n', 1), encoding="utf-8")
@@ -93,19 +99,22 @@ def _make_keys(folder: Path, origin: str, names: list[str]) -> None:
     make_ssh_key(folder, "signing", origin)
     make_signing_key(folder, "ledger", origin)
     make_jwt_key(folder, "tokens")
+    make_ssh_key(folder, "sftp_host", origin)
     now = datetime.now(UTC)
     authority = DevelopmentAuthority.create(now, accept_risk=True)
     authority.save(folder)
     authority.issue_server(names, now).save(folder, "https")
 
 
-def _write_settings(config: Path, origin: str, issuer: str, https_port: int, metrics_port: int) -> None:
+def _write_settings(config: Path, origin: str, issuer: str, ports: dict[str, int]) -> None:
     keys = config.parent / "keys"
     written = {path.stem + path.suffix for path in keys.iterdir()}
     text = sample()
     text = text.replace('# issuer = "https://localhost:8443"', f'issuer = "{issuer}"')
     text = text.replace('# origin = "hetao-gateway"', f'origin = "{origin}"')
-    text = text.replace("# port = 8443", f"port = {https_port}").replace("# port = 9464", f"port = {metrics_port}")
+    for section, port in ports.items():
+        default = next(setting.default for setting in SETTINGS if setting.name == f"{section}.port")
+        text = text.replace(f"# port = {default}", f"port = {port}")
     for setting, candidates in _KEY_FILES.items():
         key = setting.partition(".")[2]
         name = next((each for each in candidates if each in written), None)
@@ -124,6 +133,7 @@ _KEY_FILES = {
     "keys.tokens": ("tokens", "tokens.pem"),
     "https.certificate": ("https.crt",),
     "https.key": ("https.key",),
+    "sftp.host_key": ("sftp_host",),
 }
 
 

@@ -42,6 +42,20 @@ def client(
 
 
 @app.command()
+def user(name: str, folder: Folder = Path("keys-of-mine")) -> None:
+    """An SSH key for a person at the SFTP door (one made with ssh-keygen serves as well); its line goes into the registry."""
+    made = make_ssh_key(make_key_folder(folder), name, name)
+    _tell(made)
+    out.print(" ".join(read_file(made.public).decode().split()[:2]), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def host(name: str = "sftp_host", folder: Folder = Path("keys")) -> None:
+    """A host key for the SFTP door of a gateway that was made before it had one; `hetao init` makes it for a new one."""
+    _tell(make_ssh_key(make_key_folder(folder), name, "hetao-gateway"))
+
+
+@app.command()
 def recipient(name: str, folder: Folder = Path("keys-of-mine")) -> None:
     """A Crypt4GH key pair for a recipient; the base64 of its public half goes into the registry."""
     made = make_crypt4gh_key(make_key_folder(folder), name)
@@ -55,4 +69,8 @@ def show(config: Config = None) -> None:
     settings = find_settings(config)
     signer = FileSigner(settings.path("keys.signing"))
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
-    show_fields({"signing": signer.public_line, "ledger": ledger.verifier_key})
+    shown = {"signing": signer.public_line, "ledger": ledger.verifier_key}
+    host_line = settings.path("sftp.host_key").with_suffix(".pub")
+    if host_line.exists():
+        shown["sftp"] = " ".join(read_file(host_line).decode().split()[:2])
+    show_fields(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -17,8 +18,10 @@ from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
+from gateway.doors.sftp import serving as serving_sftp
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
+from gateway.identity.sshkeys import SshKeys
 from gateway.identity.tokens import AccessTokens
 from gateway.ports import Observer
 from gateway.settings import Settings
@@ -52,8 +55,9 @@ async def _serve(settings: Settings) -> None:
         gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
         https_port = await stack.enter_async_context(_https(gateway, observer))
+        sftp_port = await stack.enter_async_context(_sftp(gateway, observer))
         metrics_port = await stack.enter_async_context(_metrics(gateway, metrics))
-        observer.saw("gateway.started", https_port=https_port, metrics_port=metrics_port)
+        observer.saw("gateway.started", https_port=https_port, sftp_port=sftp_port, metrics_port=metrics_port)
         await _work_until(gateway, stopping)
         observer.saw("gateway.stopping")
 
@@ -89,6 +93,29 @@ def _https(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))
     return serving(app, host=settings.text("https.host"), port=settings.number("https.port"), tls=tls)
+
+
+def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[int]:
+    settings, clock = gateway.settings, gateway.recorder.clock
+    data = settings.path("gateway.data")
+
+    def room() -> tuple[int, int]:
+        usage = shutil.disk_usage(data)
+        return usage.total, usage.free
+
+    return serving_sftp(
+        host=settings.text("sftp.host"),
+        port=settings.number("sftp.port"),
+        host_key=settings.path("sftp.host_key"),
+        intake=gateway.intake,
+        enquiry=gateway.enquiry,
+        folders=gateway.folders,
+        keys=SshKeys(records=gateway.database, registrar=gateway.registrar, clock=clock),
+        catalogue=load_catalogue(),
+        clock=clock,
+        observer=observer,
+        room=room,
+    )
 
 
 @asynccontextmanager

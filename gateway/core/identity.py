@@ -18,6 +18,7 @@ class Credential(StrEnum):
 
     CLIENT_JWT = "client_jwt"  # OAuth 2.0 client credentials with private_key_jwt (RFC 7523), then a bearer token
     OFFICER_SIGNATURE = "officer_signature"  # an SSHSIG by a registered officer's key
+    SSH_KEY = "ssh_key"  # a registered person's key, proved in the SSH handshake (RFC 4252 section 7)
     OPERATOR_SHELL = "operator_shell"  # whoever may read the gateway's own files on its host
 
 
@@ -25,6 +26,7 @@ class Door(StrEnum):
     """Where a request comes in."""
 
     HTTPS = "https"
+    SFTP = "sftp"
     CLI = "cli"
 
 
@@ -57,6 +59,7 @@ _SENDING = frozenset(
 
 PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
     (Credential.CLIENT_JWT, Door.HTTPS): _SENDING,
+    (Credential.SSH_KEY, Door.SFTP): _SENDING,
     (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(
         {Permission.REVIEW_VOTE, Permission.REGISTRY_PROPOSE, Permission.REGISTRY_APPROVE}
     ),

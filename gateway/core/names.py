@@ -29,6 +29,7 @@ _SHOWN_EXTENSION = re.compile(
     r"np[yz]|parquet|pdf|ped|png|pptx|py|r|rds|sam|tar|tiff?|toml|tsv|txt|vcf|xlsx?|xml|ya?ml|zip|zst",
     re.IGNORECASE | re.ASCII,
 )
+_TEMPORARY = re.compile(r"(?:\.[0-9A-Za-z]{8}\.partial|\.filepart|\.partial|\.part|\.tmp)\Z")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Bidirectional overrides and isolates make a name look like another one (Unicode TR #36, section 3.1).
@@ -110,6 +111,23 @@ def masked(path: str) -> str:
     if not dot or not _SHOWN_EXTENSION.fullmatch(extension):
         head, extension = path, ""
     return "".join("/" if character == "/" else "*" for character in head) + (f".{extension}" if extension else "")
+
+
+def settled_name(path: str) -> str:
+    """The path a file will have once its client renames it: without the temporary ending well-known clients use.
+
+    Sources: WinSCP (`.filepart`), rclone 1.63 and later (`.<8 characters>.partial`), browsers and scripts.
+
+    >>> settled_name("cohort/a.csv.filepart")
+    'cohort/a.csv'
+    """
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + (_TEMPORARY.sub("", name) or name)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a file still has the name a client gives it until it is whole."""
+    return settled_name(path) != path
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from gateway.core.records import (
     Person,
     Project,
     Record,
+    SshKey,
     parse_record,
     record_table,
 )
@@ -140,6 +141,14 @@ class Registry:
                 return officer
         raise NotFound("the signing key belongs to no officer in office: register it first", code="not-registered")
 
+    def ssh_key(self, institution: str, blob: bytes, on: date) -> SshKey | None:
+        """The institution's registered SSH key of these bytes that holds on that day, or None."""
+        for each in self.all(SshKey):
+            valid = each.valid_to is None or on <= each.valid_to
+            if each.institution == institution and valid and sshsig.public_blob(each.key) == blob:
+                return each
+        return None
+
     def line_of(self, person: str) -> frozenset[str]:
         """The person, everyone above and everyone below: nobody of these votes on that person's transfer."""
         people: dict[str, Person] = {each.id: each for each in self.all(Person)}
@@ -236,8 +245,9 @@ def found_registry(genesis: Change) -> Registry:
 
 def _shared_keys(registry: Registry) -> list[str]:
     owners: dict[bytes, set[str]] = {}
-    for officer in registry.all(Officer):
-        owners.setdefault(sshsig.public_blob(officer.key), set()).add(officer.person)
+    keyed: list[Officer | SshKey] = [*registry.all(Officer), *registry.all(SshKey)]
+    for each in keyed:
+        owners.setdefault(sshsig.public_blob(each.key), set()).add(each.person)
     return [
         f"one key is registered for {', '.join(sorted(persons))}: each person has a key of their own"
         for persons in owners.values()
@@ -246,7 +256,7 @@ def _shared_keys(registry: Registry) -> list[str]:
 
 
 def _references(record: Record) -> list[tuple[str, str]]:
-    if isinstance(record, Client):
+    if isinstance(record, Client | SshKey):
         return [("institution", record.institution), ("person", record.person)]
     if isinstance(record, Person):
         found = [("institution", record.institution)] if record.institution else []

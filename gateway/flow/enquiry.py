@@ -35,7 +35,7 @@ class Enquiry:
 
     async def endpoints(self, principal: Principal) -> list[dict[str, Any]]:
         """The endpoints a sender's projects may send to."""
-        _require(principal, Permission.TRANSFERS_READ)
+        require(principal, Permission.TRANSFERS_READ)
         registry = await self._registrar.registry()
         projects = [each for each in registry.all(Project) if each.institution == principal.institution]
         shown = []
@@ -47,7 +47,7 @@ class Enquiry:
 
     async def transfer(self, principal: Principal, transfer_id: str) -> Transfer:
         """A transfer of the sender's institution (or any, for the operator's shell)."""
-        _require(principal, Permission.TRANSFERS_READ)
+        require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
             return await _own(view, principal, transfer_id)
 
@@ -55,7 +55,7 @@ class Enquiry:
         self, principal: Principal, wanted: TransferFilter, *, limit: int = 100, after: str = ""
     ) -> Sequence[Transfer]:
         """Transfers, newest first; a sender's filter is narrowed to its institution."""
-        _require(principal, Permission.TRANSFERS_READ)
+        require(principal, Permission.TRANSFERS_READ)
         if principal.institution and wanted.institution not in {"", principal.institution}:
             return []
         if principal.institution and wanted.rule.split(".")[0] == SECRECY_RULE:
@@ -83,7 +83,7 @@ class Enquiry:
     async def file(self, principal: Principal, transfer_id: str, path: str) -> dict[str, Any] | None:
         """One received file, or None where there is none at this path; who may write there may ask, too."""
         if not principal.may(Permission.TRANSFERS_WRITE):
-            _require(principal, Permission.TRANSFERS_READ)
+            require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
             await _own(view, principal, transfer_id)
             stored = await view.file(transfer_id, path)
@@ -91,7 +91,7 @@ class Enquiry:
 
     async def receipt(self, principal: Principal, transfer_id: str) -> tuple[str, str]:
         """The receipt and its signature."""
-        _require(principal, Permission.RECEIPTS_READ)
+        require(principal, Permission.RECEIPTS_READ)
         transfer = await self.transfer(principal, transfer_id)
         if not transfer.receipt:
             raise Conflict(f"there is no receipt yet: the transfer is {transfer.state}", code="no-receipt")
@@ -105,7 +105,8 @@ class Enquiry:
         return [{"index": index, **parse_document(body, max_size=1 << 22, max_depth=12)} for index, body in entries]
 
 
-def _require(principal: Principal, permission: Permission) -> None:
+def require(principal: Principal, permission: Permission) -> None:
+    """Raise NotPermitted where a principal may not do that here."""
     if not principal.may(permission):
         raise NotPermitted(f"this credential may not do {permission} here: ask for that scope")
 

@@ -9,12 +9,14 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.core.classify import FileFindings
+from gateway.core.classify import Classifier, FileFindings
 from gateway.core.declaration import LEVELS
+from gateway.core.names import settled_name
 from gateway.core.persons import merge, pack, unpack
 from gateway.ports import StoredFile
 
@@ -46,6 +48,18 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
     }
+
+
+def says_something(classifier: Callable[[str], Classifier], old: str, new: str) -> bool:
+    """Whether a file's new name would change its findings: identifiers in it, marks, or another extension.
+
+    Answered without the bytes: a name alone is classified, and compared with one that says nothing.
+    """
+    extension = PurePosixPath(new).suffix
+    if extension.lower() != PurePosixPath(settled_name(old)).suffix.lower():
+        return True
+    named, plain = (decision_facts(classifier(path).close(), 0) for path in (new, "a" + extension))
+    return named != plain or bool(classifier(new).close().findings)
 
 
 def _level(findings: FileFindings) -> str:

@@ -14,47 +14,34 @@ Conflict, the new part is removed and the submitted one stands.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hmac
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from gateway.core.classify import Classifier
 from gateway.core.declaration import parse_declaration, stand_on
-from gateway.core.errors import Conflict, Incomplete, NotFound, NotPermitted, TooLarge, Unusable
-from gateway.core.facts import Fact, Tag, local_day
+from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unusable
+from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
 from gateway.core.intake import Limits, check_room, check_submission, files_root
-from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment
-from gateway.core.persons import keyed_digests, pack
+from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
-from gateway.flow.findings import decision_facts
-from gateway.flow.recall import sealed_row
+from gateway.flow.findings import says_something
+from gateway.flow.incoming import Announced, Incoming, Reception, require_state
+from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.flow.upload import Pass, Passed, seal_session_key
 from gateway.ports import Spool, StoredFile, TransferFilter
 
+__all__ = ["Announced", "Incoming", "Intake"]
+
 MAX_IDEMPOTENCY_KEY = 200
-
-
-@dataclass(frozen=True)
-class Announced:
-    """What a sender says of a file before or beside its bytes; None where nothing was said.
-
-    Attributes:
-        size: Bytes.
-        digests: By RFC 9530 algorithm name; only `sha-256` is checked here.
-    """
-
-    size: int | None = None
-    digests: Mapping[str, bytes] | None = None
 
 
 class Intake:
@@ -84,13 +71,10 @@ class Intake:
         limits: Limits,
     ) -> None:
         self._recorder = recorder
-        self._spool = spool
         self._registrar = registrar
-        self._vault_public = vault_public
-        self._classifier = classifier
         self._vocabulary = vocabulary
-        self._pool = pool
         self._limits = limits
+        self._reception = Reception(recorder, spool, vault_public, classifier, pool, limits)
         self._uploading: Counter[str] = Counter()
 
     # --- open --------------------------------------------------------------------------------------------------------
@@ -217,90 +201,40 @@ class Intake:
             Conflict: The digest differs, or the transfer is not open any more.
             TooLarge: A bound was passed.
         """
-        _require(principal, Permission.TRANSFERS_WRITE)
-        canonical_path = parse_path(path)
-        transfer = await self._own(principal, transfer_id)
-        _require_state(transfer, State.OPEN)
-        check_room(self._limits, transfer.files, transfer.bytes, announced.size or 0)
-        part = f"{transfer_id}/{self._recorder.entropy.token(10).hex()}/0"
-        self._uploading[transfer_id] += 1
-        try:
-            return await self._receive(transfer, canonical_path, part, body, announced)
-        finally:
-            self._uploading[transfer_id] -= 1
-            if not self._uploading[transfer_id]:
-                del self._uploading[transfer_id]
-
-    async def _receive(
-        self, transfer: Transfer, path: str, part: str, body: AsyncIterator[bytes], announced: Announced
-    ) -> StoredFile:
-        key = self._recorder.entropy.token(32)
-        upload = Pass(
-            classifier=self._classifier(path),
-            writer=self._spool.create(part),
-            key=key,
-            entropy=self._recorder.entropy,
-            pool=self._pool,
-        )
+        upload = await self.begin(principal, transfer_id, path, announced)
         try:
             async for chunk in body:
                 await upload.feed(chunk)
-                check_room(self._limits, transfer.files, transfer.bytes, upload.size)
-            passed = await upload.finish()
-            _check_announced(passed, announced)
-            header = seal_session_key(key, self._vault_public, self._recorder.entropy)
-            await self._recorder.keyring.put(transfer.id, part, header)
-            unnumbered = await self._stored(transfer, passed, path, part)
-            stored, replaced = await self._recorder.do(lambda ledger: self._keep(ledger, unnumbered))
         except BaseException:
             await upload.abort()
-            await self._forget(transfer.id, (part,))
             raise
-        if replaced is not None:
-            await self._forget(transfer.id, replaced.file.parts)
-        self._recorder.observer.saw(
-            "file.received",
-            transfer_id=transfer.id,
-            file=stored.file.number,
-            bytes=passed.size,
-            format=passed.findings.format,
-        )
-        return stored
+        return await upload.finish(announced)
 
-    async def _stored(self, transfer: Transfer, passed: Passed, path: str, part: str) -> StoredFile:
-        now = self._recorder.clock.now()
-        year = local_day(now).year
-        year_key = await self._recorder.keyring.year_key(year)
-        people = passed.findings.identifiers
-        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
-        scope = f"{transfer.institution}/{transfer.project}".encode()
-        # A million people take a second or two: not on the event loop.
-        loop = asyncio.get_running_loop()
-        digests = pack(await loop.run_in_executor(self._pool, keyed_digests, people, year_key, scope))
-        return StoredFile(
-            transfer_id=transfer.id,
-            file=passed.received(path, 0, part),  # its number is drawn in the transaction that keeps it
-            findings=passed.findings.to_json(passed.sha256.hex()),
-            facts=decision_facts(passed.findings, year),
-            persons_sensitive=digests if people.sensitive else b"",
-            persons_nonsensitive=digests if people.ordinary else b"",
-            received_at=now,
-        )
+    async def begin(
+        self, principal: Principal, transfer_id: str, path: str, announced: Announced | None = None
+    ) -> Incoming:
+        """Open one file, for a door that is fed by requests; the caller ends it with `finish` or `abort`.
 
-    async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, StoredFile | None]:
-        """Record a received file; returns it with its number, and the one it replaces."""
-        number = await ledger.tx.next_file_number(unnumbered.transfer_id)
-        key = await self._recorder.evidence_key(unnumbered.transfer_id)
-        stored = sealed_row(replace(unnumbered, file=replace(unnumbered.file, number=number)), key)
-        transfer = await ledger.transfer(stored.transfer_id)
-        _require_state(transfer, State.OPEN)
-        earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)
-        files = transfer.files + (0 if earlier else 1)
-        size = transfer.bytes + stored.file.size - (earlier.file.size if earlier else 0)
-        check_room(self._limits, files - 1, size - stored.file.size, stored.file.size)
-        await ledger.tx.put_file(stored)
-        await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
-        return stored, earlier
+        Raises:
+            Conflict: The transfer is not open any more.
+            TooLarge: The transfer is full.
+        """
+        _require(principal, Permission.TRANSFERS_WRITE)
+        canonical_path = parse_path(path)
+        transfer = await self._own(principal, transfer_id)
+        require_state(transfer, State.OPEN)
+        check_room(self._limits, transfer.files, transfer.bytes, (announced and announced.size) or 0)
+        self._uploading[transfer_id] += 1
+        try:
+            return Incoming(self._reception, transfer, canonical_path, lambda: self._ended(transfer_id))
+        except BaseException:
+            self._ended(transfer_id)
+            raise
+
+    def _ended(self, transfer_id: str) -> None:
+        self._uploading[transfer_id] -= 1
+        if not self._uploading[transfer_id]:
+            del self._uploading[transfer_id]
 
     async def drop_file(self, principal: Principal, transfer_id: str, path: str) -> None:
         """Take a received file out of an open transfer."""
@@ -309,7 +243,7 @@ class Intake:
 
         async def job(ledger: Ledgering) -> StoredFile:
             transfer = await ledger.transfer(transfer_id)
-            _require_state(transfer, State.OPEN)
+            require_state(transfer, State.OPEN)
             found = await ledger.tx.file(transfer_id, parse_path(path))
             if found is None:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
@@ -320,13 +254,63 @@ class Intake:
             return found
 
         dropped = await self._recorder.do(job)
-        await self._forget(transfer_id, dropped.file.parts)
+        await self._reception.forget(transfer_id, dropped.file.parts)
 
-    async def _forget(self, transfer_id: str, parts: tuple[str, ...]) -> None:
-        """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves."""
-        for part in parts:
-            await self._recorder.keyring.drop(transfer_id, part)
-            self._spool.delete(part)
+    async def rename_file(self, principal: Principal, transfer_id: str, path: str, to: str) -> StoredFile:
+        """Give a received file of an open transfer another name; a file that has it is replaced.
+
+        A name is inspected with the bytes, and those cannot be read again here. So the new name must be the one the file
+        was inspected under (a client's temporary name settled), or one that says nothing of its own.
+
+        Raises:
+            NotFound: No such file.
+            Conflict: The new name would have to be inspected with the bytes: the file has to be sent again.
+        """
+        _require(principal, Permission.TRANSFERS_WRITE)
+        await self._own(principal, transfer_id)
+        old, new = parse_path(path), parse_path(to)
+        telling = settled_name(new) != settled_name(old) and says_something(self._reception.classifier, old, new)
+
+        async def job(ledger: Ledgering) -> tuple[StoredFile, StoredFile | None]:
+            transfer = await ledger.transfer(transfer_id)
+            require_state(transfer, State.OPEN)
+            found = await ledger.tx.file(transfer_id, old)
+            if found is None:
+                raise NotFound("there is no such file in this transfer", code="no-such-file")
+            if telling or (settled_name(new) != settled_name(old) and found.facts["hgr_information"]):
+                raise Conflict("this name has to be inspected with its bytes: send the file again under the new name")
+            if old == new:
+                return found, None
+            replaced = await ledger.tx.file(transfer_id, new)
+            key = await self._recorder.evidence_key(transfer_id)
+            check_rows([found], key)  # or a rename would put a fresh seal on an altered row
+            row = replace(found, file=replace(found.file, path=new), findings={**found.findings, "path": new})
+            renamed = sealed_row(row, key)
+            await ledger.tx.drop_file(transfer_id, old)
+            await ledger.tx.put_file(renamed)
+            if replaced is not None:
+                files, size = transfer.files - 1, transfer.bytes - replaced.file.size
+                await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
+            return renamed, replaced
+
+        renamed, replaced = await self._recorder.do(job)
+        if replaced is not None:
+            await self._reception.forget(transfer_id, replaced.file.parts)
+        return renamed
+
+    async def date_file(self, principal: Principal, transfer_id: str, path: str, modified: datetime) -> None:
+        """Note the time of last change a sender gives a received file of an open transfer."""
+        _require(principal, Permission.TRANSFERS_WRITE)
+        await self._own(principal, transfer_id)
+
+        async def job(ledger: Ledgering) -> None:
+            require_state(await ledger.transfer(transfer_id), State.OPEN)
+            found = await ledger.tx.file(transfer_id, parse_path(path))
+            if found is None:
+                raise NotFound("there is no such file in this transfer", code="no-such-file")
+            await ledger.tx.put_file(replace(found, modified_at=modified))
+
+        await self._recorder.do(job)
 
     # --- declare, submit, withdraw -----------------------------------------------------------------------------------
 
@@ -434,19 +418,6 @@ class Intake:
 def _require(principal: Principal, permission: Permission) -> None:
     if not principal.may(permission):
         raise NotPermitted(f"this credential may not do {permission} here: ask for that scope")
-
-
-def _require_state(transfer: Transfer, state: State) -> None:
-    if transfer.state is not state:
-        raise Conflict(f"the transfer is {transfer.state}, not {state}: open a new one", code="wrong-state")
-
-
-def _check_announced(passed: Passed, announced: Announced) -> None:
-    if announced.size is not None and passed.size != announced.size:
-        raise Incomplete(f"{announced.size} bytes were announced and {passed.size} came: send the file again")
-    wanted = (announced.digests or {}).get("sha-256")
-    if wanted is not None and not hmac.compare_digest(wanted, passed.sha256):
-        raise Conflict("the bytes do not have the announced sha-256: send the file again", code="digest-mismatch")
 
 
 def _transfer_id(random: bytes) -> str:

@@ -62,6 +62,7 @@ class Ledgering:
         self.tx = tx
         self._recorder = recorder
         self.seen: list[tuple[str, dict[str, str | float]]] = []
+        self.stirs = False  # whether the conductor may have something to do now: a fact was recorded, or work put off
 
     @property
     def now(self) -> datetime:
@@ -82,6 +83,7 @@ class Ledgering:
         if entry.opening:
             key = await self._recorder.evidence_key(fact.subject)
             sealed = seal_opening(key, self._recorder.entropy.token(12), entry)
+        self.stirs = True
         return await self.tx.append(fact.tag, fact.subject, fact.at, entry, sealed)
 
     async def record(
@@ -122,6 +124,7 @@ class Ledgering:
         transfer = await self.transfer(transfer_id)
         if transfer.state not in ENDS:
             await self.tx.put_transfer(replace(transfer, next_at=until, reason=reason))
+            self.stirs = True
 
     async def return_persons(self, transfer: Transfer, because: str) -> Transfer:
         """Uncount the persons of a transfer of which no byte has left; nothing where none were counted."""
@@ -211,7 +214,7 @@ class Recorder:
 
     async def _commit(self, batch: list[_Pending[Any]]) -> None:
         try:
-            results, seen = await self._transact([pending.job for pending in batch])
+            results, ledger = await self._transact([pending.job for pending in batch])
         except Exception as failure:  # noqa: BLE001  # handed to the caller whose job it is
             if len(batch) > 1:
                 for pending in batch:
@@ -226,16 +229,17 @@ class Recorder:
             return
         for pending, result in zip(batch, results, strict=True):
             _settle(pending.done, result=result)
-        for event, about in seen:
+        for event, about in ledger.seen:
             self.observer.saw(event, **about)
-        async with self.changed:
-            self.changed.notify_all()
+        if ledger.stirs:  # a thousand small files received are no reason to look a thousand times for work
+            async with self.changed:
+                self.changed.notify_all()
 
-    async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], list[tuple[str, dict[str, str | float]]]]:
+    async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], Ledgering]:
         async with self.records.write() as tx:
             ledger = Ledgering(tx, self)
             results = [await job(ledger) for job in jobs]
-        return results, ledger.seen
+        return results, ledger
 
 
 def _settle(done: asyncio.Future[Any], *, result: Any = None, failure: BaseException | None = None) -> None:

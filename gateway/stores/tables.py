@@ -165,6 +165,7 @@ files = sa.Table(
     _bytes("persons_sensitive"),
     _bytes("persons_nonsensitive"),
     _bytes("seal"),
+    _time("modified_at", nullable=True),
     _time("received_at"),
     sa.Index(None, "sha256"),
 )

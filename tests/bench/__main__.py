@@ -1,6 +1,7 @@
 """`python -m tests.bench NAME [ARGUMENT]`: timings on demand; never part of the tests.
 
-Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest).
+Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
+`sftp` (the SFTP door beside OpenSSH).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("scan", "large_file")
+NAMES = ("scan", "large_file", "sftp")
 
 
 def main(arguments: list[str]) -> None:

@@ -20,6 +20,14 @@ AUDITED = {
         "transfers:read",
         "receipts:read",
     },
+    ("ssh_key", "sftp"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
     ("officer_signature", "cli"): {"review:vote", "registry:propose", "registry:approve"},
     ("operator_shell", "cli"): {
         "transfers:read",

@@ -31,6 +31,7 @@ from gateway.core.records import (
     Person,
     Project,
     Record,
+    SshKey,
     parse_record,
     record_table,
     uscc_is_valid,
@@ -48,6 +49,7 @@ EXAMPLES: dict[str, Record] = {
     "filing": FILING,
     "officer": OFFICERS[0],
     "rulebook": ActiveRulebook("pack-1", "0" * 64, date(2026, 1, 1)),
+    "sshkey": SshKey("lin-laptop", "sz-lab", "lin", OFFICERS[0].key, SENDER_SCOPES, date(2027, 1, 1)),
 }
 
 # The fields of every kind. Signed changes of years ago must still be read: fields are added with defaults, never taken away.
@@ -69,6 +71,7 @@ PERMANENT: dict[str, tuple[str, ...]] = {
     ),
     "officer": ("id", "person", "role", "key", "valid_to"),
     "rulebook": ("id", "digest", "active_from"),
+    "sshkey": ("id", "institution", "person", "key", "scopes", "valid_to"),
 }  # fmt: skip
 
 

@@ -61,8 +61,7 @@ def build(folder: Path, **environment: str) -> Running:
     world = World(folder)
     running = Running(world, environment)
     world.build()
-    ports = ["--https-port", str(world.https_port), "--metrics-port", str(world.metrics_port)]
-    running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *ports)
+    running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *world.port_options)
     running.register(folder / "registry.toml")
     if world.sftp is not None:
         world.sftp.start()

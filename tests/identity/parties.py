@@ -17,8 +17,8 @@ from gateway.core.records import Client, Endpoint, Institution, Officer, Person,
 from gateway.core.registry import NAMESPACE, compose_change
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
-from gateway.stores.rulebooks import load_policies
 from gateway.ports import Keyring, Records
+from gateway.stores.rulebooks import load_policies
 from gateway.wire import sshsig
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy

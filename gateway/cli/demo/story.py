@@ -85,10 +85,15 @@ class Story:
         self._say("1", "A gateway, two institutions in Shenzhen, two recipients in Hong Kong")
         world = self.world
         world.build()
-        ports = ["--https-port", str(world.https_port), "--metrics-port", str(world.metrics_port)]
         gateway = str(world.config.parent)
         self._hetao(
-            "init", str(world.folder / "genesis.toml"), "--dir", gateway, "--origin", "demo.hetao/ledger", *ports
+            "init",
+            str(world.folder / "genesis.toml"),
+            "--dir",
+            gateway,
+            "--origin",
+            "demo.hetao/ledger",
+            *world.port_options,
         )
         self._change("registry.toml", "institutions, clients, endpoints and projects")
         if world.sftp is not None:

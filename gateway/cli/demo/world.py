@@ -29,6 +29,7 @@ from gateway.core.identity import SENDER_SCOPES
 HOST = "127.0.0.1"
 OFFICERS = {"chen": "security", "zhao": "audit", "wu": "system"}
 CLIENTS = {"sz-genomics": "lin", "futian-hospital": "huang"}
+USERS = ("lin",)  # who has an SSH key at the SFTP door
 
 
 def free_port() -> int:
@@ -96,11 +97,13 @@ class World:
         folder: All of it.
         https_port: The gateway's door.
         metrics_port: Its metrics.
+        sftp_port: Its SFTP door.
     """
 
     folder: Path
     https_port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
+    sftp_port: int = field(default_factory=free_port)
     gateway: subprocess.Popen[bytes] | None = None
     sftp: HongKongSftp | None = None
 
@@ -124,10 +127,16 @@ class World:
         """The HTTPS door."""
         return f"https://localhost:{self.https_port}"
 
+    @property
+    def port_options(self) -> list[str]:
+        """What `hetao init` is told of ports."""
+        ports = {"https": self.https_port, "sftp": self.sftp_port, "metrics": self.metrics_port}
+        return [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
+
     def build(self) -> None:
         """Make keys, the gateway's folder, and what will be registered."""
         make_key_folder(self.keys)
-        for name in (*OFFICERS, "hk-host", "relay"):
+        for name in (*OFFICERS, *USERS, "hk-host", "relay"):
             make_ssh_key(self.keys, name, name)
         for name in CLIENTS:
             make_jwt_key(self.keys, name)
@@ -159,6 +168,7 @@ class World:
             host_key=" ".join(self._public("hk-host").split()[:2]),
             relay_key=self.keys / "relay",
             directory=self.folder / "hong-kong-hkust",
+            lin_key=" ".join(self._public("lin").split()[:2]),
             genomics_jwk=_inline(jwks["sz-genomics"]),
             hospital_jwk=_inline(jwks["futian-hospital"]),
             scopes=json.dumps(SENDER_SCOPES),
@@ -237,6 +247,13 @@ id = "futian-hospital-client"
 institution = "futian-hospital"
 person = "huang"
 jwk = {hospital_jwk}
+scopes = {scopes}
+
+[[sshkey]]
+id = "lin-laptop"
+institution = "sz-genomics"
+person = "lin"
+key = "{lin_key}"
 scopes = {scopes}
 
 [[endpoint]]

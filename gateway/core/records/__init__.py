@@ -20,6 +20,7 @@ from gateway.core.records.kinds import (
     Person,
     Project,
     Record,
+    SshKey,
     record_table,
 )
 from gateway.core.records.parse import GBA_CITIES, MAX_TEXT, MECHANISMS, ROLES, parse_record, uscc_is_valid
@@ -40,6 +41,7 @@ __all__ = [
     "Person",
     "Project",
     "Record",
+    "SshKey",
     "parse_record",
     "record_table",
     "uscc_is_valid",

@@ -134,7 +134,19 @@ class ActiveRulebook:
     active_from: date
 
 
-Record = Institution | Person | Client | Endpoint | Project | FiledMechanism | Officer | ActiveRulebook
+@dataclass(frozen=True)
+class SshKey:
+    """A person's SSH key at the SFTP door; the login name is the institution's id. `key` is a line of `authorized_keys`."""
+
+    id: str
+    institution: str
+    person: str
+    key: str
+    scopes: tuple[str, ...] = ()
+    valid_to: date | None = None
+
+
+Record = Institution | Person | Client | Endpoint | Project | FiledMechanism | Officer | ActiveRulebook | SshKey
 
 KINDS: dict[str, type[Any]] = {
     "institution": Institution,
@@ -145,6 +157,7 @@ KINDS: dict[str, type[Any]] = {
     "filing": FiledMechanism,
     "officer": Officer,
     "rulebook": ActiveRulebook,
+    "sshkey": SshKey,
 }
 
 

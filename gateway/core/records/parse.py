@@ -30,6 +30,7 @@ from gateway.core.records.kinds import (
     Json,
     Officer,
     Record,
+    SshKey,
 )
 from gateway.wire import sshsig
 
@@ -158,13 +159,18 @@ def _complaints(record: Record) -> Iterator[str]:
     if isinstance(record, Institution):
         yield from _institution_complaints(record)
     elif isinstance(record, Client):
-        yield from _client_complaints(record)
+        yield from _scope_complaints(record)
+    elif isinstance(record, SshKey):
+        yield from _scope_complaints(record)
+        yield from _key_complaints(record)
     elif isinstance(record, Endpoint):
         yield from _endpoint_complaints(record)
     elif isinstance(record, FiledMechanism):
         yield from _filing_complaints(record)
     elif isinstance(record, Officer):
-        yield from _officer_complaints(record)
+        if record.role not in ROLES:
+            yield f"role must be one of {', '.join(ROLES)}"
+        yield from _key_complaints(record)
     elif isinstance(record, ActiveRulebook) and not _SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case"
 
@@ -176,7 +182,7 @@ def _institution_complaints(record: Institution) -> Iterator[str]:
         yield f"gba_city must be empty or one of {', '.join(GBA_CITIES)}"
 
 
-def _client_complaints(record: Client) -> Iterator[str]:
+def _scope_complaints(record: Client | SshKey) -> Iterator[str]:
     if strange := sorted(set(record.scopes) - set(SENDER_SCOPES)):
         yield f"scopes {', '.join(strange)} are not among {', '.join(SENDER_SCOPES)}"
 
@@ -200,9 +206,7 @@ def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
             yield f"ranges: {wrong}"
 
 
-def _officer_complaints(record: Officer) -> Iterator[str]:
-    if record.role not in ROLES:
-        yield f"role must be one of {', '.join(ROLES)}"
+def _key_complaints(record: Officer | SshKey) -> Iterator[str]:
     try:
         sshsig.public_blob(record.key)
     except ValueError as wrong:

@@ -125,6 +125,7 @@ def _make_files() -> None:
         _bytes("persons_sensitive"),
         _bytes("persons_nonsensitive"),
         _bytes("seal"),
+        _time("modified_at", nullable=True),
         _time("received_at"),
         sa.PrimaryKeyConstraint("transfer_id", "path", name="pk_files"),
         _of_transfer("files"),

@@ -1,0 +1,49 @@
+"""What every session of the door works with, and the door's own bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.doors.sftp.arrivals import Budget
+from gateway.doors.sftp.tree import Tree, Underway
+from gateway.flow.folders import Folders
+from gateway.flow.intake import Intake
+from gateway.ports import Observer
+
+
+@dataclass(frozen=True)
+class DoorLimits:
+    """Bounds of the door; those on files are `core.intake.Limits`.
+
+    Attributes:
+        handles: Open files a session.
+        connections: Signed-in connections an institution, in this process.
+        login: Seconds a caller has to sign in.
+        idle: Seconds a connection may go without a request.
+        keepalive: Seconds of silence after which a peer is asked whether it is there; the third silence ends it.
+    """
+
+    handles: int = 128
+    connections: int = 64
+    login: float = 30.0
+    idle: float = 900.0
+    keepalive: float = 30.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every session of the door uses.
+
+    Attributes:
+        room: Bytes of the vault's disk, all and free.
+    """
+
+    intake: Intake
+    folders: Folders
+    tree: Tree
+    underway: Underway
+    budget: Budget
+    observer: Observer
+    limits: DoorLimits
+    room: Callable[[], tuple[int, int]]

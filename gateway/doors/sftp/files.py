@@ -1,0 +1,396 @@
+"""SFTP requests of one session: each is a look into the tree or a verb of the flow.
+
+What it is not: a server of the host's files. asyncssh's own class is one, so every public method of it is overridden here
+(a test enumerates them).
+
+A change must keep these:
+1. No path reaches the host: `places` parses it, the tree and the flow answer.
+2. CLOSE finishes a file; `abandon` is for handles whose connection went away. asyncssh would call `close` for both.
+3. What cannot be done truthfully is refused with the reason: reading back, changing in place, links, appending.
+4. No error leaves but through `answers`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import asyncssh
+from asyncssh import SFTPAttrs, SFTPName, SFTPVFSAttrs
+from asyncssh.constants import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_TRUNC, FXF_WRITE
+
+from gateway.core.errors import Conflict, GatewayError, TooLarge, Unusable
+from gateway.core.identity import Principal
+from gateway.core.names import DatasetName, settled_name
+from gateway.core.transfer import Transfer
+from gateway.doors.sftp.answers import answer, denied, unsupported
+from gateway.doors.sftp.arrivals import Arrival, Order
+from gateway.doors.sftp.attributes import attributes, refuse_owners, time_of
+from gateway.doors.sftp.desk import Desk
+from gateway.doors.sftp.listings import MAX_LISTING, parse_listing
+from gateway.doors.sftp.places import DECLARATION, OUTBOX, SUBMIT, Place, canonical, nothing_there, parse_place
+from gateway.doors.sftp.refusals import NoHost
+from gateway.doors.sftp.tree import MAX_MADE, Node
+
+MAX_DECLARATION: Final = 1 << 16
+_BLOCK: Final = 1 << 16
+
+T = TypeVar("T")
+
+
+@dataclass
+class Text:
+    """A text of ours, open for reading."""
+
+    content: bytes
+
+
+def answering(work: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """A request handler whose failures are answered in SFTP's words."""
+
+    @functools.wraps(work)
+    async def handler(self: DoorFiles, *given: Any) -> T:
+        try:
+            return await work(self, *given)
+        except GatewayError as failure:
+            self.note(failure)
+            raise answer(failure) from failure
+        except (asyncssh.Error, OSError):
+            raise
+        except Exception as mistake:
+            self.mistaken(mistake)
+            raise answer(GatewayError("a mistake of the gateway's")) from mistake
+
+    return handler
+
+
+class DoorFiles(NoHost):
+    """One SFTP session of one caller.
+
+    Args:
+        channel: Its SSH channel.
+        desk: What it works with.
+        caller: Gives the caller, checked again from time to time; raises NotPermitted where the key does not hold any more.
+    """
+
+    def __init__(
+        self, channel: asyncssh.SSHServerChannel[bytes], desk: Desk, caller: Callable[[], Awaitable[Principal]]
+    ) -> None:
+        super().__init__(channel)
+        self._desk = desk
+        self._caller = caller
+        self._open: set[Arrival | Order] = set()
+        self._places: dict[Arrival | Order, tuple[DatasetName, str]] = {}
+
+    def note(self, failure: GatewayError) -> None:
+        """Tell the observer of what is our doing."""
+        if answer(failure).reason.startswith("the gateway "):
+            self._desk.observer.saw("sftp.faltered", code=failure.code)
+
+    def mistaken(self, mistake: Exception) -> None:
+        """Tell the observer of a mistake of ours; its message may quote a name, its type does not."""
+        self._desk.observer.saw("sftp.mistaken", error=type(mistake).__name__)
+
+    # --- handles -----------------------------------------------------------------------------------------------------
+
+    @answering
+    async def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> object:
+        """Open a text of ours for reading, or a dataset's file for writing it whole."""
+        principal, place = await self._caller(), parse_place(path)
+        if not pflags & FXF_WRITE:
+            text = await self._desk.tree.read(principal, place)
+            if text is None:
+                await self._desk.tree.stat(principal, place)
+                raise denied("what was sent cannot be read back: this gateway holds no key to it")
+            return Text(text)
+        if place.area != OUTBOX or not place.path:
+            raise denied("files are written to /outbox/<endpoint>/<project>/<dataset>/ only")
+        if len(self._open) >= self._desk.limits.handles:
+            raise answer(TooLarge(f"at most {self._desk.limits.handles} files are open in a session: close some"))
+        await self._desk.tree.check_project(principal, place)
+        name = place.dataset(principal.institution)
+        handle = self._order(name, place) if place.order else await self._arrival(principal, name, place, pflags)
+        if attrs.mtime is not None:
+            handle.modified = time_of(attrs.mtime)
+        self._open.add(handle)
+        return handle
+
+    async def _arrival(self, principal: Principal, name: DatasetName, place: Place, pflags: int) -> Arrival:
+        if pflags & FXF_APPEND:
+            raise unsupported("a file cannot be continued here: send it again from its first byte")
+        earlier = await self._desk.folders.file(principal, name, place.path)
+        if earlier is None and not pflags & FXF_CREAT:
+            raise nothing_there()
+        if earlier is not None and pflags & FXF_EXCL:
+            raise asyncssh.SFTPFileAlreadyExists("this file is there already")
+        if earlier is not None and earlier.size and not pflags & FXF_TRUNC:
+            raise unsupported("a file cannot be changed in place: send it as a whole")
+        draft = await self._desk.folders.draft(principal, name)
+        self._desk.underway.forget_orders(name)
+        incoming = await self._desk.intake.begin(principal, draft.id, place.path)
+        declares = settled_name(place.path) == DECLARATION
+        arrival = Arrival(
+            incoming,
+            self._desk.budget,
+            keep=MAX_DECLARATION if declares else 0,
+            before_end=functools.partial(self._declare, draft) if declares else None,
+        )
+        self._desk.underway.arrivals[name, place.path] = arrival
+        self._places[arrival] = (name, place.path)
+        return arrival
+
+    def _order(self, name: DatasetName, place: Place) -> Order:
+        async def carry_out(content: bytes) -> None:
+            if place.path == place.order:
+                await self._obey(name, place, content)
+            self._desk.underway.ordered(name, place.path, content)
+
+        return Order(carry_out, MAX_LISTING)
+
+    async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
+        principal = await self._caller()
+        if place.order == SUBMIT:
+            await self._desk.folders.submit(principal, name, parse_listing(content))
+        else:
+            await self._desk.folders.withdraw(principal, name)
+
+    async def _declare(self, draft: Transfer, content: bytes) -> None:
+        try:
+            declaration = tomllib.loads(content.decode())
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+            raise Unusable(f"{DECLARATION} is not TOML: {wrong}", code="bad-declaration") from wrong
+        await self._desk.intake.declare(await self._caller(), draft.id, declaration)
+
+    @answering
+    async def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        """Take bytes; the answer comes when there is room for more."""
+        if not isinstance(file_obj, Arrival | Order):
+            raise denied("this file is open for reading")
+        await file_obj.write(offset, data)
+        return len(data)
+
+    @answering
+    async def read(self, file_obj: object, offset: int, size: int) -> bytes:
+        """Bytes of a text of ours."""
+        if not isinstance(file_obj, Text):
+            raise denied("what was sent cannot be read back: this gateway holds no key to it")
+        return file_obj.content[offset : offset + size]
+
+    @answering
+    async def close(self, file_obj: object) -> None:
+        """CLOSE: the file is durable and recorded before the answer, or an error says why it is not."""
+        if isinstance(file_obj, Arrival | Order):
+            try:
+                await file_obj.finish()
+            finally:
+                self._closed(file_obj)
+
+    @answering
+    async def fsync(self, file_obj: object) -> None:
+        """The same as CLOSE, but the handle stays: what has to be durable has to be whole. Nothing can be added after."""
+        if isinstance(file_obj, Arrival | Order):
+            await file_obj.finish()
+
+    async def abandon(self, file_obj: object) -> None:
+        """The connection went away before CLOSE: nothing was received."""
+        if isinstance(file_obj, Arrival | Order):
+            try:
+                await file_obj.abandon()
+            except GatewayError as failure:
+                self._desk.observer.saw("sftp.faltered", code=failure.code)
+            finally:
+                self._closed(file_obj)
+
+    def _closed(self, handle: Arrival | Order) -> None:
+        self._open.discard(handle)
+        where = self._places.pop(handle, None)
+        if where is not None and self._desk.underway.arrivals.get(where) is handle:
+            del self._desk.underway.arrivals[where]
+
+    # --- attributes --------------------------------------------------------------------------------------------------
+
+    @answering
+    async def stat(self, path: bytes) -> SFTPAttrs:
+        """Size and time of a place."""
+        principal, place = await self._caller(), parse_place(path)
+        if place.order and (ordered := self._ordered(principal, place)) is not None:
+            return attributes(Node(folder=False, size=len(ordered), modified=time.time()))
+        return attributes(await self._desk.tree.stat(principal, place))
+
+    async def lstat(self, path: bytes) -> SFTPAttrs:
+        """The same: there are no links."""
+        return await self.stat(path)
+
+    @answering
+    async def fstat(self, file_obj: object) -> SFTPAttrs:
+        """Of a file under way: what was received without a hole."""
+        size = len(file_obj.content) if isinstance(file_obj, Text) else getattr(file_obj, "size", 0)
+        return attributes(Node(folder=False, size=size, modified=time.time(), writable=not isinstance(file_obj, Text)))
+
+    @answering
+    async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """Keep the time of last change; modes mean nothing here and are let pass; owners and sizes cannot be set."""
+        principal, place = await self._caller(), parse_place(path)
+        if place.order and self._ordered(principal, place) is not None:
+            return
+        node = await self._desk.tree.stat(principal, place)
+        refuse_owners(attrs)
+        if attrs.size is not None and attrs.size != node.size:
+            raise Conflict("a file is sent as a whole: it cannot be cut or grown")
+        if attrs.mtime is None or node.folder or place.area != OUTBOX:
+            return
+        name = place.dataset(principal.institution)
+        arrival = self._desk.underway.arrivals.get((name, place.path))
+        if arrival is not None:
+            arrival.modified = time_of(attrs.mtime)
+        elif int(node.modified) != attrs.mtime:
+            found = await self._desk.folders.own(principal, name, place.path)
+            await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
+
+    async def lsetstat(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """The same: there are no links."""
+        await self.setstat(path, attrs)
+
+    @answering
+    async def fsetstat(self, file_obj: object, attrs: SFTPAttrs) -> None:
+        """As `setstat`, of an open file."""
+        if not isinstance(file_obj, Arrival | Order):
+            raise denied("this file is open for reading")
+        refuse_owners(attrs)
+        if attrs.size is not None:
+            await file_obj.truncate(attrs.size)
+        if attrs.mtime is not None:
+            file_obj.modified = time_of(attrs.mtime)
+
+    @answering
+    async def statvfs(self, path: bytes) -> SFTPVFSAttrs:
+        """Room in the vault."""
+        await self._desk.tree.stat(await self._caller(), parse_place(path))
+        return self._room()
+
+    @answering
+    async def fstatvfs(self, file_obj: object) -> SFTPVFSAttrs:
+        """The same, of an open file."""
+        del file_obj
+        return self._room()
+
+    def _room(self) -> SFTPVFSAttrs:
+        total, free = (size // _BLOCK for size in self._desk.room())
+        return SFTPVFSAttrs(bsize=_BLOCK, frsize=_BLOCK, blocks=total, bfree=free, bavail=free, namemax=250)
+
+    # --- folders and names -------------------------------------------------------------------------------------------
+
+    async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
+        """What is in a folder."""
+        for name, node in (await self._listed(path)).items():
+            found = SFTPName(name.encode(), attrs=attributes(node))
+            self.format_longname(found)
+            yield found
+
+    @answering
+    async def _listed(self, path: bytes) -> dict[str, Node]:
+        principal, place = await self._caller(), parse_place(path)
+        node = await self._desk.tree.stat(principal, place)
+        if not node.folder:
+            raise nothing_there()
+        around = {".": node, "..": node}
+        return {**around, **await self._desk.tree.listed(principal, place)}
+
+    @answering
+    async def mkdir(self, path: bytes, attrs: SFTPAttrs) -> None:
+        """A dataset (its draft is opened), or a folder in it, which is remembered until it has a file."""
+        del attrs
+        principal, place = await self._caller(), parse_place(path)
+        if place.area != OUTBOX or not place.leaf:
+            raise denied("folders are made below /outbox/<endpoint>/<project>/ only")
+        await self._desk.tree.check_project(principal, place)
+        name = place.dataset(principal.institution)
+        if not place.path:
+            if await self._desk.folders.versions(principal, name):
+                raise asyncssh.SFTPFileAlreadyExists("this dataset is there already")
+            await self._desk.folders.draft(principal, name)
+            return
+        made = self._desk.underway.folders.setdefault(name, set())
+        if place.path in made or await self._desk.folders.file(principal, name, place.path):
+            raise asyncssh.SFTPFileAlreadyExists("this is there already")
+        if len(made) >= MAX_MADE:
+            raise TooLarge(f"at most {MAX_MADE} empty folders are remembered: put files into some")
+        made.add(place.path)
+
+    @answering
+    async def rmdir(self, path: bytes) -> None:
+        """Forget an empty folder; a dataset is ended by WITHDRAW."""
+        principal, place = await self._caller(), parse_place(path)
+        if not (await self._desk.tree.stat(principal, place)).folder or not place.path:
+            raise denied("a dataset is ended by creating WITHDRAW in it; other folders are not yours to remove")
+        if await self._desk.tree.listed(principal, place):
+            raise asyncssh.SFTPDirNotEmpty("the folder is not empty")
+        self._desk.underway.folders.get(place.dataset(principal.institution), set()).discard(place.path)
+
+    @answering
+    async def remove(self, path: bytes) -> None:
+        """Delete a file of the draft."""
+        principal, place = await self._caller(), parse_place(path)
+        if place.order and self._ordered(principal, place) is not None:
+            del self._desk.underway.orders[place.dataset(principal.institution), place.path]
+            return
+        if place.area != OUTBOX or not place.path:
+            raise denied("only files of a draft can be deleted")
+        await self._desk.folders.remove(principal, place.dataset(principal.institution), place.path)
+
+    @answering
+    async def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Give a file of the draft another name; version 3 does not replace what has it."""
+        await self._rename(parse_place(oldpath), parse_place(newpath), replacing=False)
+
+    @answering
+    async def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """The same, and what has the name is replaced."""
+        await self._rename(parse_place(oldpath), parse_place(newpath), replacing=True)
+
+    async def _rename(self, old: Place, new: Place, *, replacing: bool) -> None:
+        principal = await self._caller()
+        within = (old.endpoint, old.project, old.leaf) == (new.endpoint, new.project, new.leaf)
+        if not within or old.area != OUTBOX or new.area != OUTBOX or not (old.path and new.path):
+            raise denied("files are renamed within their dataset only")
+        name = old.dataset(principal.institution)
+        if new.order and new.path == new.order:
+            await self._rename_to_order(principal, name, old, new)
+            return
+        if new.path == DECLARATION and settled_name(old.path) != DECLARATION:
+            raise Conflict(f"{DECLARATION} is read when it is written: send it under this name")
+        made = self._desk.underway.folders.get(name, set())
+        if old.path in made:
+            await self._rename_folder(principal, old, new)
+            return
+        found = await self._desk.folders.own(principal, name, old.path)
+        taken = await self._desk.folders.file(principal, name, new.path)
+        if taken is not None and not replacing:
+            raise asyncssh.SFTPFileAlreadyExists("a file has this name already: delete it first")
+        await self._desk.intake.rename_file(principal, found.transfer_id, old.path, new.path)
+
+    async def _rename_to_order(self, principal: Principal, name: DatasetName, old: Place, new: Place) -> None:
+        content = self._ordered(principal, old) if old.order == new.order else None
+        if content is None:
+            await self._desk.folders.remove(principal, name, old.path)
+        await self._obey(name, new, content or b"")
+        self._desk.underway.orders.pop((name, old.path), None)
+        self._desk.underway.ordered(name, new.path, content or b"")
+
+    def _ordered(self, principal: Principal, place: Place) -> bytes | None:
+        return self._desk.underway.orders.get((place.dataset(principal.institution), place.path))
+
+    async def _rename_folder(self, principal: Principal, old: Place, new: Place) -> None:
+        if await self._desk.tree.listed(principal, old):
+            raise Conflict("a folder with files in it is not renamed: send them under the new name")
+        made = self._desk.underway.folders[old.dataset(principal.institution)]
+        made.discard(old.path)
+        made.add(new.path)
+
+    async def realpath(self, path: bytes) -> bytes:
+        """The path without `.` and `..`; nothing is looked up."""
+        return canonical(path)

@@ -1,0 +1,158 @@
+"""One SSH channel: the SFTP subsystem, or the one command that is answered.
+
+What it is not: what requests mean (`files`).
+
+A change must keep these:
+1. asyncssh's handler calls `close` for every open file when the connection goes away, as if CLOSE had come. Here they are
+   abandoned instead; the tests cut connections at every point to hold it.
+2. Only extensions that are answered are offered, and every request that is not answered is unsupported.
+3. Shells, other commands, other subsystems, terminals and forwarding are refused by not being there.
+
+`_Handler` takes over private parts of asyncssh (2.24); a test names them, so that another version is looked at before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, cast
+
+import asyncssh
+from asyncssh import SFTPLimits
+from asyncssh.constants import EXTENDED_DATA_STDERR
+from asyncssh.sftp import MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, SFTPServerHandler
+from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
+
+from gateway.core.errors import GatewayError
+from gateway.core.identity import Principal
+from gateway.doors.sftp.desk import Desk
+from gateway.doors.sftp.files import DoorFiles
+from gateway.doors.sftp.sums import parse_command, sums
+
+VERSION: Final = 3
+OFFERED: Final = (
+    (b"posix-rename@openssh.com", b"1"),
+    (b"statvfs@openssh.com", b"2"),
+    (b"fstatvfs@openssh.com", b"2"),
+    (b"fsync@openssh.com", b"1"),
+    (b"limits@openssh.com", b"1"),
+)
+_NAMES: Final = frozenset(name for name, _ in OFFERED)
+Caller = Callable[[], Awaitable[Principal]]
+
+
+class _Handler(SFTPServerHandler):
+    """asyncssh's reader of SFTP packets, with what this door offers and with its own end."""
+
+    _extensions = list(OFFERED)  # noqa: RUF012  # asyncssh's table, as it is declared there
+    _packet_handlers = {  # noqa: RUF012  # the same
+        kind: work
+        for kind, work in SFTPServerHandler._packet_handlers.items()  # noqa: SLF001  # see the module's docstring
+        if isinstance(kind, int) or kind in _NAMES
+    }
+
+    def __init__(self, files: DoorFiles, reader: SSHReader[bytes], writer: SSHWriter[bytes], handles: int) -> None:
+        super().__init__(files, reader, writer, VERSION)
+        self._files = files
+        self._handles = handles
+
+    async def _cleanup(self, exc: Exception | None) -> None:
+        for file in list(self._file_handles.values()):
+            await self._files.abandon(file)
+        self._file_handles.clear()
+        if self._writer is not None and not self._writer.channel.is_closing():
+            cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
+        await super()._cleanup(exc)
+
+    def limits_told(self) -> SFTPLimits:
+        """What limits@openssh.com answers."""
+        return SFTPLimits(MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, self._handles)
+
+
+async def _limits(handler: SFTPServerHandler, packet: Any) -> object:
+    packet.check_end()
+    assert isinstance(handler, _Handler)
+    return handler.limits_told()
+
+
+_Handler._packet_handlers[b"limits@openssh.com"] = _limits  # noqa: SLF001  # our own class's copy
+
+
+class DoorSession(SSHServerStreamSession[bytes]):
+    """A channel, before and after the client said what it is for.
+
+    Args:
+        desk: What the door works with.
+        caller: Gives the caller.
+        began: Called when the channel is open.
+        ended: Called when it is done.
+    """
+
+    def __init__(self, desk: Desk, caller: Caller, *, began: Callable[[], None], ended: Callable[[], None]) -> None:
+        super().__init__(None)
+        self._desk = desk
+        self._caller = caller
+        self._began = began
+        self._ended = ended
+        self._working = False
+        self._paths: Sequence[str] = ()
+        self._command = False
+
+    def connection_made(self, chan: Any) -> None:
+        """The channel is open."""
+        super().connection_made(chan)
+        self._began()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed; work under way ends by itself, at the end of what it reads."""
+        super().connection_lost(exc)
+        if not self._working:
+            self._ended()
+
+    def shell_requested(self) -> bool:
+        """No shell."""
+        return False
+
+    def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
+        """No terminal."""
+        del term_type, term_size, term_modes
+        return False
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        """SFTP alone."""
+        return subsystem == "sftp"
+
+    def exec_requested(self, command: str) -> bool:
+        """`sha256sum PATH...` alone."""
+        paths = parse_command(command)
+        self._command, self._paths = True, paths or ()
+        return paths is not None
+
+    def session_started(self) -> None:
+        """Begin what was asked for."""
+        self._working = True
+        channel = cast("asyncssh.SSHServerChannel[bytes]", self._chan)
+        channel.set_encoding(None)
+        self._encoding = None
+        work = self._answer(channel) if self._command else self._serve(channel)
+        cast("asyncssh.SSHServerConnection", self._conn).create_task(self._to_its_end(work))
+
+    async def _to_its_end(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        finally:
+            self._ended()
+
+    async def _serve(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
+        reader, writer = SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
+        files = DoorFiles(channel, self._desk, self._caller)
+        await _Handler(files, reader, writer, self._desk.limits.handles).run()
+
+    async def _answer(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
+        try:
+            out, complaints, status = await sums(self._desk.folders, await self._caller(), self._paths)
+        except GatewayError as failure:
+            self._desk.observer.saw("sftp.faltered", code=failure.code)
+            out, complaints, status = b"", b"sha256sum: the gateway cannot answer now\n", 1
+        channel.write(out)
+        channel.write(complaints, EXTENDED_DATA_STDERR)
+        channel.exit(status)

@@ -1,0 +1,223 @@
+"""Datasets as folders: what doors with a tree of files show, and which transfer a write belongs to.
+
+What it is not: a protocol, or a store. It reads transfers and calls `intake`, nothing else.
+
+The rules:
+1. A folder is `<endpoint>/<project>/<dataset>` of the caller's own institution. What it holds is the newest file of each
+   path over all versions that stand; a version that was withdrawn, refused, rejected, expired or failed brings nothing.
+2. A submitted version is frozen. The next write opens the version after it, which holds what was written since: what
+   did not change is neither sent nor relayed again, and stays listed with its size and time.
+3. Two writers that come at once open one draft: the draft's idempotency key names the version it follows.
+4. A temporary name is no file of a submission: as long as there is one, nothing is submitted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.core.errors import Conflict, Incomplete, NotFound
+from gateway.core.identity import Permission, Principal
+from gateway.core.names import DatasetName, is_temporary
+from gateway.core.transfer import State, Transfer
+from gateway.flow.enquiry import PAGE, require
+from gateway.flow.intake import Intake
+from gateway.flow.recorder import Recorder
+from gateway.ports import Reading, StoredFile, TransferFilter
+
+FALLEN = frozenset({State.REFUSED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.FAILED})
+_TRIES = 3  # at writing into a draft that another submits at the same moment
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """A file as a folder shows it.
+
+    Attributes:
+        path: Below the dataset.
+        size: Plaintext bytes.
+        sha256: Its digest.
+        modified: The sender's time of last change, else when it was received.
+        transfer_id: The version it is in.
+        frozen: Whether that version was submitted.
+    """
+
+    path: str
+    size: int
+    sha256: bytes
+    modified: datetime
+    transfer_id: str
+    frozen: bool
+
+
+class Folders:
+    """The folders of one gateway, for any caller."""
+
+    def __init__(self, *, recorder: Recorder, intake: Intake) -> None:
+        self._recorder = recorder
+        self._intake = intake
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def datasets(self, principal: Principal, endpoint: str, project: str) -> Mapping[str, Transfer]:
+        """The newest version of every dataset under a project."""
+        require(principal, Permission.TRANSFERS_READ)
+        wanted = TransferFilter(institution=principal.institution, endpoint=endpoint, project=project)
+        found: dict[str, Transfer] = {}
+        after = ""
+        async with self._recorder.records.read() as view:
+            while page := await view.transfers(wanted, limit=PAGE, after=after):
+                for transfer in page:
+                    found.setdefault(transfer.dataset, transfer)
+                after = page[-1].id
+        return found
+
+    async def versions(self, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
+        """Every version of a dataset, newest first."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            return await _versions(view, principal, name)
+
+    async def file(self, principal: Principal, name: DatasetName, path: str) -> FolderFile | None:
+        """One file of a folder, or None."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            for transfer in await _versions(view, principal, name):
+                if transfer.state not in FALLEN and (stored := await view.file(transfer.id, path)):
+                    return _shown(transfer, stored)
+        return None
+
+    async def files(self, principal: Principal, name: DatasetName) -> Mapping[str, FolderFile]:
+        """Every file of a folder, by path."""
+        require(principal, Permission.TRANSFERS_READ)
+        found: dict[str, FolderFile] = {}
+        async with self._recorder.records.read() as view:
+            for transfer in await _versions(view, principal, name):
+                if transfer.state not in FALLEN:
+                    for stored in await view.files(transfer.id):
+                        found.setdefault(stored.file.path, _shown(transfer, stored))
+        return found
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def draft(self, principal: Principal, name: DatasetName) -> Transfer:
+        """The open version of a dataset; it is opened where there is none.
+
+        Raises:
+            NotFound: The endpoint or project is not this institution's.
+        """
+        for _ in range(_TRIES):
+            versions = await self._versions_of(principal, name)
+            if versions and versions[0].state is State.OPEN:
+                return versions[0]
+            last = versions[0].version if versions else 0
+            transfer = await self._intake.open_transfer(
+                principal,
+                endpoint=name.endpoint,
+                project=name.project,
+                dataset=name.dataset,
+                idempotency_key=_draft_key(name, last),
+            )
+            if transfer.state is State.OPEN:
+                return transfer
+        raise Conflict("this dataset is being submitted at this moment: try again")
+
+    async def submit(
+        self, principal: Principal, name: DatasetName, listed: Mapping[str, int | bytes] | None
+    ) -> Transfer:
+        """Submit the open version; where there is none, the newest one stands as it is.
+
+        Args:
+            principal: The sender.
+            name: The folder.
+            listed: Path to size or SHA-256, where the sender lists what must be in it.
+
+        Raises:
+            NotFound: There is nothing to submit.
+            Incomplete: A temporary name remains, or a listed file is missing.
+            Conflict: A listed digest or size differs, or a received file is not listed.
+        """
+        versions = await self._versions_of(principal, name)
+        if not versions or versions[0].state in FALLEN:
+            raise NotFound("there is no draft to submit: upload files first", code="no-such-transfer")
+        newest = versions[0]
+        async with self._recorder.records.read() as view:
+            stored = {each.file.path: each for each in await view.files(newest.id)}
+        if newest.state is State.OPEN and (unsettled := sum(is_temporary(path) for path in stored)):
+            raise Incomplete(f"{unsettled} file(s) still have temporary names: let the upload end, or delete them")
+        sizes = None if listed is None else _sizes(listed, stored)
+        return await self._intake.submit(principal, newest.id, listed=sizes)
+
+    async def withdraw(self, principal: Principal, name: DatasetName) -> Transfer:
+        """Withdraw the newest version."""
+        versions = await self._versions_of(principal, name)
+        if not versions:
+            raise NotFound("there is nothing to withdraw", code="no-such-transfer")
+        return await self._intake.withdraw(principal, versions[0].id)
+
+    async def remove(self, principal: Principal, name: DatasetName, path: str) -> None:
+        """Delete a file of the draft.
+
+        Raises:
+            NotFound: No such file.
+            Conflict: It is part of a submitted version, which is frozen.
+        """
+        await self._intake.drop_file(principal, (await self.own(principal, name, path)).transfer_id, path)
+
+    async def own(self, principal: Principal, name: DatasetName, path: str) -> FolderFile:
+        """A file of the draft, to be changed; raises as `remove` does."""
+        found = await self.file(principal, name, path)
+        if found is None:
+            raise NotFound("there is no such file", code="no-such-file")
+        if found.frozen:
+            raise Conflict(
+                "the file is part of a submitted version, which is frozen: write a new one", code="wrong-state"
+            )
+        return found
+
+    async def _versions_of(self, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
+        async with self._recorder.records.read() as view:
+            return await _versions(view, principal, name)
+
+
+async def _versions(view: Reading, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
+    wanted = TransferFilter(
+        institution=principal.institution, endpoint=name.endpoint, project=name.project, dataset=name.dataset
+    )
+    found = await view.transfers(wanted, limit=PAGE)
+    return sorted(found, key=lambda transfer: -transfer.version)
+
+
+def _shown(transfer: Transfer, stored: StoredFile) -> FolderFile:
+    return FolderFile(
+        path=stored.file.path,
+        size=stored.file.size,
+        sha256=stored.file.sha256,
+        modified=stored.modified_at or stored.received_at,
+        transfer_id=transfer.id,
+        frozen=transfer.state is not State.OPEN,
+    )
+
+
+def _draft_key(name: DatasetName, last: int) -> str:
+    folder = "\0".join((name.endpoint, name.project, name.dataset, str(last)))
+    return "folder/" + hashlib.sha256(folder.encode()).hexdigest()
+
+
+def _sizes(listed: Mapping[str, int | bytes], stored: Mapping[str, Any]) -> dict[str, int]:
+    """What a submission lists, by size; a digest stands for the size of the file that has it."""
+    sizes: dict[str, int] = {}
+    for path, wanted in listed.items():
+        known = stored.get(path)
+        if isinstance(wanted, int):
+            sizes[path] = wanted
+        elif known is None:
+            sizes[path] = -1  # `check_submission` says that it is missing
+        elif known.file.sha256 != wanted:
+            raise Conflict("a file does not have the listed sha-256: send it again", code="digest-mismatch")
+        else:
+            sizes[path] = known.file.size
+    return sizes

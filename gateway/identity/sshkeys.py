@@ -1,0 +1,54 @@
+"""SSH keys: a login name and a key in, a `Principal` out, or nothing.
+
+What it is not: the proof that the caller holds the private key; the SSH transport gives that (RFC 4252 section 7).
+
+A change must keep these:
+1. Default deny: what is not registered for that institution, has run out, was revoked, or is of another kind gives nothing.
+2. The login name is the institution's identifier. A key opens no other institution's tree, whoever owns it.
+3. The answer tells nobody which of the two was wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.core.facts import local_day
+from gateway.core.identity import Credential, Door, Permission, Principal
+from gateway.core.records import Institution, Person
+from gateway.flow.registrar import Registrar
+from gateway.ports import Clock, Records
+
+_LOGIN: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+
+
+class SshKeys:
+    """Who a key belongs to, by the registry as it is at this moment."""
+
+    def __init__(self, *, records: Records, registrar: Registrar, clock: Clock) -> None:
+        self._records = records
+        self._registrar = registrar
+        self._clock = clock
+
+    async def principal(self, login: str, blob: bytes) -> Principal | None:
+        """The caller behind a key.
+
+        Args:
+            login: The SSH user name.
+            blob: The public key in SSH wire form.
+        """
+        if not _LOGIN.fullmatch(login):
+            return None
+        today = local_day(self._clock.now())
+        registry = await self._registrar.registry()
+        found = registry.ssh_key(login, blob, today)
+        if found is None or registry.find(Institution, login) is None:
+            return None
+        person = registry.find(Person, found.person)
+        if person is None or (person.valid_to is not None and today > person.valid_to):
+            return None
+        async with self._records.read() as view:
+            if await view.revoked(found.id, ""):
+                return None
+        scopes = frozenset(Permission(scope) for scope in found.scopes)
+        return Principal(login, found.person, found.id, Credential.SSH_KEY, Door.SFTP, scopes)
