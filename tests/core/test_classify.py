@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -392,6 +393,123 @@ def test_what_has_no_inspector_is_covered_nowhere():
 def test_an_empty_file_is_whole():
     found = classify(b"", "empty.csv")
     assert (found.inspectable, found.coverage, found.level) == (True, (), "general")
+
+
+# --- escapes and encodings inside the text ---------------------------------------------------------------------------
+
+
+def escaped(text: str, form: str) -> str:
+    if form == "json":
+        return json.dumps(text)[1:-1]
+    return "".join(f"&#{ord(c)};" if form == "decimal" else f"&#x{ord(c):X};" for c in text)
+
+
+def unicode_escapes(text: str) -> str:
+    return "".join(f"\\u{ord(c):04x}" for c in text)
+
+
+def test_python_s_default_json_is_read():
+    assert classify(json.dumps([{"密级": "机密★10年"}]), "a.json").secrecy_mark
+    people = [{"姓名": "张三", "诊断": "肺癌"}] * 9
+    plain, escape = (classify(json.dumps(people, ensure_ascii=wide), "a.json") for wide in (False, True))
+    assert (escape.sensitive, counts(escape)) == (True, counts(plain))
+    assert kinds(escape) == kinds(plain)
+    lines = "\n".join(json.dumps({"姓名": "张三", "病历号": i}) for i in range(9))
+    assert counts(classify(lines, "a.ndjson")) == (9, 9, "rows")
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 7])
+def test_escaped_identifiers_count_as_others(piece):
+    people = ",".join(f'{{"v":"{unicode_escapes(resident(i))}"}}' for i in range(20))
+    assert counts(classify(f"[{people}]", "a.json", piece=piece)) == (0, 20, "identifier")
+    assert counts(classify(f"log: {people}", "a.txt", piece=piece)) == (0, 20, "identifier")
+    for form in ("decimal", "hex"):
+        rows = "".join(f"<v>{escaped(resident(i), form)}</v>" for i in range(20))
+        assert counts(classify(f"<r>{rows}</r>", "a.xml", piece=piece)) == (0, 20, "identifier")
+
+
+@pytest.mark.parametrize("form", ["json", "decimal", "hex"])
+def test_an_escaped_mark_is_a_mark(form):
+    mark = escaped("机密★10年", form)
+    assert classify(f"<p>{mark}</p>", "a.html").secrecy_mark
+    assert classify(mark.replace("&", "&amp;").replace("\\", "\\\\"), "a.txt").secrecy_mark
+    assert classify("x", f"{mark}.txt").secrecy_mark
+
+
+def test_a_pair_of_surrogates_is_one_character_and_a_lone_one_is_none():
+    digits = "".join(f"\\ud835\\udf{0xCE + int(c):02x}" for c in mobile(5))
+    assert "cn_mobile" in kinds(classify(f'["{digits}", "{mobile(6)}"]', "a.json"))
+    assert classify('["\\ud835", "\\u12", "&#;", "&#xfffffff;", "\\u', "a.json").inspectable
+
+
+def test_an_escaped_brace_ends_no_record():
+    person = f'{{"id": "{resident(1)}", "x": "\\u007d\\u000a", "tel": "{mobile(1)}"}}'
+    assert counts(classify(f"[{person}, {person}]", "a.json")) == (0, 1, "identifier")
+
+
+@given(
+    st.lists(st.sampled_from([resident(3), "机密★", "a", mobile(4), "😀"]), min_size=30, max_size=60),
+    st.integers(1200, 1300),
+)
+@settings(deadline=None, max_examples=30)
+def test_a_long_line_of_escapes_is_cut_between_them(parts, block):
+    for text in (
+        unicode_escapes(" ".join(p for p in parts if p != "😀")),
+        json.dumps(" ".join(parts)),
+        escaped(" ".join(parts), "hex"),
+    ):
+        cut, whole = classify(text, "a.json", block=block), classify(text, "a.json")
+        assert [(f.kind, f.count, f.distinct) for f in cut.findings] == [
+            (f.kind, f.count, f.distinct) for f in whole.findings
+        ]
+
+
+def wrapped(form: str) -> tuple[bytes, str]:
+    raw = np.random.default_rng(3).bytes(9000)
+    return {
+        "mime": (base64.encodebytes(raw), "a.txt"),
+        "crlf": (base64.encodebytes(raw).replace(b"\n", b"\r\n"), "a.txt"),
+        "hex": (raw.hex().encode(), "a.txt"),
+        "cell": (b"k,v\n1," + base64.b64encode(raw) + b"\n", "a.csv"),
+        "value": (json.dumps({"v": base64.b64encode(raw).decode()}).encode(), "a.json"),
+        "hz": ("说明:机密★10年".encode("hz"), "a.txt"),
+        "utf-7": ("机密文件\n".encode("utf-7"), "a.txt"),
+        "iso-2022": ("機密★10年".encode("iso2022_jp"), "a.txt"),
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["mime", "crlf", "hex", "cell", "value", "hz", "utf-7", "iso-2022"])
+def test_a_text_inside_a_text_is_not_read(form):
+    data, name = wrapped(form)
+    found = classify(data, name, piece=100)
+    assert (found.inspectable, found.coverage, found.level) == (False, (), "unknown")
+    assert "uninspectable" in kinds(found)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (">s1\n" + ("ACGTNacgtnRYSWKM" * 5 + "\n") * 200, "a.fa"),
+        (">p1\n" + ("MKVLAAGIVGLCAEQWRTYPDSFHN" * 3 + "\n") * 200, "a.faa"),
+        ("x,seq\n" + ("1," + "ACGT" * 60 + "\n") * 90, "a.csv"),
+        (("ACGT" * 20 + "\n") * 200, "reads.txt"),
+        (("@r\n" + "ACGT" * 40 + "\n+\n" + "IIJ+/89A" * 20 + "\n") * 99, "a.fastq"),
+        (("0120210" * 30 + "\n") * 99, "matrix.txt"),
+        ("word " * 3000, "a.txt"),
+        ("a+test-b, 1+abcdef-2, ~{x}, \x1b[31mred\x1b[0m\n" * 300, "a.log"),
+        (base64.b64encode(bytes(range(200))).decode() + "\n" + "plain text\n" * 900, "a.txt"),
+    ],
+)
+def test_sequences_and_short_runs_are_text(data, name):
+    assert classify(data, name).inspectable
+
+
+@pytest.mark.parametrize("byte", [0x0E, 0x0F, 0x1A, 0x1F])
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+def test_control_bytes_behind_the_head_break_the_text(byte, codec):
+    good = ("正常\n" * 30_000).encode(codec)
+    found = classify(good + bytes([byte]) + b"more\n", "a.txt")
+    assert (found.inspectable, found.coverage) == (False, ((0, len(good)),))
 
 
 # --- the same for any cutting ----------------------------------------------------------------------------------------
