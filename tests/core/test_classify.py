@@ -81,11 +81,22 @@ def test_identifiers_of_one_row_are_one_person():
     assert set(found.identifiers.values) == {"cn_resident_id"}
 
 
-def test_the_key_is_the_strongest_kind_that_most_rows_have():
+def test_one_number_among_mobiles_is_one_person_more_at_most():
     rows = (f"{mobile(i % 40)},{resident(i) if i == 3 else ''}" for i in range(80))
     found = classify(table("mobile,id number", rows))
-    assert set(found.identifiers.values) == {"cn_mobile"}
-    assert counts(found) == (0, 40, "identifier")
+    assert {kind: len(part) for kind, part in found.identifiers.values.items()} == {
+        "cn_resident_id": 1,
+        "cn_mobile": 40,
+    }
+
+
+def test_padding_with_one_phone_hides_nobody():
+    people = [f"{resident(i)},{mobile(1)}" for i in range(40)]
+    found = classify(table("证件,电话", people + [f",{mobile(1)}"] * 60))
+    assert len(found.identifiers.values["cn_resident_id"]) == 40
+    assert counts(found) == (0, 41, "identifier")
+    cards = classify(table("卡号,电话", [f"{card(i)},{mobile(1)}" for i in range(40)] + [f",{mobile(1)}"] * 60))
+    assert counts(cards)[0] == 41
 
 
 def test_rows_without_the_key_count_by_what_they_have():
