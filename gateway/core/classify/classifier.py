@@ -120,7 +120,7 @@ class Classifier:
         found = scan(window, self._tables, emails=self._name not in _QUALITIES)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
-            self._marks[mark.form] += 1
+            self._marks[mark.form] += mark.count
         if self._grid.delimiter is not None or self._name in _RECORDS:
             self._grid.advance(window, line_ends=block.line_ends)
 
@@ -239,7 +239,7 @@ class Classifier:
         )
         marks = dict.fromkeys(MarkForm, 0)
         for mark in self._finder.find(window):
-            marks[mark.form] += 1
+            marks[mark.form] += mark.count
         persons = replace(persons, sensitive=sensitive, ordinary=ordinary)
         classes = frozenset(source.detector.data_class for source in strong)
         personal = bool(persons.count)
