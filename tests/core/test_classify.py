@@ -583,3 +583,65 @@ def test_the_json_is_the_contract():
     assert set(found["findings"][0]) == {"kind", "where", "count", "distinct", "confidence", "samples"}
     assert set(found["hgr"]) == {"information", "sequencing_subjects", "subjects", "aggregate_only"}
     json.dumps(found)
+
+
+# --- headers behind something else -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "\n姓名,诊断", "# export\n姓名,诊断", "1,2\n姓名,诊断", "姓名,诊断,1", "姓名,诊断," + "x" * 300, "a,b\n姓名,诊断",
+        "a title\n\n# x,y\n姓名,诊断", "\u200b姓\u00ad名,诊 断\n姓名,诊断",
+    ],
+)  # fmt: skip
+def test_headers_are_found_among_the_first_lines(head):
+    more = ",1" * (head.split("\n")[-1].count(",") - 1)
+    found = classify(table(head, (f"王{i},艾滋病{more}" for i in range(50))))
+    assert found.sensitive
+    assert found.persons.sensitive >= 50
+
+
+def test_data_below_a_header_name_no_column():
+    found = classify("product,price\n人脸识别门锁,x\n手术刀,y\n")
+    assert not found.personal
+    assert not [f.where for f in found.findings]
+
+
+VCF_BODY = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\nchr1\t1\t.\tA\tC\t.\t.\t.\tGT\t0/1\t1/1\n"
+ALIGNED = "r1\t0\tchr1\t9\t60\t4M\t*\t0\t0\tACGT\tIIII\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "subjects"),
+    [
+        ("\n@r1\nACGT\n+\nFFFF\n", "a.fastq", 1),
+        (VCF_BODY, "a.tsv", 2),
+        ("\n##fileformat=VCFv4.2\n" + VCF_BODY, "a.txt", 2),
+        ("chr1\t1\t.\tA\tC\n", "a.vcf", 1),
+        (ALIGNED * 3, "a.txt", 1),
+        ("@CO\tx\n@HD\tVN:1.6\n@RG\tID:a\tSM:S1\n" + ALIGNED, "a.txt", 1),
+        ("@CO\tx\n" + ALIGNED, "a.txt", 1),
+        ("@HD\tVN:1.6\n@SQ\tSN:chr1\tLN:5\n" + ALIGNED, "a.sam", 1),
+    ],
+)
+def test_genomes_without_their_first_line_are_genomes(data, name, subjects):
+    found = classify(data, name)
+    assert (found.hgr.information, found.hgr.subjects) == (True, subjects)
+
+
+@pytest.mark.parametrize(
+    ("contigs", "human"),
+    [
+        ({"chr1": 248956421}, True),
+        ({"chr1": 195154279}, False),
+        ({"chr1": 195154279, "chr2": 181755017, "chrX": 169476592}, False),
+        ({"chr1": 195154279, "chr2": 242193529}, True),
+        ({"1": 260522016, "2": 249053267}, False),
+        ({"chr1": 200000000, "NC_000002.12": 5}, True),
+        ({"contig9": 5}, True),
+    ],
+)
+def test_only_a_far_first_chromosome_alone_is_another_species(contigs, human):
+    lines = "".join(f"##contig=<ID={name},length={length}>\n" for name, length in contigs.items())
+    assert classify("##fileformat=VCFv4.2\n" + lines + VCF_BODY, "a.vcf").hgr.information == human

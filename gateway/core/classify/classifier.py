@@ -129,7 +129,7 @@ class Classifier:
         if delimiter is not None:
             text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
             if self._first:
-                self._has_header = self._names.read_header(text.partition(b"\n")[0], delimiter)
+                self._has_header = self._names.read_header(text, delimiter)
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
