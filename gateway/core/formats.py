@@ -116,6 +116,13 @@ _PACKAGES = (
 
 _GFF = re.compile(rb"^##gff-version", re.MULTILINE)
 _SAM = re.compile(rb"^@(HD\tVN:|SQ\t(?:[A-Z][A-Z0-9]:[^\t\n]*\t)*SN:|RG\tID:|PG\tID:)")
+_SAM_COMMENT = re.compile(rb"^(?:@CO\t[^\n]*\n)+@(?:HD|SQ|RG|PG|CO)\t")
+# SAM 1.6 section 1.4: eleven mandatory fields; a file without its header is one too
+_ALIGNMENT = re.compile(
+    rb"^(?:@CO\t[^\n]*\n)*[!-?A-~][!-~]{0,253}\t\d{1,5}\t[!-~]+\t\d{1,10}\t\d{1,3}\t(?:\*|(?:\d+[MIDNSHPX=])+)"
+    rb"\t[!-~]+\t\d{1,10}\t-?\d{1,10}\t(?:\*|[A-Za-z=.]+)\t[!-~]+"
+)
+_VCF = re.compile(rb"^(?:##fileformat=VCF|#CHROM\tPOS\tID\tREF\tALT)", re.MULTILINE)
 _BED = re.compile(rb"^(?:(?:#|track|browser)[^\n]*\n)*[^\t\n]+\t\d+\t\d+(?:\t|\r?\n|$)")
 _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
@@ -193,9 +200,11 @@ def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
 
 def text_kind(text: bytes, stem: str) -> Format:
     """Which kind of text; `text` is the head in UTF-8, `stem` the lower-case file name."""
-    if text.startswith(b"##fileformat=VCF"):
+    text = text.lstrip(b" \t\r\n\v\f")  # a blank line before a header hides nothing
+    suffix = "." + stem.rpartition(".")[2] if "." in stem else ""
+    if suffix == ".vcf" or _VCF.search(text):
         return _text("vcf", "text/x-vcf")
-    if _SAM.match(text):
+    if _SAM.match(text) or _SAM_COMMENT.match(text) or _ALIGNMENT.match(text):
         return _text("sam", "text/x-sam")
     if _is_fastq(text):
         return _text("fastq", "text/x-fastq")
@@ -203,7 +212,6 @@ def text_kind(text: bytes, stem: str) -> Format:
         return _text("gff", "text/x-gff3")
     if _FASTA.match(text):
         return _text("fasta" if _NUCLEOTIDES.match(text) else "protein_fasta", "text/x-fasta")
-    suffix = "." + stem.rpartition(".")[2] if "." in stem else ""
     if suffix == ".bed" and _BED.match(text):
         return _text("bed", "text/x-bed")
     return _marked_up(text) or _tabular(text, suffix) or _text("text", "text/plain")

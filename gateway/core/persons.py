@@ -61,10 +61,14 @@ def _of_kind(kind: str, values: Digests, key: bytes, scope: bytes) -> Digests:
 
 
 def merge(*sets: Digests) -> Digests:
-    """Sorted distinct union."""
+    """Sorted distinct union; one sort of all arguments, so give it all sets at once."""
     if not sets:
         return np.zeros(0, np.uint64)
-    return np.unique(np.concatenate(sets))
+    together: Digests = np.concatenate(sets)
+    together.sort()
+    fresh = np.ones(together.size, np.bool_)
+    fresh[1:] = together[1:] != together[:-1]
+    return together[fresh]
 
 
 def new_digests(digests: Digests, known: Digests) -> Digests:
@@ -97,13 +101,14 @@ def unpack(data: bytes) -> Digests:
 
 def merge_persons(sets: Iterable[PersonSet]) -> PersonSet:
     """Persons of several files of one transfer; the same identifier in two files is one person."""
-    values: dict[str, Digests] = {}
+    parts: dict[str, list[Digests]] = {}
     uncounted, sensitive, ordinary = 0, False, False
     for persons in sets:
         for kind, part in persons.values.items():
-            values[kind] = merge(values[kind], part) if kind in values else part
+            parts.setdefault(kind, []).append(part)
         uncounted += persons.uncounted
         sensitive, ordinary = sensitive or persons.sensitive, ordinary or persons.ordinary
+    values = {kind: merge(*each) for kind, each in parts.items()}
     return PersonSet(values, uncounted, sensitive=sensitive, ordinary=ordinary)
 
 

@@ -4,7 +4,9 @@ The rules:
 1. Joining is stricter-wins: one uninspectable file makes the transfer uninspectable, one secrecy mark marks it.
 2. Persons with an identifier are counted distinct over all files by their keyed digests; persons known only as rows
    are added up, which is an upper bound and said to be one.
-3. Digests are made under the key of a calendar year. In another year they are numbers only (upper bound again).
+3. Weak findings count nobody, but many of one kind of identifier, in one file or over all of them, are no chance: the
+   level is then at least `unknown`, so people look (rule D7). Cutting a table into a file per person hides nothing.
+4. Digests are made under the key of a calendar year. In another year they are numbers only (upper bound again).
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from gateway.core.persons import merge, pack, unpack
 from gateway.ports import StoredFile
 
 DOUBTFUL = "cn_resident_id"
+IDENTIFIERS = frozenset({DOUBTFUL, "hkid", "cn_mobile", "hk_mobile", "bank_card", "email"})
+# A file of ten numbers in a column of their own would be strong; so many over all files deserve the same look.
+WEAK_TOGETHER = 10
+# In one file chance was weighed already (`classify.judge`): below this a judge would see order numbers only.
+WEAK_IN_ONE = 20
 
 
 def stricter(first: str, second: str) -> str:
@@ -35,6 +42,7 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "year": year,
         "format": findings.format,
         "level": _level(findings),
+        "weak": _weak(findings),
         "inspectable": findings.inspectable and _covered(findings),
         "secrecy_mark": findings.secrecy_mark,
         "personal": findings.personal,
@@ -63,13 +71,23 @@ def says_something(classifier: Callable[[str], Classifier], old: str, new: str) 
 
 
 def _level(findings: FileFindings) -> str:
-    """The file's level; `unknown` where a resident number was seen that did not count.
+    """The file's level; `unknown` where a resident number was seen that did not count, or many other identifiers.
 
     A number with a right region, date and check character is hardly ever chance, but one alone is no proof either
     (rules.md 10.1), and padding could make real ones look like chance. So nobody is counted, and people look (rule D7).
     """
-    doubtful = any(each.kind == DOUBTFUL and each.confidence == "weak" for each in findings.findings)
+    weak = _weak(findings)
+    doubtful = DOUBTFUL in weak or any(count >= WEAK_IN_ONE for count in weak.values())
     return stricter(findings.level, "unknown") if doubtful else findings.level
+
+
+def _weak(findings: FileFindings) -> dict[str, int]:
+    """Weak findings of personal identifiers by kind."""
+    counts: dict[str, int] = {}
+    for each in findings.findings:
+        if each.confidence == "weak" and each.kind in IDENTIFIERS:
+            counts[each.kind] = counts.get(each.kind, 0) + each.count
+    return counts
 
 
 def _covered(findings: FileFindings) -> bool:
@@ -113,7 +131,7 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
     unkeyed_sensitive = rows_sensitive + sum(len(unpack(stored.persons_sensitive)) for stored in stale)
     unkeyed_nonsensitive = rows_nonsensitive + sum(len(unpack(stored.persons_nonsensitive)) for stored in stale)
     joined = {
-        "level": _strictest([each["level"] for each in facts]),
+        "level": _joined_level(facts),
         "inspectable": all(each["inspectable"] for each in facts),
         **{
             name: any(each[name] for each in facts) for name in ("secrecy_mark", "personal", "sensitive", "precise_geo")
@@ -127,6 +145,15 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
     return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
+
+
+def _joined_level(facts: Sequence[Mapping[str, Any]]) -> str:
+    level = _strictest([each["level"] for each in facts])
+    weak: dict[str, int] = {}
+    for each in facts:
+        for kind, count in each.get("weak", {}).items():  # files received before this was counted have none
+            weak[kind] = weak.get(kind, 0) + count
+    return stricter(level, "unknown") if any(count >= WEAK_TOGETHER for count in weak.values()) else level
 
 
 def _strictest(levels: Sequence[str]) -> str:

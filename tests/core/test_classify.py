@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -80,11 +81,22 @@ def test_identifiers_of_one_row_are_one_person():
     assert set(found.identifiers.values) == {"cn_resident_id"}
 
 
-def test_the_key_is_the_strongest_kind_that_most_rows_have():
+def test_one_number_among_mobiles_is_one_person_more_at_most():
     rows = (f"{mobile(i % 40)},{resident(i) if i == 3 else ''}" for i in range(80))
     found = classify(table("mobile,id number", rows))
-    assert set(found.identifiers.values) == {"cn_mobile"}
-    assert counts(found) == (0, 40, "identifier")
+    assert {kind: len(part) for kind, part in found.identifiers.values.items()} == {
+        "cn_resident_id": 1,
+        "cn_mobile": 40,
+    }
+
+
+def test_padding_with_one_phone_hides_nobody():
+    people = [f"{resident(i)},{mobile(1)}" for i in range(40)]
+    found = classify(table("证件,电话", people + [f",{mobile(1)}"] * 60))
+    assert len(found.identifiers.values["cn_resident_id"]) == 40
+    assert counts(found) == (0, 41, "identifier")
+    cards = classify(table("卡号,电话", [f"{card(i)},{mobile(1)}" for i in range(40)] + [f",{mobile(1)}"] * 60))
+    assert counts(cards)[0] == 41
 
 
 def test_rows_without_the_key_count_by_what_they_have():
@@ -394,6 +406,123 @@ def test_an_empty_file_is_whole():
     assert (found.inspectable, found.coverage, found.level) == (True, (), "general")
 
 
+# --- escapes and encodings inside the text ---------------------------------------------------------------------------
+
+
+def escaped(text: str, form: str) -> str:
+    if form == "json":
+        return json.dumps(text)[1:-1]
+    return "".join(f"&#{ord(c)};" if form == "decimal" else f"&#x{ord(c):X};" for c in text)
+
+
+def unicode_escapes(text: str) -> str:
+    return "".join(f"\\u{ord(c):04x}" for c in text)
+
+
+def test_python_s_default_json_is_read():
+    assert classify(json.dumps([{"密级": "机密★10年"}]), "a.json").secrecy_mark
+    people = [{"姓名": "张三", "诊断": "肺癌"}] * 9
+    plain, escape = (classify(json.dumps(people, ensure_ascii=wide), "a.json") for wide in (False, True))
+    assert (escape.sensitive, counts(escape)) == (True, counts(plain))
+    assert kinds(escape) == kinds(plain)
+    lines = "\n".join(json.dumps({"姓名": "张三", "病历号": i}) for i in range(9))
+    assert counts(classify(lines, "a.ndjson")) == (9, 9, "rows")
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 7])
+def test_escaped_identifiers_count_as_others(piece):
+    people = ",".join(f'{{"v":"{unicode_escapes(resident(i))}"}}' for i in range(20))
+    assert counts(classify(f"[{people}]", "a.json", piece=piece)) == (0, 20, "identifier")
+    assert counts(classify(f"log: {people}", "a.txt", piece=piece)) == (0, 20, "identifier")
+    for form in ("decimal", "hex"):
+        rows = "".join(f"<v>{escaped(resident(i), form)}</v>" for i in range(20))
+        assert counts(classify(f"<r>{rows}</r>", "a.xml", piece=piece)) == (0, 20, "identifier")
+
+
+@pytest.mark.parametrize("form", ["json", "decimal", "hex"])
+def test_an_escaped_mark_is_a_mark(form):
+    mark = escaped("机密★10年", form)
+    assert classify(f"<p>{mark}</p>", "a.html").secrecy_mark
+    assert classify(mark.replace("&", "&amp;").replace("\\", "\\\\"), "a.txt").secrecy_mark
+    assert classify("x", f"{mark}.txt").secrecy_mark
+
+
+def test_a_pair_of_surrogates_is_one_character_and_a_lone_one_is_none():
+    digits = "".join(f"\\ud835\\udf{0xCE + int(c):02x}" for c in mobile(5))
+    assert "cn_mobile" in kinds(classify(f'["{digits}", "{mobile(6)}"]', "a.json"))
+    assert classify('["\\ud835", "\\u12", "&#;", "&#xfffffff;", "\\u', "a.json").inspectable
+
+
+def test_an_escaped_brace_ends_no_record():
+    person = f'{{"id": "{resident(1)}", "x": "\\u007d\\u000a", "tel": "{mobile(1)}"}}'
+    assert counts(classify(f"[{person}, {person}]", "a.json")) == (0, 1, "identifier")
+
+
+@given(
+    st.lists(st.sampled_from([resident(3), "机密★", "a", mobile(4), "😀"]), min_size=30, max_size=60),
+    st.integers(1200, 1300),
+)
+@settings(deadline=None, max_examples=30)
+def test_a_long_line_of_escapes_is_cut_between_them(parts, block):
+    for text in (
+        unicode_escapes(" ".join(p for p in parts if p != "😀")),
+        json.dumps(" ".join(parts)),
+        escaped(" ".join(parts), "hex"),
+    ):
+        cut, whole = classify(text, "a.json", block=block), classify(text, "a.json")
+        assert [(f.kind, f.count, f.distinct) for f in cut.findings] == [
+            (f.kind, f.count, f.distinct) for f in whole.findings
+        ]
+
+
+def wrapped(form: str) -> tuple[bytes, str]:
+    raw = np.random.default_rng(3).bytes(9000)
+    return {
+        "mime": (base64.encodebytes(raw), "a.txt"),
+        "crlf": (base64.encodebytes(raw).replace(b"\n", b"\r\n"), "a.txt"),
+        "hex": (raw.hex().encode(), "a.txt"),
+        "cell": (b"k,v\n1," + base64.b64encode(raw) + b"\n", "a.csv"),
+        "value": (json.dumps({"v": base64.b64encode(raw).decode()}).encode(), "a.json"),
+        "hz": ("说明:机密★10年".encode("hz"), "a.txt"),
+        "utf-7": ("机密文件\n".encode("utf-7"), "a.txt"),
+        "iso-2022": ("機密★10年".encode("iso2022_jp"), "a.txt"),
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["mime", "crlf", "hex", "cell", "value", "hz", "utf-7", "iso-2022"])
+def test_a_text_inside_a_text_is_not_read(form):
+    data, name = wrapped(form)
+    found = classify(data, name, piece=100)
+    assert (found.inspectable, found.coverage, found.level) == (False, (), "unknown")
+    assert "uninspectable" in kinds(found)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (">s1\n" + ("ACGTNacgtnRYSWKM" * 5 + "\n") * 200, "a.fa"),
+        (">p1\n" + ("MKVLAAGIVGLCAEQWRTYPDSFHN" * 3 + "\n") * 200, "a.faa"),
+        ("x,seq\n" + ("1," + "ACGT" * 60 + "\n") * 90, "a.csv"),
+        (("ACGT" * 20 + "\n") * 200, "reads.txt"),
+        (("@r\n" + "ACGT" * 40 + "\n+\n" + "IIJ+/89A" * 20 + "\n") * 99, "a.fastq"),
+        (("0120210" * 30 + "\n") * 99, "matrix.txt"),
+        ("word " * 3000, "a.txt"),
+        ("a+test-b, 1+abcdef-2, ~{x}, \x1b[31mred\x1b[0m\n" * 300, "a.log"),
+        (base64.b64encode(bytes(range(200))).decode() + "\n" + "plain text\n" * 900, "a.txt"),
+    ],
+)
+def test_sequences_and_short_runs_are_text(data, name):
+    assert classify(data, name).inspectable
+
+
+@pytest.mark.parametrize("byte", [0x0E, 0x0F, 0x1A, 0x1F])
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+def test_control_bytes_behind_the_head_break_the_text(byte, codec):
+    good = ("正常\n" * 30_000).encode(codec)
+    found = classify(good + bytes([byte]) + b"more\n", "a.txt")
+    assert (found.inspectable, found.coverage) == (False, ((0, len(good)),))
+
+
 # --- the same for any cutting ----------------------------------------------------------------------------------------
 
 LINES = st.sampled_from(
@@ -454,3 +583,65 @@ def test_the_json_is_the_contract():
     assert set(found["findings"][0]) == {"kind", "where", "count", "distinct", "confidence", "samples"}
     assert set(found["hgr"]) == {"information", "sequencing_subjects", "subjects", "aggregate_only"}
     json.dumps(found)
+
+
+# --- headers behind something else -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "\n姓名,诊断", "# export\n姓名,诊断", "1,2\n姓名,诊断", "姓名,诊断,1", "姓名,诊断," + "x" * 300, "a,b\n姓名,诊断",
+        "a title\n\n# x,y\n姓名,诊断", "\u200b姓\u00ad名,诊 断\n姓名,诊断",
+    ],
+)  # fmt: skip
+def test_headers_are_found_among_the_first_lines(head):
+    more = ",1" * (head.split("\n")[-1].count(",") - 1)
+    found = classify(table(head, (f"王{i},艾滋病{more}" for i in range(50))))
+    assert found.sensitive
+    assert found.persons.sensitive >= 50
+
+
+def test_data_below_a_header_name_no_column():
+    found = classify("product,price\n人脸识别门锁,x\n手术刀,y\n")
+    assert not found.personal
+    assert not [f.where for f in found.findings]
+
+
+VCF_BODY = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\nchr1\t1\t.\tA\tC\t.\t.\t.\tGT\t0/1\t1/1\n"
+ALIGNED = "r1\t0\tchr1\t9\t60\t4M\t*\t0\t0\tACGT\tIIII\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "subjects"),
+    [
+        ("\n@r1\nACGT\n+\nFFFF\n", "a.fastq", 1),
+        (VCF_BODY, "a.tsv", 2),
+        ("\n##fileformat=VCFv4.2\n" + VCF_BODY, "a.txt", 2),
+        ("chr1\t1\t.\tA\tC\n", "a.vcf", 1),
+        (ALIGNED * 3, "a.txt", 1),
+        ("@CO\tx\n@HD\tVN:1.6\n@RG\tID:a\tSM:S1\n" + ALIGNED, "a.txt", 1),
+        ("@CO\tx\n" + ALIGNED, "a.txt", 1),
+        ("@HD\tVN:1.6\n@SQ\tSN:chr1\tLN:5\n" + ALIGNED, "a.sam", 1),
+    ],
+)
+def test_genomes_without_their_first_line_are_genomes(data, name, subjects):
+    found = classify(data, name)
+    assert (found.hgr.information, found.hgr.subjects) == (True, subjects)
+
+
+@pytest.mark.parametrize(
+    ("contigs", "human"),
+    [
+        ({"chr1": 248956421}, True),
+        ({"chr1": 195154279}, False),
+        ({"chr1": 195154279, "chr2": 181755017, "chrX": 169476592}, False),
+        ({"chr1": 195154279, "chr2": 242193529}, True),
+        ({"1": 260522016, "2": 249053267}, False),
+        ({"chr1": 200000000, "NC_000002.12": 5}, True),
+        ({"contig9": 5}, True),
+    ],
+)
+def test_only_a_far_first_chromosome_alone_is_another_species(contigs, human):
+    lines = "".join(f"##contig=<ID={name},length={length}>\n" for name, length in contigs.items())
+    assert classify("##fileformat=VCFv4.2\n" + lines + VCF_BODY, "a.vcf").hgr.information == human

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -202,3 +204,52 @@ def test_a_table_that_is_not_understood_is_refused(change, says):
     change(*documents)
     with pytest.raises(Unusable, match=says):
         parse_tables(*documents)
+
+
+# --- many of one thing cost no more than others ----------------------------------------------------------------------
+
+
+def _plain_after_word(text: bytes, start: int) -> bool:
+    line = text[max(start - 32, 0) : start].lower()
+    return any(word in line[line.rfind(b"\n") + 1 :] for word in TABLES.phone_words)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Tel", "tel ", "phone:", "联系方式", "电话", "contact_no", "\n", " ", "x" * 9, "61234567 ", "91234567,"]
+        ),
+        max_size=60,
+    )
+)
+def test_words_for_telephone_are_those_a_plain_search_finds(parts):
+    text = "".join(parts).encode()
+    for part in scan(open_window(text), TABLES):
+        if part.key == "hk_mobile":
+            for start, valid in zip(part.start.tolist(), part.valid.tolist(), strict=True):
+                assert valid == _plain_after_word(text, start - 64)
+
+
+def test_marks_with_more_surroundings_than_are_judged_are_for_an_officer(monkeypatch):
+    monkeypatch.setattr("gateway.core.detectors.marks._CONTEXTS", 3)
+    marks = MarkFinder(TABLES).find(open_window("".join(f"第{i}个秘密数据" for i in range(9)).encode()))
+    assert [mark.form for mark in marks] == [MarkForm.MENTIONED] * 3 + [MarkForm.RARE] * 6
+
+
+@pytest.mark.parametrize("text", ["41234567 ", "tel 41234567 ", "机密", "机密 ", "内部资料"])
+def test_repeated_candidates_are_no_slow_loop(text):
+    calls = 0
+
+    def count(*_args):
+        nonlocal calls
+        calls += 1
+
+    window = open_window(_folded(text * (300_000 // len(text.encode()))))
+    finder = MarkFinder(TABLES)
+    sys.setprofile(count)
+    try:
+        scan(window, TABLES)
+        finder.find(window)
+    finally:
+        sys.setprofile(None)
+    assert calls < 30_000  # of 33,000 candidates and more, each of which took several

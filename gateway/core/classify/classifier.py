@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.core.classify.encoded import Encoded
+from gateway.core.classify.escapes import decoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
 from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
 from gateway.core.classify.geo import BULK, Geo
@@ -38,6 +40,7 @@ _RECORDS = frozenset({"json", "ndjson", "xml", "plink_ped", "plink_fam"})  # and
 _QUALITIES = frozenset({"fastq", "sam"})  # their quality strings look like addresses
 _HEADERS = {"vcf": b"#", "sam": b"@"}
 _READS = frozenset({"fastq", "fasta"})
+_SEQUENCES = _QUALITIES | _READS | {"protein_fasta", "vcf"}  # long runs of letters are their content
 _GENOTYPES = frozenset({"plink_ped", "plink_fam"})
 _NO_SAMPLES = np.zeros(0, np.uint64)
 
@@ -64,6 +67,7 @@ class Classifier:
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
+        self._encoded = Encoded()
         self._finder = MarkFinder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
         self._genome: GenomeHeader | None = None
@@ -107,14 +111,16 @@ class Classifier:
             self._read(block)
 
     def _read(self, block: Block) -> None:
-        window = window_of(block, self._grid.delimiter)
+        window = window_of(block, self._grid.delimiter, escapes=self._name not in _QUALITIES)
         self._read_names(window)
+        if self._name not in _SEQUENCES:
+            self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(bytes(block.own))
         found = scan(window, self._tables, emails=self._name not in _QUALITIES)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
-            self._marks[mark.form] += 1
+            self._marks[mark.form] += mark.count
         if self._grid.delimiter is not None or self._name in _RECORDS:
             self._grid.advance(window, line_ends=block.line_ends)
 
@@ -123,7 +129,7 @@ class Classifier:
         if delimiter is not None:
             text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
             if self._first:
-                self._has_header = self._names.read_header(text.partition(b"\n")[0], delimiter)
+                self._has_header = self._names.read_header(text, delimiter)
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
@@ -154,7 +160,7 @@ class Classifier:
         hgr, samples = self._hgr(records)
         persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
         broken = self._stream.broken_at if self._stream is not None else None
-        inspectable = format_.interpretation == "text" and broken is None and not self._overlong
+        inspectable = format_.interpretation == "text" and broken is None and not self._unread
         whereabouts = self._geo.precise and content.personal
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
@@ -182,11 +188,14 @@ class Classifier:
         return self._name not in {"json", "xml"}
 
     @property
-    def _overlong(self) -> bool:
-        return self._genome is not None and self._genome.overlong
+    def _unread(self) -> str:
+        """Why reading the text was not reading the file; empty where it was."""
+        if self._genome is not None and self._genome.overlong:
+            return "header line too long"
+        return self._encoded.why(self._size)
 
     def _coverage(self, format_: Format, broken: int | None) -> tuple[tuple[int, int], ...]:
-        if format_.interpretation != "text" or self._overlong:
+        if format_.interpretation != "text" or self._unread:
             return ()
         end = self._size if broken is None else broken
         return ((0, end),) if end else ()
@@ -207,7 +216,7 @@ class Classifier:
 
     def _weigh_name(self) -> tuple[Evidence, dict[MarkForm, int]]:
         """The path, scanned as text; one identifier of small chance is enough there."""
-        text = fold(np.frombuffer(self._path.encode("utf-8", "replace"), np.uint8)).tobytes()
+        text = fold(decoded(np.frombuffer(self._path.encode("utf-8", "replace"), np.uint8))).tobytes()
         window = open_window(text)
         tally = Tally(self._tables, lambda _column, _key: False)
         found = scan(window, self._tables)
@@ -230,7 +239,7 @@ class Classifier:
         )
         marks = dict.fromkeys(MarkForm, 0)
         for mark in self._finder.find(window):
-            marks[mark.form] += 1
+            marks[mark.form] += mark.count
         persons = replace(persons, sensitive=sensitive, ordinary=ordinary)
         classes = frozenset(source.detector.data_class for source in strong)
         personal = bool(persons.count)
@@ -270,8 +279,8 @@ class Classifier:
             found.append(Finding("genomic_data", "header", count, count, "strong"))
         if self._genome is not None and not self._genome.human:
             found.append(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"))
-        if self._overlong:
-            found.append(Finding("uninspectable", "header line too long", 1, 1, "strong"))
+        if self._unread:
+            found.append(Finding("uninspectable", self._unread, 1, 1, "strong"))
         if broken is not None:
             found.append(Finding("uninspectable", f"undecodable from byte {broken}", 1, 1, "strong"))
         if format_.encrypted:

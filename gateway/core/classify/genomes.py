@@ -4,7 +4,7 @@ Sources: VCF 4.5 section 1.4 (meta-information) and 1.5 (header line), SAM 1.6 s
 interpreted; the records below it are scanned as text like everything else.
 
 A change must keep: what the header does not say counts as human, sequenced, and individual. Only a first chromosome
-of a length that no human assembly has says otherwise.
+says otherwise, of a length far from the human one, where no other contig has a human length or accession.
 """
 
 from __future__ import annotations
@@ -19,10 +19,22 @@ from gateway.core.detectors.lanes import Lanes
 
 HEADER_CAP = 16 * 1024 * 1024  # bytes of one header line; VCF of half a million samples has about 5 MB
 SAMPLES_CAP = 2_000_000  # far above any biobank
-# First chromosome of GRCh38, GRCh37 and T2T-CHM13
-_HUMAN_FIRST = {248_956_422, 249_250_621, 248_387_328}
-_FIRST_NAMES = {"1", "chr1", "Chr1", "chromosome1"}
-_HUMAN_ACCESSION = re.compile(r"NC_0000\d\d\.|CM0006\d\d\.|CP0682\d\d\.")
+# Chromosomes 1 to 22, X, Y of GRCh38 and GRCh37; of T2T-CHM13 only the first
+_HUMAN = dict(zip((*map(str, range(1, 23)), "x", "y"), zip(
+    (248956422, 242193529, 198295559, 190214555, 181538259, 170805979, 159345973, 145138636, 138394717, 133797422, 135086622,
+     133275309, 114364328, 107043718, 101991189, 90338345, 83257441, 80373285, 58617616, 64444167, 46709983, 50818468,
+     156040895, 57227415),
+    (249250621, 243199373, 198022430, 191154276, 180915260, 171115067, 159138663, 146364022, 141213431, 135534747, 135006516,
+     133851895, 115169878, 107349540, 102531392, 90354753, 81195210, 78077248, 59128983, 63025520, 48129895, 51304566,
+     155270560, 59373566), strict=True), strict=True))  # fmt: skip
+_LENGTHS = [length for pair in _HUMAN.values() for length in pair] + [248_387_328]
+_NEAR = 0.01  # of the human chromosome of the same name: an edited header; the mouse stays 1.4 % away or more
+_SAME = 0.0001  # of any human chromosome, whatever the contig is called
+_SHORTEST_FIRST = 1_000_000  # a shorter first chromosome is no proof of another species
+_HUMAN_ACCESSION = re.compile(
+    r"NC_0000\d\d|CM0006\d\d|CP0682\d\d|HLA|hs37|.*(?:GRCh|T2T|CHM13|human|sapiens)", re.IGNORECASE
+)
+_HUMAN_ASSEMBLY = re.compile(r"grch3|\bhg(?:19|38)|hs37|t2t|chm13|human|sapiens", re.IGNORECASE)
 _CONTIG = re.compile(r"##contig=<.*?ID=([^,>]+)(?:.*?length=(\d+))?")
 _ARRAY = re.compile(r"##FORMAT=<ID=(BAF|LRR)|##source=.*(GenomeStudio|gtc2vcf|array|Axiom|iaap)", re.IGNORECASE)
 _LANES = re.compile(r"(_s\d+)?(_l\d{3})?(_[ri]?[12])?(_\d{3})?$")
@@ -36,7 +48,6 @@ class GenomeHeader:
     Attributes:
         marker: First byte of header lines, `#` or `@`.
         done: The header has ended.
-        human: False only where the header proves another species.
         array: Genotyped on an array, which is no sequencing.
         samples: Names of samples.
         overlong: The header passed HEADER_CAP or SAMPLES_CAP: what it says is not known.
@@ -44,12 +55,18 @@ class GenomeHeader:
 
     marker: bytes
     done: bool = False
-    human: bool = True
     array: bool = False
     overlong: bool = False
     samples: set[str] = field(default_factory=set)
     sites_only: bool = False
     _line: bytes = b""
+    _foreign: bool = False  # a first chromosome of no human length
+    _native: bool = False  # something human
+
+    @property
+    def human(self) -> bool:
+        """False only where the header proves another species."""
+        return self._native or not self._foreign
 
     def feed(self, own: bytes) -> None:
         """The next bytes of the file."""
@@ -68,6 +85,8 @@ class GenomeHeader:
             self._take(self._line)
 
     def _take(self, line: bytes) -> None:
+        if not line.strip() and not self.done:
+            return
         if self.done or not line.startswith(self.marker):
             self.done = True
             return
@@ -84,6 +103,7 @@ class GenomeHeader:
 
     def _meta(self, text: str) -> None:
         contig = _CONTIG.match(text)
+        self._native = self._native or _HUMAN_ASSEMBLY.search(text) is not None
         if contig:
             self._contig(contig[1], _length(contig[2] or ""))
         self.array = self.array or _ARRAY.match(text) is not None
@@ -95,9 +115,11 @@ class GenomeHeader:
             self.samples.add(tags["SM"])
 
     def _contig(self, name: str, length: int) -> None:
-        first = name in _FIRST_NAMES and not _HUMAN_ACCESSION.match(name)
-        if first and length and length not in _HUMAN_FIRST:
-            self.human = False
+        plain = re.sub(r"^(?:chromosome|chr)?_?0?", "", name.lower())
+        near = any(abs(length - human) <= _NEAR * human for human in _HUMAN.get(plain, ()))
+        same = any(abs(length - human) <= _SAME * human for human in _LENGTHS)
+        self._native = self._native or near or same or _HUMAN_ACCESSION.match(name) is not None
+        self._foreign = self._foreign or (plain == "1" and length >= _SHORTEST_FIRST and not near)
 
 
 def _length(text: str) -> int:

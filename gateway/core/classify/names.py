@@ -1,7 +1,8 @@
 """What the names inside a file say: column headers, JSON keys, XML tags, labels in Chinese prose.
 
-Names are data too: a header row that holds identifiers or numbers is taken for data, and its columns are called by
-number. Not here: what follows from the names (`judge`).
+Names are data too: a header row that holds identifiers is taken for data, and its columns are called by number. Headers
+are looked for in the first LINES lines and judged cell by cell: a title, a comment or a number beside them hides nothing.
+Below a first header another one counts where two short cells of it name kinds. Not here: what follows from the names (`judge`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _KEY = re.compile(rb'"([^"\\\n]{1,100})"\s*:')
 _TAG = re.compile(rb"<([^\s<>/!?][^\s<>/]{0,99})|\s([^\s<>/=\"']{1,60})=[\"']")
 _NUMBER = re.compile(r"[-+]?[\d.,:/ \-]+(e[-+]?\d+)?$", re.IGNORECASE)
 _HEADER_BYTES = 65_536
+LINES = 20  # lines of a table that may be its header
+_SHORT = 12  # characters of a cell that repeats a header below the first
 _KEYS_CAP = 4096  # distinct keys looked at; beyond that the file's keys are values
 _LABEL_KINDS = frozenset({"person_name", "medical", "medical_record", "dob", "address", "resident_id_column"})
 
@@ -40,22 +43,38 @@ class Names:
     shown: dict[str, str] = field(default_factory=dict)
     _seen: set[bytes] = field(default_factory=set)
 
-    def read_header(self, first: bytes, delimiter: int) -> bool:
-        """Read a table's first line; False where it is data."""
-        line = first[:_HEADER_BYTES].lstrip(b"#").decode("utf-8", "replace").replace("\r", "").rstrip("\n")
-        rows = list(csv.reader([line], delimiter=chr(delimiter))) if len(first) <= _HEADER_BYTES else []
-        cells = tuple(cell.strip() for cell in rows[0]) if rows else ()
-        if not cells or not self._is_header(cells, line):
-            return False
-        self.columns = cells
-        for column, cell in enumerate(cells):
-            self.kinds[column] = list(header_kinds(cell, self.tables))
-        return True
+    def read_header(self, head: bytes, delimiter: int) -> bool:
+        """Read a table's first lines; False where all of them are data."""
+        found, first = False, True
+        for line in head[:_HEADER_BYTES].split(b"\n")[:LINES]:
+            text = line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "")
+            if not text.strip():
+                continue
+            cells, whole = self._cells(text, delimiter)
+            kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
+            named = [column for column, words in kinds.items() if words]
+            again = sum(len(cells[column]) <= _SHORT for column in named) > 1
+            if again if found else named:
+                for column in named:
+                    known = self.kinds.setdefault(column, [])
+                    known += [words for words in kinds[column] if words not in known]
+            if not found and (named or (first and whole)):  # below the first line only names are no content
+                self.columns = cells if first else tuple(c if n in named else "" for n, c in enumerate(cells))
+                found = len(cells) > 1 or bool(named)
+            first = first and line.startswith(b"# ")
+        return found or bool(self.columns)
 
-    def _is_header(self, cells: tuple[str, ...], line: str) -> bool:
-        if any(cell and _NUMBER.match(cell) for cell in cells) or any(len(c) > LONGEST_HEADER for c in cells):
-            return False
-        return not any(part.valid.any() for part in scan(open_window(line.encode()), self.tables))
+    def _cells(self, line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
+        """Cells that may be names, the others empty, and whether all may; none where the line holds an identifier."""
+        if any(part.valid.any() for part in scan(open_window(line.encode()), self.tables)):
+            return (), False
+        try:
+            rows = list(csv.reader([line], delimiter=chr(delimiter)))
+        except csv.Error:  # a cell above the reader's limit
+            rows = [line.split(chr(delimiter))]
+        cells = [cell.strip() for cell in (rows[0] if rows else ())]
+        names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
+        return names, bool(names) and names == tuple(cells)
 
     def read_keys(self, text: bytes, *, tags: bool) -> None:
         """Look at the keys of JSON or the tags and attributes of XML in one block."""
@@ -74,6 +93,8 @@ class Names:
 
     def read_labels(self, text: bytes) -> None:
         """Count labels such as 姓名: in prose; only for text with wide characters."""
+        if b":" not in text:  # spares sixty searches of the text
+            return
         for words in self.tables.headers:
             if words.kind in _LABEL_KINDS:
                 count = sum(text.count(f"{part}:".encode()) for part in words.parts)

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.core.classify.escapes import safe_end
 from gateway.core.formats import encoding_of
 
 BLOCK = 1 << 20  # smaller blocks cost more calls than their better fit in the cache saves
-CONTEXT = 256
-_CONTROL = np.uint8(9)  # the bytes below the tab
-_CONTROL_TEXT = re.compile(r"[\x00-\x08]")
+CONTEXT = 1024  # escapes of lanes.PAD characters
+_TAB, _SHIFT, _SPACE, _ESCAPE = (np.uint8(byte) for byte in (0x09, 0x0E, 0x20, 0x1B))
+_CONTROL_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # as in formats: escape (1B) colours terminal logs
 
 Raw = bytes | bytearray | memoryview
 
@@ -114,14 +115,15 @@ class TextStream:
         end = at + self._block
         while text[end] & 0xC0 == 0x80 and end > at + self._block - 4:  # not inside a UTF-8 character (RFC 3629)
             end -= 1
-        return end, False
+        return safe_end(text, at, end), False
 
     def _flaw(self, at: int, end: int) -> int | None:
         """Raw offset of the first byte that is no text, in bytes that were not decoded."""
         own = np.frombuffer(self._pending, np.uint8, end - at, at)
         flaws = []
-        if own.min() < _CONTROL:
-            flaws.append(int((own < _CONTROL).argmax()))
+        control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
+        if control.any():
+            flaws.append(int(control.argmax()))
         if own.max() >= 0x80:
             try:
                 codecs.utf_8_decode(self._pending[at:end], "strict", True)

@@ -2,15 +2,12 @@
 
 A *source* is one detector in one column (or in the text as a whole). The identifiers of one record are one person, so
 each distinct value is kept under the set of sources that its record holds (its *pattern*). Only at the end, when weak
-sources are known and left out, is the key of a person chosen:
+sources are known and left out, are persons counted:
 
-1. The key kind is the strongest kind that at least half of the records with identifiers hold.
-2. A record that holds the key kind counts the persons of its key values, each of them (a parent's number in a child's
-   record is another person); whatever else it holds belongs to them.
-3. A record without it counts by the strongest kind it has.
-
-So a cohort with a resident number in every row and a mobile in some is counted by resident numbers, and one with a
-mobile everywhere and a number here and there by mobiles.
+1. A record counts the persons of its strongest kind (`strength` in the tables), each value of it (a parent's number in a
+   child's record is another person); whatever else it holds belongs to them.
+2. So there are never fewer persons than distinct values of the strongest kind of the file, however many records without
+   it are added, and a person who has it in one record and not in another may count twice: an upper bound.
 
 Memory: at most `cap` distinct values (8 bytes each, twice while they are sorted) and SOURCES sources. Past the cap the
 values are dropped and occurrences are the count: an upper bound, and said to be one.
@@ -180,13 +177,12 @@ class Tally:
         return kinds, [(p & mask, bit, part) for (p, bit), part in self._sets.items() if bit in kinds]
 
     def persons(self, strong: list[Source]) -> PersonSet:
-        """Persons by rules 1 to 3 over the strong sources; only `values` and `uncounted` are set."""
+        """Persons by rule 1 over the strong sources; only `values` and `uncounted` are set."""
         kinds, groups = self._groups(strong)
-        key = _key_kind(groups, kinds)
         chosen: dict[str, list[Distinct]] = {}
         for pattern, bit, part in groups:
             here = {kinds[b].kind: kinds[b].strength for b in kinds if pattern >> b & 1}
-            wanted = key if key in here else max(here, key=lambda kind: here[kind])
+            wanted = max(here, key=lambda kind: here[kind])
             if kinds[bit].kind == wanted:
                 chosen.setdefault(wanted, []).append(part)
         if self.overflowed:
@@ -212,19 +208,6 @@ def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:
     for (pattern, _), count in by_source.items():
         records[pattern] = max(records.get(pattern, 0), count)
     return records
-
-
-def _key_kind(groups: list[tuple[int, int, Distinct]], kinds: dict[int, Detector]) -> str | None:
-    """Rule 1."""
-    records = _records(groups)
-    total = sum(records.values())
-    best: tuple[int, str] | None = None
-    for detector in kinds.values():
-        bits = sum(1 << bit for bit, other in kinds.items() if other.kind == detector.kind)
-        share = sum(count for pattern, count in records.items() if pattern & bits)
-        if 2 * share >= total > 0 and (best is None or detector.strength > best[0]):
-            best = (detector.strength, detector.kind)
-    return best[1] if best else None
 
 
 def _by_column(columns: Places) -> list[tuple[int, Mask | None]]:

@@ -1,27 +1,59 @@
-"""A block of text becomes a window for the detectors, with full-width characters folded to ASCII.
+r"""A block of text becomes a window for the detectors: escapes decoded, look-alikes folded to ASCII.
 
-People write １３８ and （ and ： in Chinese text. The 94 full-width forms of ASCII (U+FF01 to U+FF5E) and the ideographic
-space (U+3000) are folded, so that every detector and every header word is written once.
+People write １３８ and （ and ： in Chinese text, and programs write `\u5bc6`. The full-width forms of ASCII, decimal
+digits of every script (Unicode category Nd), blanks (Zs), dashes (Pd) and dots between groups become the ASCII that
+detectors and header words are written in; characters that are not seen (Cf, such as U+200B and U+00AD) go.
+
+A change must keep: what a character becomes depends on the character alone.
 """
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import numpy as np
 
+from gateway.core.classify.escapes import decoded
 from gateway.core.classify.stream import Block
 from gateway.core.detectors.lanes import NEWLINE, PAD, Bytes, Window
 
-_LEAD, _SPACE_LEAD = np.uint8(0xEF), np.uint8(0xE3)
+_DROP = 1  # in _BECOMES: the character goes; 0: it stays
+_UNSEEN = {0x034F, *range(0xFE00, 0xFE10)}  # grapheme joiner and variation selectors: not Cf, not seen either
+_BLANK = {0x00B7, 0x2022, 0x2027, 0x2212, 0x30FB, 0x3164, 0xFFA0, 0x2800}  # dots, minus and fillers between groups
+_STARS = {0x2217, 0xFE61}  # look like the asterisk
 
 
-def window_of(block: Block, delimiter: int | None) -> Window:
-    """Copy a block between paddings; fold it where it has wide characters."""
+def _becomes() -> Bytes:
+    known = np.zeros(sys.maxunicode + 1, np.uint8)
+    for code in (*range(0x80, 0x20000), *range(0xE0000, 0xE0080)):
+        category = unicodedata.category(chr(code))
+        if 0xFF01 <= code <= 0xFF5E:
+            known[code] = code - 0xFEE0
+        elif category == "Cf" or code in _UNSEEN:
+            known[code] = _DROP
+        elif category == "Nd":
+            known[code] = ord("0") + unicodedata.decimal(chr(code))
+        elif category in {"Zs", "Pd"} or code in _BLANK:
+            known[code] = ord(" ")
+        elif code in _STARS:
+            known[code] = ord("*")
+    return known
+
+
+_BECOMES = _becomes()
+_FIRST_WIDE, _FIRST_HAN, _HAN = np.uint8(0xC2), np.uint8(0xE4), np.uint8(6)  # E4 to E9 lead Han, nothing to fold there
+
+
+def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> Window:
+    """Copy a block between paddings; decode escapes and fold it where it has any."""
     parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
-    window = _padded(parts, delimiter)
+    plain = [decoded(part) for part in parts] if escapes else parts
+    window = _padded(plain, delimiter)
     if not window.has_wide:
         return window
-    folded = [fold(part) for part in parts]
-    same = all(one is other for one, other in zip(parts, folded, strict=True))
+    folded = [fold(part) for part in plain]
+    same = all(one is other for one, other in zip(plain, folded, strict=True))
     return window if same else _padded(folded, delimiter)
 
 
@@ -35,18 +67,27 @@ def _padded(parts: list[Bytes], delimiter: int | None) -> Window:
 
 
 def fold(text: Bytes) -> Bytes:
-    """Full-width forms as ASCII; every folded character becomes two bytes shorter."""
-    lead = np.flatnonzero((text[:-2] == _LEAD) | (text[:-2] == _SPACE_LEAD)) if text.size > 2 else np.zeros(0, np.intp)
+    """Look-alikes as one byte of ASCII each, unseen characters gone; the same array where there are none."""
+    lead = np.flatnonzero((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
     if not lead.size:
         return text
-    code = (text[lead + 1].astype(np.int32) << 6) + text[lead + 2] - (0xBC << 6) - 0x80  # U+FF00 counts 0
-    wide = (text[lead] == _LEAD) & (code >= 1) & (code <= 94)
-    space = (text[lead] == _SPACE_LEAD) & (text[lead + 1] == 0x80) & (text[lead + 2] == 0x80)
-    taken = wide | space
-    if not taken.any():
+    byte = text[lead]
+    size = 2 + (byte >= 0xE0).astype(np.intp) + (byte >= 0xF0)
+    whole = (lead + size <= text.size) & (byte < 0xF5)
+    lead, byte, size = lead[whole], byte[whole], size[whole]
+    code = byte & (np.uint8(0xFF) >> (size + 1).astype(np.uint8))
+    code = code.astype(np.intp)
+    for nth in (1, 2, 3):
+        more = size > nth
+        code = np.where(more, code << 6 | text[np.minimum(lead + nth, text.size - 1)] & 0x3F, code)
+    becomes = _BECOMES[np.minimum(code, sys.maxunicode)]
+    taken = np.flatnonzero(becomes)
+    if not taken.size:
         return text
+    lead, size, becomes = lead[taken], size[taken], becomes[taken]
     folded, keep = text.copy(), np.ones(text.size, np.bool_)
-    folded[lead[taken]] = np.where(space[taken], 0x20, code[taken] + 0x20)
-    keep[lead[taken] + 1] = False
-    keep[lead[taken] + 2] = False
+    folded[lead] = becomes
+    keep[lead[becomes == _DROP]] = False
+    for nth in (1, 2, 3):
+        keep[lead[size > nth] + nth] = False
     return folded[keep]

@@ -17,14 +17,16 @@ from enum import Enum
 
 import numpy as np
 
-from gateway.core.detectors.lanes import Places, Window
+from gateway.core.detectors.lanes import Lanes, Mask, Places, Window
 from gateway.core.detectors.tables import DetectorTables, Marks
 
 FORM_REACH = 48
 _LONGEST = 12
-_FORMS = 20_000  # places a window whose form is judged; a text of nothing but marks is for an officer
+_FORMS = 4_000  # places a window whose form is judged; a text of nothing but marks is for an officer
+_CONTEXTS = 2_000  # of them with different surroundings
+_BLANKS = 3  # at most: spaces or tabs between the first two characters of a word
+_CHARACTER = np.uint64(0xFF_FFFF)
 _THREE_BYTES = np.uint8(0xE0)  # first byte of a character of three bytes or four (RFC 3629)
-_TWO_CHARACTERS = np.uint64(0xFFFF_FFFF_FFFF)
 
 
 class MarkForm(Enum):
@@ -38,10 +40,11 @@ class MarkForm(Enum):
 
 @dataclass(frozen=True)
 class Mark:
-    """A word found at a place of the window."""
+    """A word found at a place of the window; `count` words from there on where they were not told apart."""
 
     form: MarkForm
     place: int
+    count: int = 1
 
 
 class MarkFinder:
@@ -49,12 +52,13 @@ class MarkFinder:
 
     def __init__(self, tables: DetectorTables) -> None:
         marks = tables.marks
-        self._levels = tuple(word.encode() for word in marks.levels)
+        self._levels = tuple((word.encode(), _spaced(word)) for word in marks.levels)
         self._rare = frozenset(word.encode() for word in marks.always)
-        self._internal = tuple(word.encode() for word in marks.internal)
-        self._heads = np.unique([_head(word) for word in self._levels + self._internal])
+        self._internal = tuple(_spaced(word) for word in marks.internal)
+        self._heads = np.unique([_head(word.encode()) for word in marks.levels + marks.internal])
         self._seconds = np.zeros(256, np.bool_)  # second bytes of first characters: a cheap first look
         self._seconds[[int(head) >> 8 & 0xFF for head in self._heads]] = True
+        self._firsts = np.unique(self._heads & _CHARACTER)
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
     def find(self, window: Window) -> list[Mark]:
@@ -63,34 +67,50 @@ class MarkFinder:
             return []
         places = self._candidates(window)
         table = window.delimiter is not None
-        near, far = places[:_FORMS], places[_FORMS:]
-        found = [mark for at in near.tolist() if (mark := self._mark(window, at, table=table))]
-        return found + [Mark(MarkForm.RARE, at) for at in far.tolist()]
+        data = window.data.tobytes()
+        forms: dict[bytes, MarkForm | None] = {}
+        found = []
+        for at in places[:_FORMS].tolist():
+            here = min(at, FORM_REACH)
+            text = data[at - here : at + _LONGEST + FORM_REACH]
+            if text not in forms:
+                forms[text] = self._judge(text, here, table=table) if len(forms) < _CONTEXTS else MarkForm.RARE
+            form = forms[text]
+            if form is not None:
+                found.append(Mark(form, at))
+        far = places[_FORMS:]
+        return [*found, Mark(MarkForm.RARE, int(far[0]), far.size)] if far.size else found
 
     def _candidates(self, window: Window) -> Places:
         """Owned places where the first two characters of a word stand; all words are of three-byte characters."""
         own = window.data[window.low : window.high]
         places = np.flatnonzero(own >= _THREE_BYTES) + window.low
         places = places[np.flatnonzero(self._seconds[window.data[places + 1]])]
-        pairs = window.lanes[places] & _TWO_CHARACTERS
-        rank = np.minimum(np.searchsorted(self._heads, pairs), self._heads.size - 1)
-        found: Places = places[self._heads[rank] == pairs]
-        return found
+        first = window.lanes[places] & _CHARACTER
+        known = _within(self._firsts, first)
+        places, first = places[known], first[known]
+        found = np.zeros(places.size, np.bool_)
+        asked = np.arange(places.size)  # those with nothing but blanks so far
+        for gap in range(_BLANKS + 1):
+            second = window.lanes[places[asked] + 3 + gap] & _CHARACTER
+            found[asked] |= _within(self._heads, first[asked] | second << np.uint64(24))
+            between = window.data[places[asked] + 3 + gap]
+            asked = asked[(between == ord(" ")) | (between == ord("\t"))]
+        return places[found]
 
-    def _mark(self, window: Window, at: int, *, table: bool) -> Mark | None:
-        text = window.text(max(at - FORM_REACH, 0), at + _LONGEST + FORM_REACH)
-        here = min(at, FORM_REACH)
-        for word in self._internal:
-            if text.startswith(word, here):
-                return Mark(MarkForm.INTERNAL, at)
-        for word in self._levels:
-            if text.startswith(word, here):
-                return Mark(self._form(text, word, here, table=table), at)
+    def _judge(self, text: bytes, here: int, *, table: bool) -> MarkForm | None:
+        for internal in self._internal:
+            if internal.match(text, here):
+                return MarkForm.INTERNAL
+        for word, spaced in self._levels:
+            match = spaced.match(text, here)
+            if match:
+                return self._form(text, word, here, match.end(), table=table)
         return None
 
-    def _form(self, text: bytes, word: bytes, at: int, *, table: bool) -> MarkForm:
+    def _form(self, text: bytes, word: bytes, at: int, end: int, *, table: bool) -> MarkForm:
         before = text[max(at - FORM_REACH, 0) : at].decode("utf-8", "ignore")
-        after = text[at + len(word) : at + len(word) + FORM_REACH].decode("utf-8", "ignore")
+        after = text[end : end + FORM_REACH].decode("utf-8", "ignore")
         if self._before.search(before) or self._after.match(after):
             return MarkForm.MARKED
         beside = f"{before[-4:]}\0{after[:4]}"
@@ -102,7 +122,7 @@ class MarkFinder:
 
 
 def _forms(marks: Marks) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    stars = re.escape(marks.stars)
+    stars = re.escape(marks.stars + "*")  # typed where a keyboard has no star
     labels = "|".join(map(re.escape, marks.labels))
     pairs = "|".join(f"{re.escape(a)}\\0{re.escape(b)}" for a, b in map(list, marks.brackets))
     edge_before, edge_after = r'(?:^|[\n\t,;"])[ \t]*', r'[ \t\r]*(?:$|[\n\t,;"])'
@@ -112,6 +132,17 @@ def _forms(marks: Marks) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[s
         re.compile(pairs),
         re.compile(rf"{edge_before}\0{edge_after}"),
     )
+
+
+def _spaced(word: str) -> re.Pattern[bytes]:
+    """The word, its characters set apart by up to three blanks as titles are."""
+    return re.compile(rb"[ \t]{0,3}".join(character.encode() for character in word))
+
+
+def _within(known: Lanes, values: Lanes) -> Mask:
+    rank = np.minimum(np.searchsorted(known, values), known.size - 1)
+    within: Mask = known[rank] == values
+    return within
 
 
 def _head(word: bytes) -> np.uint64:
