@@ -128,6 +128,7 @@ _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
 _NUCLEOTIDES = re.compile(rb"^>[^\n]*\n[ACGTUNRYKMSWBDHVacgtunrykmswbdhv\r\n]+(?:\n>|$)")
 _NDJSON = re.compile(rb"^\s*[{\[][^\n]*[}\]]\s*\n\s*[{\[]")
+_MARKED_UP = frozenset({"json", "ndjson", "xml"})  # what a first character shows; a name alone does not
 _NAMED = {
     ".csv": ("csv", "text/csv"), ".tsv": ("tsv", "text/tab-separated-values"), ".tab": ("tsv", "text/tab-separated-values"),
     ".json": ("json", "application/json"), ".geojson": ("json", "application/geo+json"),
@@ -237,14 +238,17 @@ def _marked_up(text: bytes) -> Format | None:
 
 
 def _tabular(text: bytes, suffix: str) -> Format | None:
-    if suffix in _NAMED and _NAMED[suffix][0] not in {"csv", "tsv"}:
-        return _text(*_NAMED[suffix])
+    """A table by its content; a name may say which of two readings is meant, never that a table is something else."""
     lines = [line for line in text[:8192].split(b"\n")[:20] if line.strip()]
     if len(text) > 8192:
         lines = lines[:-1] or lines
     delimiter = _delimiter(lines)
-    if suffix in _NAMED:
-        return _text(*_NAMED[suffix], delimiter if delimiter is not None else ord("\t" if "t" in suffix else ","))
+    named = _NAMED.get(suffix)
+    if named is not None and named[0] in {"csv", "tsv"}:
+        return _text(*named, delimiter if delimiter is not None else ord("\t" if "t" in suffix else ","))
+    # GFF, GTF and PED are read by tabs or blanks; commas under such a name are a table like any other.
+    if named is not None and named[0] not in _MARKED_UP and delimiter in {None, ord("\t"), ord(" ")}:
+        return _text(*named)
     if delimiter is None or len(lines) < 2:
         return None
     return (

@@ -131,3 +131,9 @@ def test_byte_order_marks(codec):
 
 def test_a_name_never_makes_opaque_bytes_text():
     assert sniff(b"\x00\x01\x02\x03", "harmless.csv") == UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.xml", "p.gff", "p.ndjson", "p.ped", "p.bin", "p"])
+def test_a_table_stays_a_table_under_any_name(name: str) -> None:
+    table = "姓名,身份证号,诊断\n".encode() + b"a,11010519491231002X,E11\n" * 5
+    assert (sniff(table, name).name, sniff(table, name).delimiter) == ("csv", ord(","))

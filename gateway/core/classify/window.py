@@ -9,7 +9,6 @@ A change must keep: what a character becomes depends on the character alone.
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 
 import numpy as np
@@ -25,7 +24,7 @@ _STARS = {0x2217, 0xFE61}  # look like the asterisk
 
 
 def _becomes() -> Bytes:
-    known = np.zeros(sys.maxunicode + 1, np.uint8)
+    known = np.zeros(0x10FFFF + 1, np.uint8)
     for code in (*range(0x80, 0x20000), *range(0xE0000, 0xE0080)):
         category = unicodedata.category(chr(code))
         if 0xFF01 <= code <= 0xFF5E:
@@ -80,7 +79,7 @@ def fold(text: Bytes) -> Bytes:
     for nth in (1, 2, 3):
         more = size > nth
         code = np.where(more, code << 6 | text[np.minimum(lead + nth, text.size - 1)] & 0x3F, code)
-    becomes = _BECOMES[np.minimum(code, sys.maxunicode)]
+    becomes = _BECOMES[np.minimum(code, 0x10FFFF)]
     taken = np.flatnonzero(becomes)
     if not taken.size:
         return text
