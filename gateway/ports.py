@@ -92,6 +92,7 @@ class StoredFile:
         received_at: When it became durable.
         seal: HMAC over the above under the transfer's evidence key (`flow.recall`); the database cannot make one.
         modified_at: The time of last change the sender gave it, for clients that compare; None where it gave none.
+        carried: The version whose delivery brought the bytes; empty where they lie in the vault under this one.
     """
 
     transfer_id: str
@@ -103,6 +104,7 @@ class StoredFile:
     received_at: datetime
     seal: bytes = b""
     modified_at: datetime | None = None
+    carried: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ ALSO_ASKED = frozenset({"direction", "door", "person", "client"})
 _Row = Row[*tuple[Any, ...]]
 _TRANSFER = [tables.transfers.c[each.name] for each in fields(Transfer)]
 _FILE = [tables.files.c[each.name] for each in fields(ReceivedFile)]
-_STORED = ("findings", "facts", "persons_sensitive", "persons_nonsensitive", "received_at", "seal", "modified_at")
+_STORED = ("findings", "facts", "persons_sensitive", "persons_nonsensitive", "received_at", "seal", "modified_at", "carried")
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v001"
+REVISION = "v002"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -167,11 +167,47 @@ files = sa.Table(
     _bytes("seal"),
     _time("modified_at", nullable=True),
     _time("received_at"),
+    # The version whose delivery brought the bytes; empty where they lie in the vault under this one.
+    sa.Column("carried", Word, nullable=False, server_default=""),
     sa.Index(None, "sha256"),
 )
 
 # Numbers are never given twice in a transfer, also after a file was dropped: spool names are made of them.
 file_numbers = sa.Table("file_numbers", metadata, _of_transfer(primary=True), _whole("next"))
+
+# Uploads under way or cut off. The last part may still be unfinished in the vault, where its size tells what it holds.
+partials = sa.Table(
+    "partials",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("path", Word, primary_key=True),
+    _json("parts"),
+    _whole("size"),
+    _time("modified_at", nullable=True),
+    _time("at"),
+)
+
+# What a client made in a dataset's folder that is no file of it: `folder`, `submit`, `withdraw`.
+marks = sa.Table(
+    "marks",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("path", Word, primary_key=True),
+    _word("kind"),
+    _whole("size"),
+    _time("at"),
+)
+
+# What files that list other files say (BagIt manifests, RO-Crate), as it was read when they came in.
+manifests = sa.Table(
+    "manifests",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("path", Word, primary_key=True),
+    _word("kind"),
+    _json("document"),
+    _bytes("sha256"),
+)
 
 votes = sa.Table(
     "votes",
@@ -282,4 +318,14 @@ revocations = sa.Table(
     sa.Column("client", Word, primary_key=True),
     sa.Column("token_id", Word, primary_key=True),
     _time("at"),
+)
+
+# Addresses no door talks to for a while.
+bans = sa.Table(
+    "bans",
+    metadata,
+    sa.Column("remote", Word, primary_key=True),
+    _word("reason"),
+    _time("at"),
+    _time("until"),
 )
