@@ -1,6 +1,4 @@
-"""What datasets as folders need: uploads that were cut off, folders and orders, manifests, files taken over from a version
-that was delivered; and callers who are kept out.
-"""
+"""What datasets as folders need: cut uploads, folders, manifests, files taken over from a version; and who is kept out."""
 
 from __future__ import annotations
 
