@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from gateway.core.facts import Entry, Tag
-from gateway.core.intake import ReceivedFile
+from gateway.core.intake import Part, ReceivedFile
 from gateway.core.records import Endpoint
 from gateway.core.review import Vote
 from gateway.core.rulebook import Rulebook
@@ -68,6 +68,9 @@ class Spool(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Read a committed part from its start; raises StoreError where it is missing."""
 
+    def salvage(self, name: str) -> int | None:
+        """Commit what a dead writer left of a part; its bytes, 0 where there is none. None where it is being written."""
+
     def delete(self, name: str) -> None:
         """Remove a part if it is there."""
 
@@ -105,6 +108,27 @@ class StoredFile:
     seal: bytes = b""
     modified_at: datetime | None = None
     carried: str = ""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """An upload that is under way or was cut off, as far as its bytes are in the vault.
+
+    Attributes:
+        transfer_id: Its transfer, which is open.
+        path: Where the file will be.
+        parts: Sealed parts in order; the last one has size -1 while it is being written.
+        size: Plaintext bytes from the first on without a hole; 0 while it is being written.
+        at: When this was noted.
+        modified: The time of last change as far as the sender told it.
+    """
+
+    transfer_id: str
+    path: str
+    parts: tuple[Part, ...]
+    size: int
+    at: datetime
+    modified: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +209,12 @@ class Reading(Protocol):
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
 
+    async def partial(self, transfer_id: str, path: str) -> Partial | None:
+        """An upload of this file that is under way or was cut off, or None."""
+
+    async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
+        """All of a transfer's by path, or with an empty id everybody's."""
+
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
 
@@ -245,6 +275,12 @@ class Writing(Reading, Protocol):
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer."""
+
+    async def put_partial(self, partial: Partial) -> None:
+        """Insert or replace the note of an upload."""
+
+    async def drop_partial(self, transfer_id: str, path: str) -> None:
+        """Forget it."""
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before."""

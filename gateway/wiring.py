@@ -37,6 +37,7 @@ from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
+from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
 from gateway.ports import Channel, Connector, Observer
@@ -122,6 +123,7 @@ class Gateway:
     intake: Intake
     enquiry: Enquiry
     folders: Folders
+    resume: Resume
     review: Review
     audit: Audit
     conductor: Conductor
@@ -180,6 +182,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     connectors = InstalledConnectors(channel)
 
+    opener = VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
     intake = Intake(
@@ -187,6 +190,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         spool=spool,
         registrar=registrar,
         vault_public=crypt4gh.parse_public_key(_read(settings.path("keys.vault_public"))),
+        opener=opener,
         classifier=lambda path: Classifier(path, tables),
         vocabulary=policies.vocabulary,
         pool=pool,
@@ -207,7 +211,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         rulebooks=rulebooks,
         calendar=calendar,
         vocabulary=policies.vocabulary,
-        opener=VaultOpener(settings.path("keys.vault_private")),
+        opener=opener,
         signer=signer,
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
@@ -234,6 +238,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
+        resume=Resume(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),

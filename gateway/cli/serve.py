@@ -52,6 +52,7 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(name, stopping.set)
     observer = Observers(logs, metrics)
     async with open_gateway(settings, observer) as gateway, AsyncExitStack() as stack:
+        await gateway.resume.recover()  # before the sweep, which takes what nobody knows of
         gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
         https_port = await stack.enter_async_context(_https(gateway, observer))
@@ -110,6 +111,7 @@ def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[i
         intake=gateway.intake,
         enquiry=gateway.enquiry,
         folders=gateway.folders,
+        resume=gateway.resume,
         keys=SshKeys(records=gateway.database, registrar=gateway.registrar, clock=clock),
         catalogue=load_catalogue(),
         clock=clock,

@@ -57,6 +57,7 @@ class Tag(StrEnum):
     CHANGE_APPROVED = "registry.approved"
     CHANGE_DISCARDED = "registry.discarded"
     CLIENT_REVOKED = "client.revoked"
+    REOPENED = "transfer.reopened"
 
 
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
@@ -93,6 +94,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.CHANGE_APPROVED: (("change", "proposer", "approver", "revision"), ("document",)),
     Tag.CHANGE_DISCARDED: (("change", "officer"), ("reason",)),
     Tag.CLIENT_REVOKED: (("client",), ("reason",)),
+    Tag.REOPENED: (("purpose",), ("path",)),
 }
 
 

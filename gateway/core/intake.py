@@ -41,6 +41,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A run of sealed segments in the vault: its name, and how many of its bytes count, from the first on.
+
+    An upload that went on inside a part leaves what it replaced behind the counted bytes; nothing reads it.
+    """
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
 class ReceivedFile:
     """A file whose bytes are durable in the vault.
 
@@ -51,7 +62,7 @@ class ReceivedFile:
         sha256: Digest of the plaintext.
         body_blake3: Digest of the ciphertext body, header excluded.
         body_size: Ciphertext bytes, header excluded.
-        parts: Names of its sealed parts in the spool, in order.
+        parts: Its sealed parts in the spool, in order; only the last segment of the last one may be short.
     """
 
     path: str
@@ -60,7 +71,7 @@ class ReceivedFile:
     sha256: bytes
     body_blake3: bytes
     body_size: int
-    parts: tuple[str, ...]
+    parts: tuple[Part, ...]
 
 
 def file_leaf(file: ReceivedFile) -> bytes:

@@ -49,6 +49,7 @@ NOTHING_LEFT = frozenset({State.CLEARED, State.SEALED})
 
 TRANSITIONS: dict[tuple[State, Tag], State] = {
     (State.OPEN, Tag.DECLARED): State.OPEN,
+    (State.OPEN, Tag.REOPENED): State.OPEN,
     (State.OPEN, Tag.SUBMITTED): State.SUBMITTED,
     (State.OPEN, Tag.WITHDRAWN): State.WITHDRAWN,
     (State.OPEN, Tag.EXPIRED): State.EXPIRED,

@@ -26,7 +26,7 @@ from gateway.core.transfer import State, Transfer
 from gateway.flow.enquiry import PAGE, require
 from gateway.flow.intake import Intake
 from gateway.flow.recorder import Recorder
-from gateway.ports import Reading, StoredFile, TransferFilter
+from gateway.ports import Partial, Reading, StoredFile, TransferFilter
 
 FALLEN = frozenset({State.REFUSED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.FAILED})
 _TRIES = 3  # at writing into a draft that another submits at the same moment
@@ -39,7 +39,7 @@ class FolderFile:
     Attributes:
         path: Below the dataset.
         size: Plaintext bytes.
-        sha256: Its digest.
+        sha256: Its digest; empty where the file is not whole yet.
         modified: The sender's time of last change, else when it was received.
         transfer_id: The version it is in.
         frozen: Whether that version was submitted.
@@ -86,7 +86,11 @@ class Folders:
         require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
             for transfer in await _versions(view, principal, name):
-                if transfer.state not in FALLEN and (stored := await view.file(transfer.id, path)):
+                if transfer.state in FALLEN:
+                    continue
+                if transfer.state is State.OPEN and (partial := await view.partial(transfer.id, path)):
+                    return _begun(partial)
+                if stored := await view.file(transfer.id, path):
                     return _shown(transfer, stored)
         return None
 
@@ -96,6 +100,8 @@ class Folders:
         found: dict[str, FolderFile] = {}
         async with self._recorder.records.read() as view:
             for transfer in await _versions(view, principal, name):
+                if transfer.state is State.OPEN:
+                    found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
                 if transfer.state not in FALLEN:
                     for stored in await view.files(transfer.id):
                         found.setdefault(stored.file.path, _shown(transfer, stored))
@@ -199,6 +205,18 @@ def _shown(transfer: Transfer, stored: StoredFile) -> FolderFile:
         modified=stored.modified_at or stored.received_at,
         transfer_id=transfer.id,
         frozen=transfer.state is not State.OPEN,
+    )
+
+
+def _begun(partial: Partial) -> FolderFile:
+    """An upload that was cut off, with the size up to which it can be gone on with."""
+    return FolderFile(
+        path=partial.path,
+        size=partial.size,
+        sha256=b"",
+        modified=partial.modified or partial.at,
+        transfer_id=partial.transfer_id,
+        frozen=False,
     )
 
 

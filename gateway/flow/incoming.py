@@ -1,20 +1,23 @@
-"""One file on its way in: opened, fed, then finished or aborted.
+"""One file on its way in: opened, fed, then finished, suspended or aborted.
 
 What it is not: the pass itself (`upload`), or the question whether the sender may (`intake`, which opens these).
 
 The rules:
-1. Exactly one of `finish` and `abort` ends it. Until `finish` returns, nothing was received.
+1. Exactly one of `finish`, `suspend` and `abort` ends it. Until `finish` returns, nothing was received.
 2. A door that is fed by requests calls the three verbs itself; one that has the body as a stream uses `Intake.receive`.
 3. The classifier is told the name the file will have, not a client's temporary one.
+4. What was suspended is no file of the transfer: it is kept so that its sender can go on, and until then, or until it is
+   deleted, nothing is submitted. A long upload leaves a note of itself while it runs, so that it can go on after a crash too.
 
-When a step fails: whatever failed, the part is removed and no row is written; the sender sends the file again.
+When a step fails: whatever failed, the new part is removed and no row is written; what an earlier run left stays, and the
+sender goes on from there or sends the file again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,15 +25,19 @@ from datetime import datetime
 from gateway.core.classify import Classifier
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
-from gateway.core.intake import Limits, check_room
+from gateway.core.intake import Limits, Part, check_room
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
 from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, seal_session_key
-from gateway.ports import Spool, StoredFile
+from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
+
+NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
+UNFINISHED = -1  # the size of a part that is being written
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,38 @@ class Announced:
 
 @dataclass(frozen=True)
 class Reception:
-    """What every incoming file needs: the recorder, the vault, the classifier, worker threads and bounds."""
+    """What every incoming file needs: the recorder, the vault, the classifier, worker threads and bounds.
+
+    `opener` opens what this gateway sealed itself, and only to go on with it (`reread`).
+    """
 
     recorder: Recorder
     spool: Spool
     vault_public: bytes
+    opener: HeaderOpener
     classifier: Callable[[str], Classifier]
     pool: Executor
     limits: Limits
 
-    async def forget(self, transfer_id: str, parts: tuple[str, ...]) -> None:
-        """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves."""
-        for part in parts:
-            await self.recorder.keyring.drop(transfer_id, part)
-            self.spool.delete(part)
+    async def forget(self, transfer_id: str, parts: Iterable[Part], *, but: Iterable[Part] = ()) -> None:
+        """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves.
+
+        Args:
+            transfer_id: Whose they are.
+            parts: What was named.
+            but: What is named still.
+        """
+        kept = {part.name for part in but}
+        for name in dict.fromkeys(part.name for part in parts if part.name not in kept):
+            await self.recorder.keyring.drop(transfer_id, name)
+            self.spool.delete(name)
+
+    async def reread(self, transfer_id: str, parts: Sequence[Part]) -> Reread:
+        """The plaintext of parts of an open transfer; raises BrokenPromise where a header is not ours."""
+        keys: dict[bytes, None] = {}
+        for name in dict.fromkeys(part.name for part in parts):
+            keys |= dict.fromkeys(self.opener.open(await self.recorder.keyring.get(transfer_id, name)))
+        return Reread(self.spool, parts, tuple(keys))
 
 
 class Incoming:
@@ -74,20 +99,34 @@ class Incoming:
         transfer: The transfer as it was when the upload began.
         path: Canonical path in the dataset.
         ended: Called once when it is over, either way.
+        resumable: Whether it may be suspended, and so leaves notes of itself.
     """
 
-    def __init__(self, reception: Reception, transfer: Transfer, path: str, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        transfer: Transfer,
+        path: str,
+        ended: Callable[[], None],
+        *,
+        resumable: bool = False,
+    ) -> None:
         self._reception = reception
         self._transfer = transfer
         self._path = path
         self._ended = ended
         self._over = False
         entropy = reception.recorder.entropy
-        self._part = f"{transfer.id}/{entropy.token(10).hex()}/0"
+        self._resumable = resumable
+        self._noted = False
+        self._before: tuple[Part, ...] = ()  # what an earlier run left and is named by a note
+        self._kept: tuple[Part, ...] = ()  # what of that stays
+        self._part = f"{transfer.id}/{entropy.token(10).hex()}"
         self._key = entropy.token(32)
+        self.modified: datetime | None = None  # the time of last change as far as the sender told it
         self._pass = Pass(
             classifier=reception.classifier(settled_name(path)),
-            writer=reception.spool.create(self._part),
+            create=lambda: reception.spool.create(self._part),
             key=self._key,
             entropy=entropy,
             pool=reception.pool,
@@ -98,6 +137,17 @@ class Incoming:
         """Bytes taken so far."""
         return self._pass.size
 
+    async def take_back(self, partial: Partial, upto: int) -> None:
+        """Go on with what an earlier run left, from byte `upto`; the first thing an upload does, or nothing of it.
+
+        Raises:
+            BrokenPromise: What was left does not open.
+        """
+        source = await self._reception.reread(self._transfer.id, partial.parts)
+        self._before, self._noted = partial.parts, True
+        self._kept = cut(partial.parts, await self._pass.take_back(source.runs(), upto))
+        self.modified = partial.modified
+
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes; returns when there is room for more.
 
@@ -106,6 +156,10 @@ class Incoming:
         """
         await self._pass.feed(chunk)
         check_room(self._reception.limits, self._transfer.files, self._transfer.bytes, self._pass.size)
+        if self._resumable and not self._noted and self._pass.size >= NOTED:
+            self._noted = True
+            await self._keep_key()
+            await self._note((*self._kept, Part(self._part, UNFINISHED)), 0)
 
     async def finish(self, announced: Announced) -> StoredFile:
         """Make the file durable and record it; on any failure it is aborted.
@@ -118,16 +172,15 @@ class Incoming:
         try:
             passed = await self._pass.finish()
             _check_announced(passed, announced)
-            header = seal_session_key(self._key, self._reception.vault_public, recorder.entropy)
-            await recorder.keyring.put(self._transfer.id, self._part, header)
+            if passed.written:
+                await self._keep_key()
             unnumbered = await self._stored(passed, announced)
-            stored, replaced = await recorder.do(lambda ledger: self._keep(ledger, unnumbered))
+            stored, obsolete = await recorder.do(lambda ledger: self._keep(ledger, unnumbered))
         except BaseException:
             await self.abort()
             raise
         self._end()
-        if replaced is not None:
-            await self._reception.forget(self._transfer.id, replaced.file.parts)
+        await self._reception.forget(self._transfer.id, obsolete, but=stored.file.parts)
         recorder.observer.saw(
             "file.received",
             transfer_id=self._transfer.id,
@@ -137,15 +190,61 @@ class Incoming:
         )
         return stored
 
+    async def suspend(self) -> None:
+        """Keep what came so that the sender can go on with it; where that fails, as `abort`."""
+        if self._over:
+            return
+        if not self.size or not self._resumable:
+            await self.abort()
+            return
+        try:
+            written = await self._pass.suspend()
+            if written:
+                await self._keep_key()
+            parts = (*self._kept, *self._new_part(written))
+            obsolete = await self._note(parts, self.size)
+        except BaseException:
+            await self.abort()
+            raise
+        self._end()
+        await self._reception.forget(self._transfer.id, obsolete, but=parts)
+
     async def abort(self) -> None:
-        """Remove every trace of the upload; nothing where it is over already."""
+        """Remove every trace of this run of the upload; nothing where it is over already. What was before it stays."""
         if self._over:
             return
         try:
             await self._pass.abort()
-            await self._reception.forget(self._transfer.id, (self._part,))
+            if self._noted and not self._before:
+                await self._reception.recorder.do(self._unnote)
+            await self._reception.forget(self._transfer.id, (Part(self._part, UNFINISHED),))
         finally:
             self._end()
+
+    async def _keep_key(self) -> None:
+        recorder = self._reception.recorder
+        header = seal_session_key(self._key, self._reception.vault_public, recorder.entropy)
+        await recorder.keyring.put(self._transfer.id, self._part, header)
+
+    async def _note(self, parts: tuple[Part, ...], size: int) -> tuple[Part, ...]:
+        """Keep a note of what is in the vault; returns the parts an earlier note named."""
+        note = Partial(
+            self._transfer.id, self._path, parts, size, self._reception.recorder.clock.now(), modified=self.modified
+        )
+
+        async def job(ledger: Ledgering) -> tuple[Part, ...]:
+            require_state(await ledger.transfer(note.transfer_id), State.OPEN)
+            earlier = await ledger.tx.partial(note.transfer_id, note.path)
+            await ledger.tx.put_partial(note)
+            return earlier.parts if earlier else ()
+
+        return await self._reception.recorder.do(job)
+
+    async def _unnote(self, ledger: Ledgering) -> None:
+        """Drop the note of this run, unless another one has taken its place."""
+        note = await ledger.tx.partial(self._transfer.id, self._path)
+        if note is not None and any(part.name == self._part for part in note.parts):
+            await ledger.tx.drop_partial(note.transfer_id, note.path)
 
     def _end(self) -> None:
         if not self._over:
@@ -165,17 +264,21 @@ class Incoming:
         digests = pack(await loop.run_in_executor(self._reception.pool, keyed_digests, people, year_key, scope))
         return StoredFile(
             transfer_id=transfer.id,
-            file=passed.received(self._path, 0, self._part),  # its number is drawn in the transaction that keeps it
+            # Its number is drawn in the transaction that keeps it.
+            file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
             findings=passed.findings.to_json(passed.sha256.hex()),
             facts=decision_facts(passed.findings, year),
             persons_sensitive=digests if people.sensitive else b"",
             persons_nonsensitive=digests if people.ordinary else b"",
             received_at=now,
-            modified_at=announced.modified,
+            modified_at=announced.modified or self.modified,
         )
 
-    async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, StoredFile | None]:
-        """Record a received file; returns it with its number, and the one it replaces."""
+    def _new_part(self, written: int) -> tuple[Part, ...]:
+        return (Part(self._part, written),) if written else ()
+
+    async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, tuple[Part, ...]]:
+        """Record a received file; returns it with its number, and the parts of what it replaces."""
         number = await ledger.tx.next_file_number(unnumbered.transfer_id)
         key = await self._reception.recorder.evidence_key(unnumbered.transfer_id)
         stored = sealed_row(replace(unnumbered, file=replace(unnumbered.file, number=number)), key)
@@ -187,7 +290,17 @@ class Incoming:
         check_room(self._reception.limits, files - 1, size - stored.file.size, stored.file.size)
         await ledger.tx.put_file(stored)
         await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
-        return stored, earlier
+        obsolete = earlier.file.parts if earlier else ()
+        if note := await ledger.tx.partial(stored.transfer_id, stored.file.path):
+            await ledger.tx.drop_partial(note.transfer_id, note.path)
+            obsolete += note.parts
+        return stored, obsolete
+
+
+async def forget_row(ledger: Ledgering, transfer: Transfer, stored: StoredFile) -> None:
+    """Take a received file out of its transfer; what it is made of stays in the vault."""
+    await ledger.tx.drop_file(transfer.id, stored.file.path)
+    await ledger.tx.put_transfer(replace(transfer, files=transfer.files - 1, bytes=transfer.bytes - stored.file.size))
 
 
 def require_state(transfer: Transfer, state: State) -> None:

@@ -27,17 +27,17 @@ from gateway.core.declaration import parse_declaration, stand_on
 from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unusable
 from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
-from gateway.core.intake import Limits, check_room, check_submission, files_root
+from gateway.core.intake import Limits, Part, check_room, check_submission, files_root
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.findings import says_something
-from gateway.flow.incoming import Announced, Incoming, Reception, require_state
+from gateway.flow.incoming import Announced, Incoming, Reception, forget_row, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import Spool, StoredFile, TransferFilter
+from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
 
 __all__ = ["Announced", "Incoming", "Intake"]
 
@@ -51,7 +51,8 @@ class Intake:
         recorder: The only writer.
         spool: Where sealed parts go.
         registrar: Who is registered.
-        vault_public: The public half of the vault key, 32 bytes; the private half is not here.
+        vault_public: The public half of the vault key, 32 bytes.
+        opener: The private half; asked only to go on with an upload or to show a sender its own draft (`resume`).
         classifier: Makes a fresh classifier for a path.
         vocabulary: What a declaration may say.
         pool: Worker threads of all uploads.
@@ -65,6 +66,7 @@ class Intake:
         spool: Spool,
         registrar: Registrar,
         vault_public: bytes,
+        opener: HeaderOpener,
         classifier: Callable[[str], Classifier],
         vocabulary: Vocabulary,
         pool: Executor,
@@ -74,7 +76,7 @@ class Intake:
         self._registrar = registrar
         self._vocabulary = vocabulary
         self._limits = limits
-        self._reception = Reception(recorder, spool, vault_public, classifier, pool, limits)
+        self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits)
         self._uploading: Counter[str] = Counter()
 
     # --- open --------------------------------------------------------------------------------------------------------
@@ -211,9 +213,15 @@ class Intake:
         return await upload.finish(announced)
 
     async def begin(
-        self, principal: Principal, transfer_id: str, path: str, announced: Announced | None = None
+        self,
+        principal: Principal,
+        transfer_id: str,
+        path: str,
+        announced: Announced | None = None,
+        *,
+        resumable: bool = False,
     ) -> Incoming:
-        """Open one file, for a door that is fed by requests; the caller ends it with `finish` or `abort`.
+        """Open one file, for a door that is fed by requests; the caller ends it with `finish`, `suspend` or `abort`.
 
         Raises:
             Conflict: The transfer is not open any more.
@@ -221,12 +229,14 @@ class Intake:
         """
         _require(principal, Permission.TRANSFERS_WRITE)
         canonical_path = parse_path(path)
-        transfer = await self._own(principal, transfer_id)
+        transfer = await self.own(principal, transfer_id)
         require_state(transfer, State.OPEN)
         check_room(self._limits, transfer.files, transfer.bytes, (announced and announced.size) or 0)
         self._uploading[transfer_id] += 1
         try:
-            return Incoming(self._reception, transfer, canonical_path, lambda: self._ended(transfer_id))
+            return Incoming(
+                self.reception, transfer, canonical_path, lambda: self._ended(transfer_id), resumable=resumable
+            )
         except BaseException:
             self._ended(transfer_id)
             raise
@@ -237,24 +247,24 @@ class Intake:
             del self._uploading[transfer_id]
 
     async def drop_file(self, principal: Principal, transfer_id: str, path: str) -> None:
-        """Take a received file out of an open transfer."""
+        """Take a file out of an open transfer: what was received of it, and what was cut off."""
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self._own(principal, transfer_id)
+        await self.own(principal, transfer_id)
+        named = parse_path(path)
 
-        async def job(ledger: Ledgering) -> StoredFile:
+        async def job(ledger: Ledgering) -> tuple[Part, ...]:
             transfer = await ledger.transfer(transfer_id)
             require_state(transfer, State.OPEN)
-            found = await ledger.tx.file(transfer_id, parse_path(path))
-            if found is None:
+            found, note = await ledger.tx.file(transfer_id, named), await ledger.tx.partial(transfer_id, named)
+            if found is None and note is None:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
-            await ledger.tx.drop_file(transfer_id, found.file.path)
-            await ledger.tx.put_transfer(
-                replace(transfer, files=transfer.files - 1, bytes=transfer.bytes - found.file.size)
-            )
-            return found
+            if note is not None:
+                await ledger.tx.drop_partial(transfer_id, named)
+            if found is not None:
+                await forget_row(ledger, transfer, found)
+            return (found.file.parts if found else ()) + (note.parts if note else ())
 
-        dropped = await self._recorder.do(job)
-        await self._reception.forget(transfer_id, dropped.file.parts)
+        await self.reception.forget(transfer_id, await self._recorder.do(job))
 
     async def rename_file(self, principal: Principal, transfer_id: str, path: str, to: str) -> StoredFile:
         """Give a received file of an open transfer another name; a file that has it is replaced.
@@ -267,9 +277,9 @@ class Intake:
             Conflict: The new name would have to be inspected with the bytes: the file has to be sent again.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self._own(principal, transfer_id)
+        await self.own(principal, transfer_id)
         old, new = parse_path(path), parse_path(to)
-        telling = settled_name(new) != settled_name(old) and says_something(self._reception.classifier, old, new)
+        telling = settled_name(new) != settled_name(old) and says_something(self.reception.classifier, old, new)
 
         async def job(ledger: Ledgering) -> tuple[StoredFile, StoredFile | None]:
             transfer = await ledger.transfer(transfer_id)
@@ -295,13 +305,13 @@ class Intake:
 
         renamed, replaced = await self._recorder.do(job)
         if replaced is not None:
-            await self._reception.forget(transfer_id, replaced.file.parts)
+            await self.reception.forget(transfer_id, replaced.file.parts)
         return renamed
 
     async def date_file(self, principal: Principal, transfer_id: str, path: str, modified: datetime) -> None:
         """Note the time of last change a sender gives a received file of an open transfer."""
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self._own(principal, transfer_id)
+        await self.own(principal, transfer_id)
 
         async def job(ledger: Ledgering) -> None:
             require_state(await ledger.transfer(transfer_id), State.OPEN)
@@ -317,7 +327,7 @@ class Intake:
     async def declare(self, principal: Principal, transfer_id: str, declaration: Mapping[str, Any]) -> Transfer:
         """Replace the declaration of an open or held transfer; a held one is decided again."""
         _require(principal, Permission.TRANSFERS_SUBMIT)
-        own = await self._own(principal, transfer_id)
+        own = await self.own(principal, transfer_id)
         words = parse_declaration(declaration, self._vocabulary)
         standing = (await self._registrar.registry()).get(Project, own.project).declaration
         joined = parse_declaration(stand_on(standing, words), self._vocabulary)
@@ -348,7 +358,7 @@ class Intake:
             listed: Path to size, where the sender lists what must be there.
         """
         _require(principal, Permission.TRANSFERS_SUBMIT)
-        transfer = await self._own(principal, transfer_id)
+        transfer = await self.own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
@@ -370,6 +380,7 @@ class Intake:
     ) -> Transfer:
         transfer = await ledger.transfer(transfer_id)
         files = [stored.file for stored in await ledger.tx.files(transfer_id)]
+        unfinished = max(unfinished, len(await ledger.tx.partials(transfer_id)))
         if transfer.state is not State.OPEN and transfer.root:
             if listed is not None and listed != {file.path: file.size for file in files}:
                 raise Conflict("this transfer was submitted with another file list: open a new one")
@@ -389,7 +400,7 @@ class Intake:
     async def withdraw(self, principal: Principal, transfer_id: str) -> Transfer:
         """End a transfer that has not left. Withdrawing what is withdrawn changes nothing."""
         _require(principal, Permission.TRANSFERS_WITHDRAW)
-        transfer = await self._own(principal, transfer_id)
+        transfer = await self.own(principal, transfer_id)
         if transfer.state is State.WITHDRAWN:
             return transfer
 
@@ -407,7 +418,8 @@ class Intake:
 
     # --- whose -------------------------------------------------------------------------------------------------------
 
-    async def _own(self, principal: Principal, transfer_id: str) -> Transfer:
+    async def own(self, principal: Principal, transfer_id: str) -> Transfer:
+        """A transfer of the caller's; raises NotFound for anybody else's."""
         async with self._recorder.records.read() as view:
             transfer = await view.transfer(transfer_id)
         if transfer is None or (principal.institution and transfer.institution != principal.institution):

@@ -50,7 +50,7 @@ def _seal(stored: StoredFile, evidence_key: bytes) -> bytes:
     told: list[Any] = [
         stored.transfer_id,
         stored.file.number,
-        list(stored.file.parts),
+        [[part.name, part.size] for part in stored.file.parts],
         file_leaf(stored.file).decode(),
         dict(stored.findings),
         dict(stored.facts),

@@ -24,6 +24,7 @@ from blake3 import blake3
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, EndpointError, Unusable
 from gateway.core.facts import Tag, local_day
+from gateway.core.intake import Part
 from gateway.core.names import DatasetName
 from gateway.core.records import Endpoint
 from gateway.core.relay import next_attempt
@@ -173,7 +174,7 @@ def consignment_of(transfer: Transfer) -> Consignment:
 class SealedParcels:
     """Reads sealed files for connectors: the recipient's header, then the parts from the spool (`ports.ParcelSource`)."""
 
-    def __init__(self, spool: Spool, headers: Mapping[str, bytes], parts: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, spool: Spool, headers: Mapping[str, bytes], parts: Mapping[str, tuple[Part, ...]]) -> None:
         self._spool = spool
         self._headers = headers
         self._parts = parts
@@ -188,12 +189,13 @@ class SealedParcels:
 class _SealedReader(io.RawIOBase):
     """Header and parts as one stream; at the body's end its BLAKE3 must be the manifest's."""
 
-    def __init__(self, spool: Spool, header: bytes, parts: tuple[str, ...], parcel: Parcel) -> None:
+    def __init__(self, spool: Spool, header: bytes, parts: tuple[Part, ...], parcel: Parcel) -> None:
         super().__init__()
         self._spool = spool
         self._waiting = list(parts)
         self._parcel = parcel
         self._current: BinaryIO = io.BytesIO(header)
+        self._left = len(header)  # of the current part
         self._digest = blake3()
         self._in_body = False
         self._read = 0
@@ -214,7 +216,8 @@ class _SealedReader(io.RawIOBase):
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # RawIOBase hands us a writable buffer
         got = 0
         while len(view):
-            got = self._current.readinto(view)  # type: ignore[attr-defined]  # every BinaryIO of the spool has it
+            got = self._current.readinto(view[: self._left])  # type: ignore[attr-defined]  # every BinaryIO of the spool has it
+            self._left -= got
             if got or not self._next_part():
                 break
         if got and self._in_body:
@@ -231,7 +234,8 @@ class _SealedReader(io.RawIOBase):
         if not self._waiting:
             return False
         self._current.close()
-        self._current = self._spool.open(self._waiting.pop(0))
+        part = self._waiting.pop(0)
+        self._current, self._left = self._spool.open(part.name), part.size
         self._in_body = True
         return True
 

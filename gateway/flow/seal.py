@@ -151,7 +151,7 @@ class Seal:
         entropy = self._recorder.entropy
         keys: list[bytes] = []
         for part in stored.file.parts:
-            keys += self._opener.open(await self._recorder.keyring.get(stored.transfer_id, part))
+            keys += self._opener.open(await self._recorder.keyring.get(stored.transfer_id, part.name))
         if not keys:  # an empty file has no segment, but a header needs a key
             keys = [entropy.token(32)]
         return crypt4gh.seal_header(keys, recipient, entropy.token(32), [entropy.token(12) for _ in keys])

@@ -6,7 +6,9 @@ The rules:
    same time, while the next piece is received. A slow lane slows the sender; memory stays flat.
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
    the door holds the public half of the vault key alone.
-4. `finish` returns only when the part is durable and the sealed key is; only then may a fact rely on the file.
+4. `finish` and `suspend` return only when the part is durable; only then may a row or a fact rely on it.
+5. What an earlier run of the same upload left in the vault is digested and inspected again from there, in one pass with
+   what comes now, and not written again: no state of a digest or a classifier is ever stored.
 
 When a step fails: any lane -> the upload is aborted, its part removed, nothing recorded; the sender sends the file again.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.core.classify import Classifier, FileFindings
-from gateway.core.intake import ReceivedFile
+from gateway.core.intake import Part, ReceivedFile
+from gateway.flow.reread import Run
 from gateway.ports import Entropy, SpoolWriter
 from gateway.wire import crypt4gh
 
@@ -38,17 +41,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Passed:
-    """What the pass made of a file."""
+    """What the pass made of a file; `written` are the sealed bytes of the new part, all others were there before."""
 
     size: int
     sha256: bytes
     body_size: int
     body_blake3: bytes
     findings: FileFindings
+    written: int
 
-    def received(self, path: str, number: int, part: str) -> ReceivedFile:
+    def received(self, path: str, number: int, parts: tuple[Part, ...]) -> ReceivedFile:
         """The file as the transfer keeps it."""
-        return ReceivedFile(path, number, self.size, self.sha256, self.body_blake3, self.body_size, (part,))
+        return ReceivedFile(path, number, self.size, self.sha256, self.body_blake3, self.body_size, parts)
 
 
 def seal_session_key(key: bytes, vault_public: bytes, entropy: Entropy) -> bytes:
@@ -62,26 +66,28 @@ class Pass:
 
     Args:
         classifier: A fresh one for this file.
-        writer: The part in the spool.
+        create: Makes the part in the spool, when there is something to write.
         key: The session key, 32 bytes.
         entropy: Where nonces come from.
         pool: Worker threads shared by all uploads.
     """
 
     def __init__(
-        self, *, classifier: Classifier, writer: SpoolWriter, key: bytes, entropy: Entropy, pool: Executor
+        self, *, classifier: Classifier, create: Callable[[], SpoolWriter], key: bytes, entropy: Entropy, pool: Executor
     ) -> None:
         self._classifier = classifier
-        self._writer = writer
+        self._create = create
+        self._writer: SpoolWriter | None = None
         self._sealer = crypt4gh.SegmentSealer(key)
         self._entropy = entropy
         self._pool = pool
         self._sha256 = hashlib.sha256()
         self._blake3 = blake3()
         self._piece = bytearray()
-        self._sealed = memoryview(bytearray(crypt4gh.cipher_size(PIECE)))
+        self._sealed = memoryview(b"")
         self._inflight: asyncio.Future[list[None]] | None = None
-        self._body_size = 0
+        self._taken_back = 0
+        self._written = 0
         self.size = 0
 
     async def feed(self, chunk: bytes) -> None:
@@ -93,21 +99,52 @@ class Pass:
             del self._piece[:PIECE]
             await self._start(piece)
 
+    async def take_back(self, runs: Iterator[Run], upto: int) -> int:
+        """Begin with what is in the vault already: plaintext bytes up to `upto`.
+
+        Returns:
+            Sealed bytes of whole segments that stay as they are; the rest of a segment is sealed again with what follows.
+
+        Raises:
+            BrokenPromise: What is there does not open.
+        """
+        assert self.size == 0, "bytes came already"
+        while self.size < upto:
+            run = await self._run(lambda: next(runs))
+            plain = run.plain[: upto - self.size]
+            whole = len(plain) // crypt4gh.SEGMENT
+            kept = Run(run.sealed[: whole * crypt4gh.CIPHER_SEGMENT], plain[: whole * crypt4gh.SEGMENT])
+            await self._run(lambda kept=kept: self._taken(kept))  # type: ignore[misc]  # mypy cannot see a default's type
+            self._piece += plain[len(kept.plain) :]
+            self.size += len(plain)
+        return self._taken_back
+
     async def finish(self) -> Passed:
         """Take in what is left and make the part durable."""
-        if self._piece:
-            await self._start(bytes(self._piece))
+        if 0 < len(self._piece) <= _SMALL:  # one thread switch is dearer than all that is left to do
+            await self._settled()
+            piece = bytes(self._piece)
             self._piece.clear()
-        await self._settled()
-        findings = await self._run(self._close)
-        return Passed(self.size, self._sha256.digest(), self._body_size, self._blake3.digest(), findings)
+            findings = await self._run(lambda: self._end_with(piece))
+        else:
+            await self._flushed()
+            findings = await self._run(self._close)
+        body_size = self._taken_back + self._written
+        return Passed(self.size, self._sha256.digest(), body_size, self._blake3.digest(), findings, self._written)
+
+    async def suspend(self) -> int:
+        """Make durable what came so far, the last segment short; returns the sealed bytes of the new part."""
+        await self._flushed()
+        await self._run(self._commit)
+        return self._written
 
     async def abort(self) -> None:
         """Remove every trace of the upload."""
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
             await self._settled()
         self._piece.clear()
-        await self._run(self._writer.abort)
+        if self._writer is not None:
+            await self._run(self._writer.abort)
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 
@@ -120,6 +157,12 @@ class Pass:
         loop = asyncio.get_running_loop()
         self._inflight = asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
 
+    async def _flushed(self) -> None:
+        if self._piece:
+            await self._start(bytes(self._piece))
+            self._piece.clear()
+        await self._settled()
+
     async def _settled(self) -> None:
         inflight, self._inflight = self._inflight, None
         if inflight is not None:
@@ -127,6 +170,12 @@ class Pass:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _taken(self, run: Run) -> None:
+        self._sha256.update(run.plain)
+        self._classifier.feed(run.plain)
+        self._blake3.update(run.sealed)
+        self._taken_back += len(run.sealed)
 
     def _all_lanes(self, piece: bytes) -> None:
         self._digest(piece)
@@ -140,14 +189,26 @@ class Pass:
         self._classifier.feed(piece)
 
     def _seal(self, piece: bytes) -> None:
+        if self._writer is None:
+            self._writer = self._create()
+        if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
+            self._sealed = memoryview(bytearray(crypt4gh.cipher_size(len(piece))))
         segments = -(-len(piece) // crypt4gh.SEGMENT)
         length = self._sealer.seal_into(piece, self._entropy.token(_NONCE * segments), self._sealed)
         sealed = self._sealed[:length]
         self._blake3.update(sealed)
         self._writer.write(sealed)
-        self._body_size += len(sealed)
+        self._written += len(sealed)
+
+    def _end_with(self, piece: bytes) -> FileFindings:
+        self._all_lanes(piece)
+        return self._close()
 
     def _close(self) -> FileFindings:
         findings = self._classifier.close()
-        self._writer.commit()
+        self._commit()
         return findings
+
+    def _commit(self) -> None:
+        if self._writer is not None:
+            self._writer.commit()

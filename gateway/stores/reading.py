@@ -20,10 +20,10 @@ from sqlalchemy import CursorResult, Executable, Row, Select, and_, exists, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import StoreError, Unusable
-from gateway.core.intake import ReceivedFile
+from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Partial, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -34,7 +34,16 @@ ALSO_ASKED = frozenset({"direction", "door", "person", "client"})
 _Row = Row[*tuple[Any, ...]]
 _TRANSFER = [tables.transfers.c[each.name] for each in fields(Transfer)]
 _FILE = [tables.files.c[each.name] for each in fields(ReceivedFile)]
-_STORED = ("findings", "facts", "persons_sensitive", "persons_nonsensitive", "received_at", "seal", "modified_at", "carried")
+_STORED = (
+    "findings",
+    "facts",
+    "persons_sensitive",
+    "persons_nonsensitive",
+    "received_at",
+    "seal",
+    "modified_at",
+    "carried",
+)
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
@@ -117,6 +126,20 @@ class View:
         columns = tables.files.c
         row = await self._first(select(tables.files).where(columns.transfer_id == transfer_id, columns.path == path))
         return _stored_file(row) if row else None
+
+    async def partial(self, transfer_id: str, path: str) -> Partial | None:
+        """An upload of this file that is under way or was cut off, or None."""
+        columns = tables.partials.c
+        row = await self._first(select(tables.partials).where(columns.transfer_id == transfer_id, columns.path == path))
+        return _partial(row) if row else None
+
+    async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
+        """All of a transfer's by path, or with an empty id everybody's."""
+        columns = tables.partials.c
+        statement = select(tables.partials).order_by(columns.transfer_id, columns.path)
+        if transfer_id:
+            statement = statement.where(columns.transfer_id == transfer_id)
+        return [_partial(row) for row in await self._rows(statement)]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""
@@ -291,9 +314,17 @@ def _transfer(row: _Row) -> Transfer:
 def _stored_file(row: _Row) -> StoredFile:
     values = dict(row._mapping)  # noqa: SLF001  # as above
     received = {each.name: values[each.name] for each in _FILE}
-    received["parts"] = tuple(cast("list[str]", received["parts"]))
+    received["parts"] = _parts(received["parts"])
     return StoredFile(
         transfer_id=values["transfer_id"],
         file=ReceivedFile(**received),
         **{name: values[name] for name in _STORED},
     )
+
+
+def _partial(row: _Row) -> Partial:
+    return Partial(row.transfer_id, row.path, _parts(row.parts), row.size, row.at, row.modified_at)
+
+
+def _parts(kept: object) -> tuple[Part, ...]:
+    return tuple(Part(name, size) for name, size in cast("list[tuple[str, int]]", kept))

@@ -71,6 +71,18 @@ class LocalSpool:
                 raise StoreError(message, code="part-missing", retry=False) from None
             return os.fdopen(descriptor, "rb")
 
+    def salvage(self, name: str) -> int | None:
+        """Commit what a dead writer left of a part, whole or not.
+
+        Returns:
+            Its bytes, also where it was committed before; 0 where there is none. None where it is being written.
+        """
+        path = self._path(name)
+        with _told("a part that was left behind cannot be made durable"):
+            with contextlib.suppress(FileNotFoundError):
+                return path.stat().st_size
+            return _adopt(path)
+
     def delete(self, name: str) -> None:
         """Remove a part if it is there, durably, and the directories that are empty then."""
         path = self._path(name)
@@ -217,6 +229,28 @@ def _take(path: Path) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _adopt(path: Path) -> int | None:
+    """Give an unfinished file whose writer is gone its name; its size, 0 where it is not there. None where its writer lives."""
+    try:
+        descriptor = os.open(_unfinished(path), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), _unfinished(path).lstat()):
+            return 0
+        os.fsync(descriptor)
+        _unfinished(path).rename(path)
+        _sync_directory(path.parent)
+        return os.fstat(descriptor).st_size
+    except BlockingIOError:
+        return None
+    except FileNotFoundError:
+        return 0
+    finally:
+        os.close(descriptor)
 
 
 def _remove_leftover(unfinished: Path) -> bool:

@@ -28,7 +28,7 @@ from gateway.core.errors import Conflict, GatewayError
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import PersonSet, StoredChange, StoredFile
+from gateway.ports import Partial, PersonSet, StoredChange, StoredFile
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -129,7 +129,7 @@ class Transaction(View):
         """Insert or replace a file by transfer and path."""
         values = asdict(stored)
         received = values.pop("file")
-        received["parts"] = list(received["parts"])
+        received["parts"] = [[part.name, part.size] for part in stored.file.parts]
         await self._put(tables.files, {**values, **received})
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
@@ -139,6 +139,23 @@ class Transaction(View):
         dropped = (await self._run(found.returning(columns.number))).first()
         if dropped:
             await self._reserve_numbers(transfer_id, dropped.number + 1)
+
+    async def put_partial(self, partial: Partial) -> None:
+        """Insert or replace the note of an upload."""
+        values = {
+            "transfer_id": partial.transfer_id,
+            "path": partial.path,
+            "parts": [[part.name, part.size] for part in partial.parts],
+            "size": partial.size,
+            "modified_at": partial.modified,
+            "at": partial.at,
+        }
+        await self._put(tables.partials, values)
+
+    async def drop_partial(self, transfer_id: str, path: str) -> None:
+        """Forget it."""
+        columns = tables.partials.c
+        await self._run(delete(tables.partials).where(columns.transfer_id == transfer_id, columns.path == path))
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before, counting from 0."""

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import StoreError
 from gateway.core.facts import Entry, Tag
-from gateway.core.intake import ReceivedFile
+from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
 from gateway.ports import PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
@@ -49,7 +49,7 @@ def stored(transfer_id: str = "t1", path: str = "a.csv", **changes: Any) -> Stor
         "sha256": bytes(range(32)),
         "body_blake3": b"\xff" * 32,
         "body_size": 1 << 41,
-        "parts": ("t1/0/0", "t1/0/1"),
+        "parts": (Part("t1/0", 65_564), Part("t1/1", 7)),
     }
     received |= {name: changes.pop(name) for name in list(changes) if name in received}
     return StoredFile(

@@ -12,9 +12,10 @@ import pytest
 
 from gateway.core.errors import Conflict, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
+from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
 from tests.fakes.records import FakeRecords
@@ -344,6 +345,25 @@ async def test_files_are_replaced_by_path_and_listed_by_code_point(records: Reco
         assert await view.file("t1", "数据") == stored(path="数据", number=5)
         assert await view.file("t1", "none") is None
         assert await view.files("t2") == []
+
+
+async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> None:
+    begun = Partial("t1", "数据/a.bam", (Part("t1/0", 65_564), Part("t1/1", -1)), 0, NOW)
+    later = replace(begun, parts=(Part("t1/0", 65_564),), size=65_536, at=SOON, modified=NOW)
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        for note in (begun, replace(begun, path="b"), replace(begun, transfer_id="t2"), later):
+            await tx.put_partial(note)
+        assert await tx.partial("t1", "数据/a.bam") == later
+    async with records.write() as tx:
+        await tx.drop_partial("t1", "b")
+        await tx.drop_partial("t1", "never there")
+    async with records.read() as view:
+        assert await view.partial("t1", "b") is None
+        assert await view.partials("t1") == [later]
+        assert await view.partials() == [later, replace(begun, transfer_id="t2")]
+        assert await view.partials("t3") == []
 
 
 async def test_file_numbers_never_come_back(records: Records) -> None:

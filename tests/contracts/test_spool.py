@@ -389,6 +389,37 @@ def test_the_fake_has_a_disk_too() -> None:
     assert spool.names("") == ["t1/0/0"]
 
 
+def test_what_a_dead_writer_left_is_kept_where_it_is_wanted(local: LocalSpool, root: Path) -> None:
+    with dying_writer(root) as process:
+        assert local.salvage("t1/0/0") is None
+        process.communicate()
+    assert local.salvage("t1/0/0") == 4
+    assert local.salvage("t1/0/0") == 4
+    assert local.names("") == ["t1/0/0"]
+    assert read(local, "t1/0/0") == b"half"
+    assert local.sweep() == 0
+
+
+def test_there_is_nothing_to_salvage_where_nothing_was_written(spool: Spool) -> None:
+    assert spool.salvage("t1/0/0") == 0
+    writer = spool.create("t1/0/0")
+    writer.write(b"half")
+    assert spool.salvage("t1/0/0") is None
+    writer.abort()
+    assert spool.salvage("t1/0/0") == 0
+    put(spool, "t1/0/0", b"whole")
+    assert spool.salvage("t1/0/0") == 5
+
+
+def test_the_fakes_writers_die_too() -> None:
+    spool = FakeSpool()
+    spool.create("t1/0/0").write(b"half")
+    spool.die()
+    assert spool.names("") == []
+    assert spool.salvage("t1/0/0") == 4
+    assert read(spool, "t1/0/0") == b"half"
+
+
 # --- any names, any pieces -------------------------------------------------------------------------------------------
 
 token = st.text("abcXYZ019_-", min_size=1, max_size=8)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.core import registry as registry_rules
 from gateway.core.decide import Decision, decide
 from gateway.core.facts import SHANGHAI
-from gateway.core.intake import ReceivedFile, files_root
+from gateway.core.intake import Part, ReceivedFile, files_root
 from gateway.core.records import (
     ActiveRulebook,
     Client,
@@ -154,7 +154,7 @@ def received(path: str, content: bytes, number: int = 1) -> ReceivedFile:
         sha256=hashlib.sha256(content).digest(),
         body_blake3=hashlib.sha256(b"body" + content).digest(),
         body_size=len(content) + 28,
-        parts=(f"part-{number}",),
+        parts=(Part(f"part-{number}", len(content) + 28),),
     )
 
 

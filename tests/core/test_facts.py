@@ -49,6 +49,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "registry.approved": (("change", "proposer", "approver", "revision"), ("document",)),
     "registry.discarded": (("change", "officer"), ("reason",)),
     "client.revoked": (("client",), ("reason",)),
+    "transfer.reopened": (("purpose",), ("path",)),
 }
 
 # Never in the open: names, sizes, content digests, exact person counts and reasons (design.md section 7).

@@ -75,6 +75,7 @@ class SftpSite:
             intake=rig.intake,
             enquiry=rig.enquiry,
             folders=Folders(recorder=rig.recorder, intake=rig.intake),
+            resume=rig.resume,
             keys=SshKeys(records=rig.records, registrar=rig.registrar, clock=rig.clock),
             catalogue=load_catalogue(),
             clock=rig.clock,

@@ -74,7 +74,7 @@ async def test_a_dataset_goes_its_whole_way(site):
 
 @pytest.mark.parametrize("how", ["abort", "disconnect", "eof", "exit"])
 @pytest.mark.parametrize("sent", [0, 1, 65_536, 2_900_000])
-async def test_a_connection_that_goes_away_before_close_leaves_nothing(site, how, sent):
+async def test_a_connection_that_goes_away_before_close_leaves_what_can_go_on(site, how, sent):
     """asyncssh calls the server's close for all of these, as if CLOSE had come."""
     async with site.connected() as connection:
         client = await connection.start_sftp_client()
@@ -91,18 +91,28 @@ async def test_a_connection_that_goes_away_before_close_leaves_nothing(site, how
             client.exit()
             await client.wait_closed()
         async with site.client() as other:
-            while site.rig.spool.busy:
+            while len(site.observer.of("sftp.abandoned")) < 1:
                 await other.stat("/")
-            with pytest.raises(asyncssh.SFTPNoSuchFile):
-                await other.stat(f"{BASE}/birds/a.bin")
+            if sent:
+                assert (await other.stat(f"{BASE}/birds/a.bin")).size == sent
+            else:
+                with pytest.raises(asyncssh.SFTPNoSuchFile):
+                    await other.stat(f"{BASE}/birds/a.bin")
             with pytest.raises(asyncssh.SFTPError):
                 await put(other, f"{BASE}/birds/SUBMIT", b"")
-    assert await site.files() == {}
-    assert site.rig.spool.parts == {}
-    assert site.observer.of("file.received") == []
+            assert site.observer.of("file.received") == []
+            if not sent:
+                assert site.rig.spool.parts == {}
+                return
+            file = await other.open(f"{BASE}/birds/a.bin", "r+b")
+            await file.write(BIG[sent:], sent)
+            await file.close()
+            (received,) = site.rig.records.state.files.values()
+            assert received.file.sha256 == hashlib.sha256(BIG).digest()
+            await put(other, f"{BASE}/birds/SUBMIT", b"")
 
 
-async def test_stopping_the_door_leaves_nothing_of_an_upload(tmp_path):
+async def test_stopping_the_door_keeps_what_came_of_an_upload_to_go_on_with(tmp_path):
     made = await SftpSite(tmp_path).found()
     async with AsyncExitStack() as clients:
         async with made.served():
@@ -110,8 +120,8 @@ async def test_stopping_the_door_leaves_nothing_of_an_upload(tmp_path):
             file = await client.open(f"{BASE}/birds/a.bin", "wb")
             await file.write(BIG)
         assert not made.rig.spool.busy
-        assert made.rig.spool.parts == {}
-        assert await made.files() == {}
+        assert await made.files() == {"a.bin": len(BIG)}
+        assert made.rig.records.state.files == {}
 
 
 async def test_a_key_that_is_retired_stops_while_it_works(site, monkeypatch):
@@ -313,17 +323,73 @@ async def test_names_that_are_refused_say_why(site, name):
 async def test_what_cannot_be_done_truthfully_is_refused(site):
     async with site.client() as client:
         await put(client, f"{BASE}/birds/a.csv", CSV)
-        with pytest.raises(asyncssh.SFTPPermissionDenied, match="read back"):
-            await client.open(f"{BASE}/birds/a.csv", "rb")
-        for mode in ("ab", "r+b"):
-            with pytest.raises(asyncssh.SFTPOpUnsupported):
-                await client.open(f"{BASE}/birds/a.csv", mode)
+        changed = await client.open(f"{BASE}/birds/a.csv", "r+b")
+        with pytest.raises(asyncssh.SFTPFailure, match="in place"):
+            await changed.write(b"x", 5)
+        with pytest.raises(asyncssh.SFTPFailure):
+            await changed.close()
+        shorter = await client.open(f"{BASE}/birds/a.csv", "r+b")
+        await shorter.write(b"x", 0)
+        with pytest.raises(asyncssh.SFTPFailure, match="as a whole"):
+            await shorter.close()
         for link in (client.symlink, client.link):
             with pytest.raises(asyncssh.SFTPError):
                 await link(f"{BASE}/birds/a.csv", f"{BASE}/birds/b.csv")
         with pytest.raises(asyncssh.SFTPError):
             await client.readlink(f"{BASE}/birds/a.csv")
     assert await site.files() == {"a.csv": len(CSV)}
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b"])
+async def test_a_received_file_goes_on_at_its_end(site, mode):
+    async with site.client() as client:
+        await put(client, f"{BASE}/birds/a.bin", BIG[:1_000_000])
+        file = await client.open(f"{BASE}/birds/a.bin", mode)
+        await file.write(BIG[1_000_000:], 1_000_000)
+        await file.close()
+        untouched = await client.open(f"{BASE}/birds/a.bin", mode)
+        await untouched.close()
+    (received,) = site.rig.records.state.files.values()
+    assert received.file.sha256 == hashlib.sha256(BIG).digest()
+
+
+async def test_the_newest_connection_goes_on_where_an_older_one_hangs(site):
+    async with site.client() as older, site.client() as newer:
+        hanging = await older.open(f"{BASE}/birds/a.bin", "wb")
+        await hanging.write(BIG[:1_000_000])
+        assert (await newer.stat(f"{BASE}/birds/a.bin")).size == 1_000_000
+        file = await newer.open(f"{BASE}/birds/a.bin", "r+b")
+        await file.write(BIG[1_000_000:], 1_000_000)
+        with pytest.raises(asyncssh.SFTPFailure, match="finished or has failed"):
+            await hanging.write(b"late", 1_000_000)
+        await file.close()
+        with pytest.raises(asyncssh.SFTPFailure):
+            await hanging.close()
+    (received,) = site.rig.records.state.files.values()
+    assert received.file.sha256 == hashlib.sha256(BIG).digest()
+
+
+async def test_a_draft_is_read_back_by_its_sender_until_it_is_submitted(site):
+    async with site.client() as client, site.client("reader") as reader:
+        await put(client, f"{BASE}/birds/a.bin", BIG)
+        assert await (await client.open(f"{BASE}/birds/a.bin", "rb")).read() == BIG
+        file = await client.open(f"{BASE}/birds/a.bin", "rb")
+        assert await file.read(70_000, 1_040_000) == BIG[1_040_000:1_110_000]
+        assert await file.read(10, len(BIG)) == b""
+        with pytest.raises(asyncssh.SFTPPermissionDenied):
+            await reader.open(f"{BASE}/birds/a.bin", "rb")
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        with pytest.raises(asyncssh.SFTPPermissionDenied, match="read back"):
+            await client.open(f"{BASE}/birds/a.bin", "rb")
+
+
+async def test_a_file_of_a_draft_is_copied_where_it_lies(site):
+    async with site.client() as client:
+        assert client.supports_remote_copy
+        await put(client, f"{BASE}/birds/a.bin", BIG)
+        await client.remote_copy(f"{BASE}/birds/a.bin", f"{BASE}/birds/b.bin")
+    digests = {each.file.sha256 for each in site.rig.records.state.files.values()}
+    assert (await site.files(), digests) == ({"a.bin": len(BIG), "b.bin": len(BIG)}, {hashlib.sha256(BIG).digest()})
 
 
 async def test_another_institution_sees_nothing_of_it(site):

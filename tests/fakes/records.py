@@ -19,7 +19,7 @@ from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -33,6 +33,7 @@ class FakeState:
     transfers: dict[str, Transfer] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
+    partials: dict[tuple[str, str], Partial] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class FakeState:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        owners |= {each[0] for each in self.partials}
         if not owners <= set(self.transfers):
             raise StoreError("a row belongs to a transfer that is not there", code="database-refused", retry=False)
 
@@ -124,6 +126,13 @@ class FakeView:
 
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         return self.state.files.get((transfer_id, path))
+
+    async def partial(self, transfer_id: str, path: str) -> Partial | None:
+        return self.state.partials.get((transfer_id, path))
+
+    async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
+        found = self.state.partials
+        return [found[key] for key in sorted(found) if not transfer_id or key[0] == transfer_id]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
@@ -242,6 +251,12 @@ class FakeTransaction(FakeView):
         dropped = self.state.files.pop((transfer_id, path), None)
         if dropped:
             self.state.numbers[transfer_id] = max(self.state.numbers.get(transfer_id, 0), dropped.file.number + 1)
+
+    async def put_partial(self, partial: Partial) -> None:
+        self.state.partials[partial.transfer_id, partial.path] = partial
+
+    async def drop_partial(self, transfer_id: str, path: str) -> None:
+        self.state.partials.pop((transfer_id, path), None)
 
     async def next_file_number(self, transfer_id: str) -> int:
         used = [stored.file.number + 1 for key, stored in self.state.files.items() if key[0] == transfer_id]

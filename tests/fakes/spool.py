@@ -16,10 +16,18 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 class FakeSpool:
     """`gateway.ports.Spool`; `parts` holds what is committed."""
 
+    def die(self) -> None:
+        """All writers die where they are."""
+        self.left |= {writer.name: bytes(writer.data) for writer in self.writers if writer.open}
+        self.busy.clear()
+        self.writers.clear()
+
     def __init__(self, room: int | None = None) -> None:
         self.parts: dict[str, bytes] = {}
         self.busy: set[str] = set()
+        self.left: dict[str, bytes] = {}  # by writers that died
         self.room = room
+        self.writers: list[_Writer] = []
 
     def create(self, name: str) -> SpoolWriter:
         _check(name)
@@ -28,13 +36,24 @@ class FakeSpool:
         if name in self.parts:
             raise StoreError("this part exists already", code="part-exists", retry=False)
         self.busy.add(name)
-        return _Writer(self, name)
+        self.left.pop(name, None)
+        writer = _Writer(self, name)
+        self.writers.append(writer)
+        return writer
 
     def open(self, name: str) -> BinaryIO:
         _check(name)
         if name not in self.parts:
             raise StoreError("a sealed part is missing", code="part-missing", retry=False)
         return io.BytesIO(self.parts[name])
+
+    def salvage(self, name: str) -> int | None:
+        _check(name)
+        if name in self.busy:
+            return None
+        if name in self.left:
+            self.parts.setdefault(name, self.left.pop(name))
+        return len(self.parts.get(name, b""))
 
     def delete(self, name: str) -> None:
         _check(name)
@@ -50,26 +69,26 @@ class FakeSpool:
 class _Writer:
     def __init__(self, spool: FakeSpool, name: str) -> None:
         self._spool = spool
-        self._name = name
-        self._data = bytearray()
-        self._open = True
+        self.name = name
+        self.data = bytearray()
+        self.open = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert self._open
-        self._data += data
-        used = sum(len(part) for part in self._spool.parts.values()) + len(self._data)
+        assert self.open
+        self.data += data
+        used = sum(len(part) for part in self._spool.parts.values()) + len(self.data)
         if self._spool.room is not None and used > self._spool.room:
             self.abort()
             raise StoreError("the vault's disk is full", code="disk-full")
 
     def commit(self) -> None:
-        assert self._open
-        self._spool.parts[self._name] = bytes(self._data)
+        assert self.open
+        self._spool.parts[self.name] = bytes(self.data)
         self.abort()
 
     def abort(self) -> None:
-        self._open = False
-        self._spool.busy.discard(self._name)
+        self.open = False
+        self._spool.busy.discard(self.name)
 
 
 def _check(name: str) -> None:

@@ -27,12 +27,14 @@ from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Announced, Intake
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
+from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
 from gateway.ports import Connector
@@ -194,11 +196,14 @@ class Rig:
             spool=self.spool,
             registrar=self.registrar,
             vault_public=self.vault_public,
+            opener=RigOpener(self.vault_private),
             classifier=lambda path: Classifier(path, tables),
             vocabulary=policies().vocabulary,
             pool=pool,
             limits=self.limits,
         )
+        self.resume = Resume(recorder=self.recorder, intake=self.intake)
+        self.folders = Folders(recorder=self.recorder, intake=self.intake)
         self.decider = Decider(
             recorder=self.recorder,
             registrar=self.registrar,

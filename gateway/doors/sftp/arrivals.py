@@ -3,7 +3,8 @@
 What it is not: storage. Bytes in order go to `flow.incoming`; bytes ahead of their turn wait in memory, and only there.
 
 A change must keep these:
-1. A file is finished by CLOSE (or fsync) alone. A handle that loses its connection is abandoned: nothing is recorded.
+1. A file is finished by CLOSE (or fsync) alone. A handle that loses its connection is abandoned: nothing is received, and
+   what came without a hole is kept for its sender to go on with.
 2. CLOSE over a hole fails, and so does everything after a failed write: what is recorded is what was sent, or nothing.
 3. What waits is bounded by handle and by process; a client beyond that is refused with the reason, and memory stays flat.
 4. Bytes already taken are never written again: they are digested and sealed, and gone from here.
@@ -34,21 +35,28 @@ class Arrival:
     """A file of a dataset while it is written.
 
     Args:
-        incoming: The upload in the flow.
+        begin: Begins the upload in the flow: at its first byte, or at the byte given where it goes on.
         budget: Shared by all handles of the process.
+        before: Bytes that are there already and can be gone on with.
+        appends: Whether every write belongs at the end, whatever offset it names (FXF_APPEND).
         before_end: Called with the first bytes before the file is recorded; may refuse it.
         keep: How many first bytes to keep for that; a longer file is refused. 0 keeps none.
     """
 
     def __init__(
         self,
-        incoming: Incoming,
+        begin: Callable[[int], Awaitable[Incoming]],
         budget: Budget,
         *,
+        before: int = 0,
+        appends: bool = False,
         keep: int = 0,
         before_end: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> None:
-        self._incoming = incoming
+        self._begin = begin
+        self._before = before
+        self._appends = appends
+        self._incoming: Incoming | None = None
         self._budget = budget
         self._keep = keep
         self._before_end = before_end
@@ -62,7 +70,13 @@ class Arrival:
     @property
     def size(self) -> int:
         """Bytes received without a hole."""
-        return self._incoming.size
+        return self._before if self._incoming is None else self._incoming.size
+
+    async def begin(self, offset: int = 0) -> Incoming:
+        """Begin, unless that was done."""
+        if self._incoming is None:
+            self._incoming = await self._begin(offset)
+        return self._incoming
 
     async def write(self, offset: int, data: bytes) -> None:
         """Take the bytes at an offset.
@@ -74,15 +88,17 @@ class Arrival:
         if self._failed or self._finished:
             raise Conflict("this file is finished or has failed: open it again and send it from its first byte")
         try:
-            if offset > self._incoming.size:
-                self._wait(offset, data)
+            incoming = await self.begin(self._before if self._appends else offset)
+            at = incoming.size if self._appends else offset
+            if at > incoming.size:
+                self._wait(at, data)
                 return
-            if offset < self._incoming.size:
+            if at < incoming.size:
                 raise Conflict("these bytes were taken already and cannot be changed: send the file again as a whole")
-            await self._take(data)
-            while (ahead := self._waiting.pop(self._incoming.size, None)) is not None:
+            await self._take(incoming, data)
+            while (ahead := self._waiting.pop(incoming.size, None)) is not None:
                 self._release(len(ahead))
-                await self._take(ahead)
+                await self._take(incoming, ahead)
         except BaseException:
             self._failed = True
             raise
@@ -90,7 +106,7 @@ class Arrival:
     def _wait(self, offset: int, data: bytes) -> None:
         if offset in self._waiting:
             raise Conflict("these bytes were sent twice: send the file again as a whole")
-        if offset + len(data) - self._incoming.size > WINDOW or len(data) > self._budget.left:
+        if offset + len(data) - self.size > WINDOW or len(data) > self._budget.left:
             raise TooLarge(
                 f"a write came more than {WINDOW >> 20} MiB before its turn: send the file in order, or with fewer requests "
                 "at once"
@@ -99,19 +115,22 @@ class Arrival:
         self._held += len(data)
         self._budget.left -= len(data)
 
-    async def _take(self, data: bytes) -> None:
+    async def _take(self, incoming: Incoming, data: bytes) -> None:
         if self._keep:
             self._kept += data
             if len(self._kept) > self._keep:
                 raise TooLarge(f"this file has at most {self._keep} bytes here")
-        await self._incoming.feed(data)
+        await incoming.feed(data)
 
     def _release(self, size: int) -> None:
         self._held -= size
         self._budget.left += size
 
     async def truncate(self, size: int) -> None:
-        """Allow only what changes nothing; raises Conflict otherwise."""
+        """Allow what changes nothing, and to begin anew; raises Conflict otherwise."""
+        if size == 0 and self._incoming is None:
+            self._before = 0
+            await self.begin()
         if size != self.size:
             raise Conflict("a file is sent as a whole: it cannot be cut or grown")
 
@@ -123,26 +142,39 @@ class Arrival:
         """
         if self._finished:
             return
+        if self._incoming is None and not self._failed:  # opened and closed: what is there stays as it is
+            self._finished = True
+            return
         try:
             if self._failed:
                 raise Incomplete("a write failed before: nothing was recorded, send the file again")
             if self._waiting:
                 raise Incomplete(f"there is a hole at byte {self.size}: nothing was recorded, send the file again")
+            if self.size < self._before:
+                raise Incomplete(f"{self._before} bytes were there and {self.size} would be: send the file as a whole")
             if self._before_end is not None:
                 await self._before_end(bytes(self._kept))
-            await self._incoming.finish(Announced(modified=self.modified))
+            await (await self.begin()).finish(Announced(modified=self.modified))
             self._finished = True
         except BaseException:
+            self._failed = True
             await self.abandon()
             raise
 
     async def abandon(self) -> None:
-        """Remove every trace, unless the file is finished."""
-        if not self._finished:
-            self._failed = True
-            self._release(self._held)
-            self._waiting.clear()
+        """The end without CLOSE: what came without a hole and without a failure is kept to go on with, the rest is not."""
+        if self._finished:
+            return
+        failed, self._failed = self._failed, True
+        self._release(self._held)
+        self._waiting.clear()
+        if self._incoming is None:
+            return
+        self._incoming.modified = self.modified or self._incoming.modified
+        if failed or self._keep:  # what is read as it is written has to come as a whole
             await self._incoming.abort()
+        else:
+            await self._incoming.suspend()
 
 
 class Order:

@@ -9,6 +9,7 @@ from gateway.doors.sftp.arrivals import Budget
 from gateway.doors.sftp.tree import Tree, Underway
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
+from gateway.flow.resume import Resume
 from gateway.ports import Observer
 
 
@@ -41,6 +42,7 @@ class Desk:
 
     intake: Intake
     folders: Folders
+    resume: Resume
     tree: Tree
     underway: Underway
     budget: Budget

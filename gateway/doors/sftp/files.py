@@ -6,12 +6,13 @@ What it is not: a server of the host's files. asyncssh's own class is one, so ev
 A change must keep these:
 1. No path reaches the host: `places` parses it, the tree and the flow answer.
 2. CLOSE finishes a file; `abandon` is for handles whose connection went away. asyncssh would call `close` for both.
-3. What cannot be done truthfully is refused with the reason: reading back, changing in place, links, appending.
+3. What cannot be done truthfully is refused with the reason: changing in place, links, reading what was submitted.
 4. No error leaves but through `answers`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 import tomllib
@@ -35,6 +36,8 @@ from gateway.doors.sftp.listings import MAX_LISTING, parse_listing
 from gateway.doors.sftp.places import DECLARATION, OUTBOX, SUBMIT, Place, canonical, nothing_there, parse_place
 from gateway.doors.sftp.refusals import NoHost
 from gateway.doors.sftp.tree import MAX_MADE, Node
+from gateway.flow.incoming import Incoming
+from gateway.flow.reread import Reread
 
 MAX_DECLARATION: Final = 1 << 16
 _BLOCK: Final = 1 << 16
@@ -47,6 +50,37 @@ class Text:
     """A text of ours, open for reading."""
 
     content: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.content)
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """Some of it."""
+        return self.content[offset : offset + size]
+
+
+@dataclass
+class Look:
+    """A file of the sender's own draft, open for reading."""
+
+    source: Reread
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return self.source.size
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """As many bytes as are asked for, but at the end."""
+        found = bytearray()
+        while len(found) < size:
+            got = await asyncio.to_thread(self.source.read, offset + len(found), size - len(found))
+            if not got:
+                break
+            found += got
+        return bytes(found)
 
 
 def answering(work: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
@@ -103,10 +137,7 @@ class DoorFiles(NoHost):
         principal, place = await self._caller(), parse_place(path)
         if not pflags & FXF_WRITE:
             text = await self._desk.tree.read(principal, place)
-            if text is None:
-                await self._desk.tree.stat(principal, place)
-                raise denied("what was sent cannot be read back: this gateway holds no key to it")
-            return Text(text)
+            return await self._look(principal, place) if text is None else Text(text)
         if place.area != OUTBOX or not place.path:
             raise denied("files are written to /outbox/<endpoint>/<project>/<dataset>/ only")
         if len(self._open) >= self._desk.limits.handles:
@@ -119,29 +150,60 @@ class DoorFiles(NoHost):
         self._open.add(handle)
         return handle
 
+    async def _look(self, principal: Principal, place: Place) -> Look:
+        """A file of the caller's draft; what was submitted is read back by nobody here."""
+        if (await self._desk.tree.stat(principal, place)).folder:
+            raise denied("this is a folder")
+        found = await self._desk.folders.file(principal, place.dataset(principal.institution), place.path)
+        if found is None or found.frozen:
+            raise denied("only files of a draft can be read back: this one is being written, or was submitted")
+        return Look(await self._desk.resume.reread(principal, found.transfer_id, place.path))
+
     async def _arrival(self, principal: Principal, name: DatasetName, place: Place, pflags: int) -> Arrival:
-        if pflags & FXF_APPEND:
-            raise unsupported("a file cannot be continued here: send it again from its first byte")
+        declares = settled_name(place.path) == DECLARATION
+        before = await self._before(principal, name, place, pflags)
+        if before and declares:
+            raise unsupported(f"{DECLARATION} is read while it is written: send it as a whole")
+        draft = await self._desk.folders.draft(principal, name)
+        self._desk.underway.forget_orders(name)
+        arrival = Arrival(
+            functools.partial(self._begin, draft.id, place.path, before),
+            self._desk.budget,
+            before=before,
+            appends=bool(pflags & FXF_APPEND),
+            keep=MAX_DECLARATION if declares else 0,
+            before_end=functools.partial(self._declare, draft) if declares else None,
+        )
+        if not before:
+            await arrival.begin()
+        self._desk.underway.arrivals[name, place.path] = arrival
+        self._places[arrival] = (name, place.path)
+        return arrival
+
+    async def _before(self, principal: Principal, name: DatasetName, place: Place, pflags: int) -> int:
+        """Bytes that are there and that this request wants to go on with."""
+        if pflags & FXF_CREAT and pflags & FXF_TRUNC and not pflags & FXF_EXCL:
+            return 0  # whatever is there
+        arriving = self._desk.underway.arrivals.get((name, place.path))
+        if arriving is not None and not pflags & FXF_TRUNC:
+            await arriving.abandon()  # of a connection that went away and does not know it yet: the newest one goes on
         earlier = await self._desk.folders.file(principal, name, place.path)
         if earlier is None and not pflags & FXF_CREAT:
             raise nothing_there()
         if earlier is not None and pflags & FXF_EXCL:
             raise asyncssh.SFTPFileAlreadyExists("this file is there already")
-        if earlier is not None and earlier.size and not pflags & FXF_TRUNC:
-            raise unsupported("a file cannot be changed in place: send it as a whole")
-        draft = await self._desk.folders.draft(principal, name)
-        self._desk.underway.forget_orders(name)
-        incoming = await self._desk.intake.begin(principal, draft.id, place.path)
-        declares = settled_name(place.path) == DECLARATION
-        arrival = Arrival(
-            incoming,
-            self._desk.budget,
-            keep=MAX_DECLARATION if declares else 0,
-            before_end=functools.partial(self._declare, draft) if declares else None,
-        )
-        self._desk.underway.arrivals[name, place.path] = arrival
-        self._places[arrival] = (name, place.path)
-        return arrival
+        if earlier is None or pflags & FXF_TRUNC or not earlier.size:
+            return 0
+        if earlier.frozen:
+            raise unsupported("a submitted file cannot be changed or gone on with: send it as a whole")
+        return earlier.size
+
+    async def _begin(self, draft_id: str, path: str, before: int, offset: int) -> Incoming:
+        """An upload from its first byte, or one that goes on where there is something before it."""
+        principal = await self._caller()
+        if not before or not offset:
+            return await self._desk.intake.begin(principal, draft_id, path, resumable=True)
+        return await self._desk.resume.resume(principal, draft_id, path, offset)
 
     def _order(self, name: DatasetName, place: Place) -> Order:
         async def carry_out(content: bytes) -> None:
@@ -175,10 +237,10 @@ class DoorFiles(NoHost):
 
     @answering
     async def read(self, file_obj: object, offset: int, size: int) -> bytes:
-        """Bytes of a text of ours."""
-        if not isinstance(file_obj, Text):
-            raise denied("what was sent cannot be read back: this gateway holds no key to it")
-        return file_obj.content[offset : offset + size]
+        """Bytes of a text of ours, or of a file of the caller's draft."""
+        if not isinstance(file_obj, Text | Look):
+            raise denied("this file is open for writing")
+        return await file_obj.read(offset, size)
 
     @answering
     async def close(self, file_obj: object) -> None:
@@ -196,10 +258,11 @@ class DoorFiles(NoHost):
             await file_obj.finish()
 
     async def abandon(self, file_obj: object) -> None:
-        """The connection went away before CLOSE: nothing was received."""
+        """The connection went away before CLOSE: nothing was received, and what came is kept to go on with."""
         if isinstance(file_obj, Arrival | Order):
             try:
                 await file_obj.abandon()
+                self._desk.observer.saw("sftp.abandoned", bytes=file_obj.size)
             except GatewayError as failure:
                 self._desk.observer.saw("sftp.faltered", code=failure.code)
             finally:
@@ -228,8 +291,10 @@ class DoorFiles(NoHost):
     @answering
     async def fstat(self, file_obj: object) -> SFTPAttrs:
         """Of a file under way: what was received without a hole."""
-        size = len(file_obj.content) if isinstance(file_obj, Text) else getattr(file_obj, "size", 0)
-        return attributes(Node(folder=False, size=size, modified=time.time(), writable=not isinstance(file_obj, Text)))
+        writable = isinstance(file_obj, Arrival | Order)
+        return attributes(
+            Node(folder=False, size=getattr(file_obj, "size", 0), modified=time.time(), writable=writable)
+        )
 
     @answering
     async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:

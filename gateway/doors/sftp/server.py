@@ -36,6 +36,7 @@ from gateway.doors.sftp.tree import Tree, Underway
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
+from gateway.flow.resume import Resume
 from gateway.ports import Clock, Observer
 
 KEX: Final = (
@@ -220,6 +221,7 @@ async def serving(
     intake: Intake,
     enquiry: Enquiry,
     folders: Folders,
+    resume: Resume,
     keys: Keys,
     catalogue: Catalogue,
     clock: Clock,
@@ -236,6 +238,7 @@ async def serving(
         intake: The senders' verbs.
         enquiry: The readers' verbs.
         folders: Datasets as folders.
+        resume: Uploads that go on.
         keys: Who a key belongs to.
         catalogue: Texts in three languages.
         clock: For the times of folders nobody made.
@@ -249,7 +252,7 @@ async def serving(
     bounds = limits or DoorLimits()
     underway = Underway()
     tree = Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=underway, began=clock.now())
-    desk = Desk(intake, folders, tree, underway, Budget(), observer, bounds, room)
+    desk = Desk(intake, folders, resume, tree, underway, Budget(), observer, bounds, room)
     crowd = _Room()
     crowd.empty.set()
     acceptor = await asyncssh.listen(

@@ -35,6 +35,7 @@ OFFERED: Final = (
     (b"fstatvfs@openssh.com", b"2"),
     (b"fsync@openssh.com", b"1"),
     (b"limits@openssh.com", b"1"),
+    (b"copy-data", b"1"),
 )
 _NAMES: Final = frozenset(name for name, _ in OFFERED)
 Caller = Callable[[], Awaitable[Principal]]

@@ -53,7 +53,7 @@ async def sums(folders: Folders, principal: Principal, paths: Sequence[str]) -> 
             found = await folders.file(principal, place.dataset(principal.institution), place.path) if inside else None
         except GatewayError:
             found = None
-        if found is None:
+        if found is None or not found.sha256:
             complaints.append(f"sha256sum: {path}: No such file or directory\n")
         else:
             lines.append(f"{found.sha256.hex()}  {path}\n")
