@@ -12,6 +12,7 @@ A change must keep these:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,6 +58,7 @@ class Arrival:
         self._before = before
         self._appends = appends
         self._incoming: Incoming | None = None
+        self._turn = asyncio.Lock()  # a newer connection may end it while its own is at work
         self._budget = budget
         self._keep = keep
         self._before_end = before_end
@@ -85,6 +87,10 @@ class Arrival:
             Conflict: They were taken already, or the file is finished or has failed.
             TooLarge: They are too far ahead.
         """
+        async with self._turn:
+            await self._write(offset, data)
+
+    async def _write(self, offset: int, data: bytes) -> None:
         if self._failed or self._finished:
             raise Conflict("this file is finished or has failed: open it again and send it from its first byte")
         try:
@@ -140,6 +146,10 @@ class Arrival:
         Raises:
             Incomplete: There is a hole, or a write failed before.
         """
+        async with self._turn:
+            await self._finish()
+
+    async def _finish(self) -> None:
         if self._finished:
             return
         if self._incoming is None and not self._failed:  # opened and closed: what is there stays as it is
@@ -158,11 +168,15 @@ class Arrival:
             self._finished = True
         except BaseException:
             self._failed = True
-            await self.abandon()
+            await self._abandon()
             raise
 
     async def abandon(self) -> None:
         """The end without CLOSE: what came without a hole and without a failure is kept to go on with, the rest is not."""
+        async with self._turn:
+            await self._abandon()
+
+    async def _abandon(self) -> None:
         if self._finished:
             return
         failed, self._failed = self._failed, True

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import asyncssh
 from asyncssh import SFTPLimits
-from asyncssh.constants import EXTENDED_DATA_STDERR
+from asyncssh.constants import EXTENDED_DATA_STDERR, FXP_WRITE
 from asyncssh.sftp import MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, SFTPServerHandler
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
@@ -64,6 +64,13 @@ class _Handler(SFTPServerHandler):
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)
 
+    async def written(self, handle: bytes, offset: int, data: bytes) -> int:
+        """Answer a WRITE."""
+        file = self._file_handles.get(handle)
+        if file is None:
+            raise asyncssh.SFTPInvalidHandle("this file is not open")
+        return await self._files.write(file, offset, data)
+
     def limits_told(self) -> SFTPLimits:
         """What limits@openssh.com answers."""
         return SFTPLimits(MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, self._handles)
@@ -75,7 +82,14 @@ async def _limits(handler: SFTPServerHandler, packet: Any) -> object:
     return handler.limits_told()
 
 
+async def _write(handler: SFTPServerHandler, packet: Any) -> object:
+    assert isinstance(handler, _Handler)
+    # What follows the data is passed over, as OpenSSH does: rclone before 1.65 leaves stray bytes there.
+    return await handler.written(packet.get_string(), packet.get_uint64(), packet.get_string())
+
+
 _Handler._packet_handlers[b"limits@openssh.com"] = _limits  # noqa: SLF001  # our own class's copy
+_Handler._packet_handlers[FXP_WRITE] = _write  # noqa: SLF001  # the same
 
 
 class DoorSession(SSHServerStreamSession[bytes]):
