@@ -38,6 +38,7 @@ from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.review import Review
+from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
@@ -123,6 +124,7 @@ class Gateway:
     enquiry: Enquiry
     folders: Folders
     review: Review
+    revocation: Revocation
     audit: Audit
     conductor: Conductor
     housekeeping: Housekeeping
@@ -235,6 +237,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
+        revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,
