@@ -64,6 +64,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),
+    Setting("sftp.user_ca", "path", "", "public key(s) of the SSH CA whose user certificates it takes; empty: none"),
     Setting("metrics.host", "text", "127.0.0.1", "address of /metrics, /healthz and /readyz"),
     Setting("metrics.port", "port", 9464, "port of the same"),
     Setting("channel.source_address", "text", "", "local address every connection to Hong Kong is bound to"),

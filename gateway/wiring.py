@@ -39,6 +39,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.resume import Resume
 from gateway.flow.review import Review
+from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
@@ -125,6 +126,7 @@ class Gateway:
     folders: Folders
     resume: Resume
     review: Review
+    revocation: Revocation
     audit: Audit
     conductor: Conductor
     housekeeping: Housekeeping
@@ -240,6 +242,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         folders=Folders(recorder=recorder, intake=intake),
         resume=Resume(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
+        revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,

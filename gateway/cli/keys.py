@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certs.crypt4ghkeys import make_crypt4gh_key
 from certs.jwtkeys import make_jwt_key
 from certs.keyfiles import KeyFiles, make_key_folder
+from certs.sshca import issue_user_certificate, make_ssh_ca
 from certs.sshkeys import make_ssh_key
-from gateway.cli.desk import Config, find_settings, out, read_file, show_fields
+from gateway.cli.desk import (
+    SHELL,
+    AsJson,
+    Config,
+    find_settings,
+    out,
+    read_file,
+    show_fields,
+    show_json,
+    with_gateway,
+    write_new,
+)
+from gateway.cli.officer import load_key
+from gateway.core.errors import Unusable
+from gateway.core.identity import SENDER_SCOPES
 from gateway.stores.signing import FileLedgerSigner, FileSigner
 
-app = typer.Typer(no_args_is_help=True, help="Make keys for officers, clients and recipients; show the gateway's own.")
+if TYPE_CHECKING:  # opening a gateway imports every ring; commands that open none must not wait for that
+    from gateway.wiring import Gateway
+
+app = typer.Typer(
+    no_args_is_help=True, help="Make keys and SSH certificates; revoke them; show the gateway's own keys."
+)
 Folder = Annotated[Path, typer.Option("--dir", help="Folder for keys, made with mode 0700 where it is missing.")]
 
 
@@ -53,6 +75,85 @@ def user(name: str, folder: Folder = Path("keys-of-mine")) -> None:
 def host(name: str = "sftp_host", folder: Folder = Path("keys")) -> None:
     """A host key for the SFTP door of a gateway that was made before it had one; `hetao init` makes it for a new one."""
     _tell(make_ssh_key(make_key_folder(folder), name, "hetao-gateway"))
+
+
+@app.command("ssh-ca")
+def ssh_ca(name: str = "ssh_user_ca", folder: Folder = Path("keys-of-mine")) -> None:
+    """A key for the SSH CA. Keep it off the gateway's host: `sftp.user_ca` there names the public half alone."""
+    _tell(make_ssh_ca(make_key_folder(folder), name))
+
+
+@app.command("ssh-sign")
+def ssh_sign(
+    public: Annotated[Path, typer.Argument(help="The person's public key, a .pub file; - for standard input.")],
+    institution: Annotated[str, typer.Option("--institution", help="Its identifier: the login name.")],
+    person: Annotated[str, typer.Option("--person", help="The registered person's identifier.")],
+    authority: Annotated[Path, typer.Option("--ca", help="The CA's private key.")] = Path("keys-of-mine/ssh_user_ca"),
+    valid: Annotated[str, typer.Option("--valid", help="How long: 90m, 24h or 7d; 90 days at the most.")] = "24h",
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="What it may do; may be repeated. Everything a sender may.")
+    ] = None,
+    source_address: Annotated[
+        list[str] | None, typer.Option("--source-address", help="Network it may be used from; may be repeated.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Certificate; <key>-cert.pub; - to print it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A certificate for a person's SSH key, which then needs no registration of its own; the person does."""
+    if output is None and public.suffix != ".pub":
+        raise Unusable("name the certificate's file with --out")
+    issued = issue_user_certificate(
+        load_key(authority),
+        read_file(public).decode("utf-8", "replace"),
+        institution=institution,
+        person=person,
+        scopes=scope or SENDER_SCOPES,
+        now=datetime.now(UTC),
+        validity=parse_duration(valid),
+        source_addresses=source_address or (),
+    )
+    target = output or public.with_name(f"{public.stem}-cert.pub")
+    told = {
+        "serial": str(issued.serial),
+        "institution": institution,
+        "person": person,
+        "valid_from": issued.valid_from.isoformat(),
+        "valid_to": issued.valid_to.isoformat(),
+    }
+    if str(target) == "-":
+        print(issued.line.decode(), end="")  # noqa: T201  # not through rich, which would wrap
+        return
+    write_new(target, issued.line)
+    told["certificate"] = str(target)
+    (show_json if as_json else show_fields)(told)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Minutes, hours or days: `90m`, `24h`, `7d`; raises Unusable for anything else."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise Unusable(f"--valid takes a number and m, h or d, such as 24h; not {text!r}")
+    return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]
+
+
+@app.command()
+def revoke(
+    kind: Annotated[str, typer.Argument(help="client, sshkey, certificate, or person for all certificates of one.")],
+    name: Annotated[str, typer.Argument(help="Its identifier; a certificate's serial number.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; goes into the ledger, committed to and not shown.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shut a credential out for ever; the doors follow within seconds. The ledger keeps that it happened."""
+
+    async def work(gateway: Gateway) -> tuple[str, bool]:
+        return await gateway.revocation.revoke(SHELL, kind, name, reason)
+
+    client, now = with_gateway(config, work)
+    if as_json:
+        show_json({"client": client, "revoked_now": now})
+        return
+    out.print(f"{client} is revoked" if now else f"{client} was revoked before", highlight=False)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from gateway.doors.https.tls import server_context
 from gateway.doors.sftp import serving as serving_sftp
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
+from gateway.identity.sshcertificates import SshCertificates, load_authorities
 from gateway.identity.sshkeys import SshKeys
 from gateway.identity.tokens import AccessTokens
 from gateway.ports import Observer
@@ -112,11 +113,29 @@ def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[i
         enquiry=gateway.enquiry,
         folders=gateway.folders,
         resume=gateway.resume,
-        keys=SshKeys(records=gateway.database, registrar=gateway.registrar, clock=clock),
+        keys=SshKeys(
+            records=gateway.database,
+            registrar=gateway.registrar,
+            clock=clock,
+            certificates=_certificates(gateway, observer),
+        ),
         catalogue=load_catalogue(),
         clock=clock,
         observer=observer,
         room=room,
+    )
+
+
+def _certificates(gateway: Gateway, observer: Observer) -> SshCertificates | None:
+    """Who may come with a certificate; nobody where no authority is set."""
+    if not gateway.settings.text("sftp.user_ca"):
+        return None
+    return SshCertificates(
+        records=gateway.database,
+        registrar=gateway.registrar,
+        clock=gateway.recorder.clock,
+        observer=observer,
+        authorities=load_authorities(gateway.settings.path("sftp.user_ca")),
     )
 
 

@@ -10,6 +10,7 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -19,6 +20,7 @@ class Credential(StrEnum):
     CLIENT_JWT = "client_jwt"  # OAuth 2.0 client credentials with private_key_jwt (RFC 7523), then a bearer token
     OFFICER_SIGNATURE = "officer_signature"  # an SSHSIG by a registered officer's key
     SSH_KEY = "ssh_key"  # a registered person's key, proved in the SSH handshake (RFC 4252 section 7)
+    SSH_CERTIFICATE = "ssh_certificate"  # a person's key, certified by the gateway's SSH CA, proved in the same way
     OPERATOR_SHELL = "operator_shell"  # whoever may read the gateway's own files on its host
 
 
@@ -44,6 +46,7 @@ class Permission(StrEnum):
     REGISTRY_PROPOSE = "registry:propose"
     REGISTRY_APPROVE = "registry:approve"
     LEDGER_READ = "ledger:read"
+    CREDENTIALS_REVOKE = "credentials:revoke"
 
 
 _SENDING = frozenset(
@@ -60,10 +63,12 @@ _SENDING = frozenset(
 PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
     (Credential.CLIENT_JWT, Door.HTTPS): _SENDING,
     (Credential.SSH_KEY, Door.SFTP): _SENDING,
+    (Credential.SSH_CERTIFICATE, Door.SFTP): _SENDING,
     (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(
         {Permission.REVIEW_VOTE, Permission.REGISTRY_PROPOSE, Permission.REGISTRY_APPROVE}
     ),
-    # The shell reads everything and may withdraw in a sender's name; it cannot vote: a vote is an officer's signature.
+    # The shell reads everything, may withdraw in a sender's name and shut a credential out; it cannot vote: a vote is an
+    # officer's signature.
     (Credential.OPERATOR_SHELL, Door.CLI): frozenset(
         {
             Permission.TRANSFERS_READ,
@@ -71,11 +76,26 @@ PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
             Permission.RECEIPTS_READ,
             Permission.REVIEW_READ,
             Permission.LEDGER_READ,
+            Permission.CREDENTIALS_REVOKE,
         }
     ),
 }
 
 SENDER_SCOPES = tuple(sorted(permission.value for permission in _SENDING))
+
+# What the gateway's SSH CA writes and the SFTP door asks for.
+CERTIFICATE_SCOPES = "scopes@hetao"  # the extension that holds scopes, separated by commas
+CERTIFICATE_LIFE = timedelta(days=90)  # the longest; what is lost is found out later
+
+
+def certificate_client(serial: int) -> str:
+    """The client of a certificate, in the ledger and among the revocations; no registered identifier has a colon."""
+    return f"ssh-cert:{serial}"
+
+
+def holder_client(person: str) -> str:
+    """The name under which all certificates of a person are revoked."""
+    return f"ssh-certs-of:{person}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,7 @@ class Principal:
     Attributes:
         institution: Identifier of the legal entity it acts for; empty for the operator's shell.
         person: Identifier of the natural person who answers for it.
-        client: Identifier of the machine client, or of the key; what the ledger names as actor.
+        client: Identifier of the machine client, of the key or of the certificate; what the ledger names as actor.
         credential: How it proved itself.
         door: Where it came in.
         scopes: What the credential was narrowed to.

@@ -1,4 +1,4 @@
-"""SSH keys: a login name and a key in, a `Principal` out, or nothing.
+"""SSH keys: a login name and a key in, a `Principal` out, or nothing. Certificates go on to `sshcertificates`.
 
 What it is not: the proof that the caller holds the private key; the SSH transport gives that (RFC 4252 section 7).
 
@@ -6,6 +6,7 @@ A change must keep these:
 1. Default deny: what is not registered for that institution, has run out, was revoked, or is of another kind gives nothing.
 2. The login name is the institution's identifier. A key opens no other institution's tree, whoever owns it.
 3. The answer tells nobody which of the two was wrong.
+4. A certificate never counts as the key in it, nor the key as its certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from gateway.core.facts import local_day
 from gateway.core.identity import Credential, Door, Permission, Principal
 from gateway.core.records import Institution, Person
 from gateway.flow.registrar import Registrar
+from gateway.identity.sshcertificates import SshCertificates
 from gateway.ports import Clock, Records
+from gateway.wire import sshcert
 
 _LOGIN: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 
@@ -25,20 +28,26 @@ _LOGIN: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
 class SshKeys:
     """Who a key belongs to, by the registry as it is at this moment."""
 
-    def __init__(self, *, records: Records, registrar: Registrar, clock: Clock) -> None:
+    def __init__(
+        self, *, records: Records, registrar: Registrar, clock: Clock, certificates: SshCertificates | None = None
+    ) -> None:
+        self._certificates = certificates
         self._records = records
         self._registrar = registrar
         self._clock = clock
 
-    async def principal(self, login: str, blob: bytes) -> Principal | None:
-        """The caller behind a key.
+    async def principal(self, login: str, blob: bytes, remote: str = "") -> Principal | None:
+        """The caller behind a key or a certificate.
 
         Args:
             login: The SSH user name.
-            blob: The public key in SSH wire form.
+            blob: The public key, or the certificate, in SSH wire form.
+            remote: The address the caller comes from; certificates may be bound to one.
         """
         if not _LOGIN.fullmatch(login):
             return None
+        if sshcert.is_certificate(blob):
+            return await self._certificates.principal(login, blob, remote) if self._certificates else None
         today = local_day(self._clock.now())
         registry = await self._registrar.registry()
         found = registry.ssh_key(login, blob, today)

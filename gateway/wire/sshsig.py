@@ -90,7 +90,7 @@ def parse_armored(data: bytes) -> Signature:
     Raises:
         Malformed: When this is no SSH signature of version 1, or by a key or hash that is refused.
     """
-    body = _Fields(dearmored(_LABEL, data, max_size=MAX_SIGNATURE))
+    body = Fields(dearmored(_LABEL, data, max_size=MAX_SIGNATURE))
     if body.take(len(_MAGIC)) != _MAGIC or body.uint32() != _VERSION:
         raise Malformed("not an SSH signature of version 1")
     found = Signature(PublicKeyBlob(body.string()), body.string(), body.string(), body.string(), body.string())
@@ -112,12 +112,26 @@ def verify(signature_armored: bytes, message: bytes, namespace: str) -> PublicKe
     # 1. the namespace, 2. the algorithm, 3. the user's presence, 4. the signature itself
     if found.namespace != namespace.encode("utf-8"):
         raise BadSignature("the signature was made for another namespace")
-    key = _parse_key(found.public)
-    fields = _Fields(found.signature)
+    verify_raw(
+        found.public,
+        found.signature,
+        _signed_data(found.namespace, found.reserved, found.hash_algorithm, message),
+    )
+    return found.public
+
+
+def verify_raw(public: bytes, signature: bytes, signed: bytes) -> None:
+    """Check a signature in SSH wire form over bytes as they are (RFC 8709, RFC 5656, PROTOCOL.u2f).
+
+    Raises:
+        Malformed: When the key is refused or the signature is of another form.
+        BadSignature: When it does not hold, or a security key's user was not present.
+    """
+    key = _parse_key(public)
+    fields = Fields(signature)
     if fields.string() != key.algorithm:
         raise Malformed("the signature's algorithm is not that of its key")
     inner = fields.string()
-    signed = _signed_data(found.namespace, found.reserved, found.hash_algorithm, message)
     if key.algorithm in _SECURITY_KEYS:
         trailer = fields.take(5)  # flags and counter
         if not trailer[0] & _USER_PRESENT:
@@ -125,7 +139,6 @@ def verify(signature_armored: bytes, message: bytes, namespace: str) -> PublicKe
         signed = sha256(key.application).digest() + trailer + sha256(signed).digest()
     fields.end()
     _verify_inner(key, inner, signed)
-    return found.public
 
 
 def sign(private_key: SigningKey, message: bytes, namespace: str) -> bytes:
@@ -142,7 +155,13 @@ def sign(private_key: SigningKey, message: bytes, namespace: str) -> bytes:
     if not namespace:
         raise ValueError("a signature without a namespace could be taken for any other")
     name = namespace.encode("utf-8")
-    signed = _signed_data(name, b"", b"sha512", message)
+    signature = sign_raw(private_key, _signed_data(name, b"", b"sha512", message))
+    parts = [blob_of(private_key), name, b"", b"sha512", signature]
+    return armored(_LABEL, _MAGIC + _VERSION.to_bytes(4, "big") + b"".join(map(string, parts)), width=_WIDTH)
+
+
+def sign_raw(private_key: SigningKey, signed: bytes) -> bytes:
+    """A signature in SSH wire form over bytes as they are; raises ValueError for a key on another curve."""
     if isinstance(private_key, Ed25519PrivateKey):
         algorithm, inner = _ED25519, private_key.sign(signed)
     else:
@@ -150,13 +169,12 @@ def sign(private_key: SigningKey, message: bytes, namespace: str) -> bytes:
         digest = _ECDSA[algorithm][2]
         r, s = decode_dss_signature(private_key.sign(signed, ec.ECDSA(digest, deterministic_signing=True)))
         inner = _mpint(r) + _mpint(s)
-    parts = [blob_of(private_key), name, b"", b"sha512", _string(algorithm) + _string(inner)]
-    return armored(_LABEL, _MAGIC + _VERSION.to_bytes(4, "big") + b"".join(map(_string, parts)), width=_WIDTH)
+    return string(algorithm) + string(inner)
 
 
 def _signed_data(namespace: bytes, reserved: bytes, algorithm: bytes, message: bytes) -> bytes:
     digest = hashlib.new(algorithm.decode("ascii"), message).digest()
-    return _MAGIC + b"".join(map(_string, [namespace, reserved, algorithm, digest]))
+    return _MAGIC + b"".join(map(string, [namespace, reserved, algorithm, digest]))
 
 
 def _verify_inner(key: _Key, inner: bytes, signed: bytes) -> None:
@@ -164,7 +182,7 @@ def _verify_inner(key: _Key, inner: bytes, signed: bytes) -> None:
         if isinstance(key.verifier, Ed25519PublicKey):
             key.verifier.verify(inner, signed)
         else:
-            fields = _Fields(inner)
+            fields = Fields(inner)
             der = encode_dss_signature(fields.mpint(), fields.mpint())
             fields.end()
             key.verifier.verify(der, signed, ec.ECDSA(_ECDSA[key.algorithm][2]))
@@ -183,10 +201,10 @@ def blob_of(key: SigningKey | Ed25519PublicKey | ec.EllipticCurvePublicKey) -> P
     """
     public = key.public_key() if isinstance(key, Ed25519PrivateKey | ec.EllipticCurvePrivateKey) else key
     if isinstance(public, Ed25519PublicKey):
-        return PublicKeyBlob(_string(_ED25519) + _string(public.public_bytes_raw()))
+        return PublicKeyBlob(string(_ED25519) + string(public.public_bytes_raw()))
     algorithm = _curve_algorithm(public.curve)
     point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return PublicKeyBlob(b"".join(map(_string, [algorithm, _ECDSA[algorithm][0], point])))
+    return PublicKeyBlob(b"".join(map(string, [algorithm, _ECDSA[algorithm][0], point])))
 
 
 def public_blob(line: str) -> PublicKeyBlob:
@@ -204,13 +222,18 @@ def public_blob(line: str) -> PublicKeyBlob:
     return blob
 
 
+def algorithm_of(blob: bytes) -> bytes:
+    """The algorithm of a public key; raises Malformed where the key is refused."""
+    return _parse_key(blob).algorithm
+
+
 def fingerprint(blob: PublicKeyBlob) -> str:
     """`SHA256:` and unpadded base64, as OpenSSH prints it."""
     return "SHA256:" + base64.b64encode(sha256(blob).digest()).decode("ascii").rstrip("=")
 
 
 def _parse_key(blob: bytes) -> _Key:
-    fields = _Fields(blob)
+    fields = Fields(blob)
     algorithm = fields.string()
     verifier: Ed25519PublicKey | ec.EllipticCurvePublicKey
     try:
@@ -247,14 +270,20 @@ def _curve_algorithm(curve: ec.EllipticCurve) -> bytes:
 # --- SSH wire encoding (RFC 4251 section 5) --------------------------------------------------------------------------
 
 
-class _Fields:
+class Fields:
     """Reads fields one after another; every read past the end is Malformed."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._at == len(self._data)
+
     def take(self, size: int) -> bytes:
+        """So many bytes."""
         piece = self._data[self._at : self._at + size]
         if len(piece) != size:
             raise Malformed("an SSH blob ends inside a field")
@@ -262,27 +291,36 @@ class _Fields:
         return piece
 
     def uint32(self) -> int:
+        """A number of 32 bits."""
         return int.from_bytes(self.take(4), "big")
 
+    def uint64(self) -> int:
+        """A number of 64 bits."""
+        return int.from_bytes(self.take(8), "big")
+
     def string(self) -> bytes:
+        """Bytes behind their length."""
         return self.take(self.uint32())
 
     def mpint(self) -> int:
+        """A positive integer in its one spelling."""
         data = self.string()
         number = int.from_bytes(data, "big")
-        if _mpint(number) != _string(data):  # negative, or with leading zeroes that would be a second spelling
+        if _mpint(number) != string(data):  # negative, or with leading zeroes that would be a second spelling
             raise Malformed("an SSH integer that is negative or not minimal")
         return number
 
     def end(self) -> None:
-        if self._at != len(self._data):
+        """Nothing may be left."""
+        if not self.at_end:
             raise Malformed("an SSH blob goes on after its last field")
 
 
-def _string(data: bytes) -> bytes:
+def string(data: bytes) -> bytes:
+    """Bytes behind their length."""
     return len(data).to_bytes(4, "big") + data
 
 
 def _mpint(number: int) -> bytes:
     """A positive integer; the high bit of its first byte is clear, since the encoding is two's complement."""
-    return _string(number.to_bytes(number.bit_length() // 8 + 1, "big") if number else b"")
+    return string(number.to_bytes(number.bit_length() // 8 + 1, "big") if number else b"")

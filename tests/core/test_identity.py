@@ -28,6 +28,14 @@ AUDITED = {
         "transfers:read",
         "receipts:read",
     },
+    ("ssh_certificate", "sftp"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
     ("officer_signature", "cli"): {"review:vote", "registry:propose", "registry:approve"},
     ("operator_shell", "cli"): {
         "transfers:read",
@@ -35,6 +43,7 @@ AUDITED = {
         "receipts:read",
         "review:read",
         "ledger:read",
+        "credentials:revoke",
     },
 }
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -15,10 +16,12 @@ from gateway.core.identity import SENDER_SCOPES
 from gateway.core.names import DatasetName
 from gateway.doors.sftp import DoorLimits, serving
 from gateway.flow.folders import Folders
+from gateway.identity.sshcertificates import SshCertificates
 from gateway.identity.sshkeys import SshKeys
 from gateway.stores.locales import load_catalogue
 from tests.doors.site import OTHER_INSTITUTION, ToldObserver
 from tests.flow.rig import Rig, public_line, seeded_key
+from tests.identity.certified import AUTHORITIES
 
 KEYS = {name: seeded_key(name) for name in ("lin", "reader", "li-si", "stranger")}
 BASE = "/outbox/hku/trial"
@@ -65,6 +68,12 @@ class SftpSite:
             path.chmod(0o600)
         return self
 
+    def _about(self) -> dict[str, Any]:
+        return {"records": self.rig.records, "registrar": self.rig.registrar, "clock": self.rig.clock}
+
+    def _certified(self) -> dict[str, Any]:
+        return {"observer": self.observer, "authorities": AUTHORITIES}
+
     @asynccontextmanager
     async def served(self, limits: DoorLimits | None = None) -> AsyncIterator[SftpSite]:
         rig = self.rig
@@ -76,7 +85,7 @@ class SftpSite:
             enquiry=rig.enquiry,
             folders=Folders(recorder=rig.recorder, intake=rig.intake),
             resume=rig.resume,
-            keys=SshKeys(records=rig.records, registrar=rig.registrar, clock=rig.clock),
+            keys=SshKeys(**self._about(), certificates=SshCertificates(**self._about(), **self._certified())),
             catalogue=load_catalogue(),
             clock=rig.clock,
             observer=rig.observer,

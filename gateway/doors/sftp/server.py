@@ -4,9 +4,9 @@ What it is not: identity (`gateway.identity.sshkeys`), or SFTP (`files`).
 
 A change must keep these:
 1. Algorithms are a closed list, post-quantum key exchange first. A release of the library changes nothing in it.
-2. Public keys only. No password, no certificate, no host-based login, no shell, agent, X11 or forwarding.
-3. A key is checked against the registry when it signs in and again while it works: one that was retired or revoked
-   stops within seconds.
+2. Public keys only, plain or certified. No password, no host-based login, no shell, agent, X11 or forwarding.
+3. A key is checked against the registry when it signs in and again while it works: one that was retired or revoked, or
+   whose certificate ran out or was revoked, stops within seconds.
 4. At the end connections are cut and their sessions waited for: what was not closed leaves nothing behind.
 
 Sources: RFC 4252, RFC 9142 (key exchange), draft-ietf-sshm-mlkem-hybrid-kex.
@@ -69,8 +69,8 @@ SESSIONS: Final = 10  # channels a connection, as OpenSSH's MaxSessions
 class Keys(Protocol):
     """Who a key belongs to (`gateway.identity.sshkeys`)."""
 
-    async def principal(self, login: str, blob: bytes) -> Principal | None:
-        """The caller behind a login name and a public key in SSH wire form, or None."""
+    async def principal(self, login: str, blob: bytes, remote: str) -> Principal | None:
+        """The caller behind a login name, a public key or certificate in SSH wire form, and an address; or None."""
 
 
 @dataclass
@@ -101,6 +101,7 @@ class _Connection(asyncssh.SSHServer):
         self._room = room
         self._login = ""
         self._blob = b""
+        self._offered = b""
         self._principal: Principal | None = None
         self._counted = False
         self._sessions = 0
@@ -113,6 +114,7 @@ class _Connection(asyncssh.SSHServer):
         """A peer is there."""
         self._connection = conn
         self._room.open.add(conn)
+        self._see_offers(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
@@ -146,12 +148,20 @@ class _Connection(asyncssh.SSHServer):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether this key may sign in; asyncssh then has it prove itself."""
+        return await self._admits(username, key.public_data)
+
+    async def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether the certificate that was just offered may sign in; asyncssh checks it too, and has its key prove itself."""
+        del key  # the authority; what counts is the whole certificate
+        return await self._admits(username, self._offered)
+
+    async def _admits(self, username: str, blob: bytes) -> bool:
         try:
-            self._principal = await self._keys.principal(username, key.public_data)
+            self._principal = await self._keys.principal(username, blob, self._peer())
         except GatewayError as failure:
             self._principal = None
             self._desk.observer.saw("sftp.faltered", code=failure.code)
-        self._blob = key.public_data
+        self._blob = blob
         if self._principal is None:
             self._desk.observer.saw("login.refused", remote=self._peer())
         return self._principal is not None
@@ -170,6 +180,16 @@ class _Connection(asyncssh.SSHServer):
             return
         self._watch(loop)
         self._desk.observer.saw("sftp.entered", client=principal.client, remote=self._peer())
+
+    def _see_offers(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Keep what is offered: asyncssh shows `validate_ca_key` the authority alone, without person, serial or scopes."""
+        check = conn.validate_public_key
+
+        async def seen(username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+            self._offered = key_data
+            return await check(username, key_data, msg, signature)
+
+        conn.validate_public_key = seen  # type: ignore[method-assign]  # the library has no hook; a test watches it
 
     def _peer(self) -> str:
         peer = self._connection.get_extra_info("peername") if self._connection else None
@@ -192,7 +212,8 @@ class _Connection(asyncssh.SSHServer):
         loop = asyncio.get_running_loop()
         self._active = loop.time()
         if self._active - self._checked > RECHECK_SECONDS:
-            self._principal = await self._keys.principal(self._login, self._blob) if self._principal else None
+            held = await self._keys.principal(self._login, self._blob, self._peer()) if self._principal else None
+            self._principal = held
             self._checked = self._active
         if self._principal is None:
             raise NotPermitted("this key does not hold any more: ask your institution's contact")
