@@ -49,6 +49,12 @@ class SpoolWriter(Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append sealed bytes."""
 
+    def hold(self, note: bytes) -> None:
+        """Return once what was written is durable together with a note, but has no name yet; `commit` or `abort` follows.
+
+        What a process that died held is found by its note (`Spool.held`); once committed, the note is gone.
+        """
+
     def commit(self) -> None:
         """Return once the part and its name are durable (fsync of file and directory); only then may a fact rely on it."""
 
@@ -69,7 +75,10 @@ class Spool(Protocol):
         """Read a committed part from its start; raises StoreError where it is missing."""
 
     def salvage(self, name: str) -> int | None:
-        """Commit what a dead writer left of a part; its bytes, 0 where there is none. None where it is being written."""
+        """Commit what a dead writer left of a part, without a note: its bytes, 0 where there is none, None while it lives."""
+
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        """Parts that dead writers held, with their notes."""
 
     def delete(self, name: str) -> None:
         """Remove a part if it is there."""

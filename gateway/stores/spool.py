@@ -8,7 +8,8 @@ A change must keep these:
 2. A part being written is held by a file lock, which the system drops when its process dies. So `sweep`, and a new
    writer of the same name, can tell what was left behind from what is being written, in any process.
 3. A failed write leaves nothing behind, empty directories included, and says what to do.
-4. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
+4. What is held has its note behind its bytes, with a digest over it: half a note is none. `sweep` leaves such parts alone.
+5. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +31,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_MARK = b"hetao/1\n"  # ends a note
+_SUM = 16
+_TRAILER = 8 + _SUM + len(_MARK)  # the note's length and its digest, then the mark
+_MAX_NOTE = 16 << 20
 _ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
 
 
@@ -83,6 +89,15 @@ class LocalSpool:
                 return path.stat().st_size
             return _adopt(path)
 
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        """Parts that dead writers held, with their notes, sorted; those a living writer holds are not among them."""
+        with _told("the vault cannot be listed"):
+            return sorted(
+                (path.relative_to(self._root).with_suffix("").as_posix(), note)
+                for path in _files(self._root)
+                if path.suffix == _UNFINISHED and (note := _note_left(path)) is not None
+            )
+
     def delete(self, name: str) -> None:
         """Remove a part if it is there, durably, and the directories that are empty then."""
         path = self._path(name)
@@ -103,11 +118,11 @@ class LocalSpool:
             )
 
     def sweep(self) -> int:
-        """Remove what dead writers left behind; returns how many files. Parts being written are left alone."""
+        """Remove what dead writers left behind; returns how many files. Parts being written or held are left alone."""
         swept = 0
         with _told("the vault cannot be swept"):
             for path in _files(self._root):
-                if path.suffix == _UNFINISHED and _remove_leftover(path):
+                if path.suffix == _UNFINISHED and _note_left(path) is None and _remove_leftover(path):
                     swept += 1
                     self._remove_empty(path.parent)
         return swept
@@ -156,6 +171,7 @@ class _PartWriter:
         self._descriptor = descriptor
         self._open = True
         self._named = False
+        self._content: int | None = None  # bytes before the note, where there is one
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append sealed bytes; a failure removes the part."""
@@ -165,11 +181,28 @@ class _PartWriter:
             while at < len(rest):
                 at += os.write(self._descriptor, rest[at:])
 
+    def hold(self, note: bytes) -> None:
+        """Make what was written durable with a note, without a name; a failure removes the part."""
+        assert self._open, "the part is committed or aborted"
+        assert self._content is None, "the part is held already"
+        assert len(note) <= _MAX_NOTE, "a note of this size is no note"
+        content = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        self.write(note + len(note).to_bytes(8, "big") + blake2b(note, digest_size=_SUM).digest() + _MARK)
+        with self._all_or_nothing("a part cannot be made durable"):
+            os.fsync(self._descriptor)
+            _sync_directory(self._path.parent)
+        self._content = content
+
     def commit(self) -> None:
         """Return once the part and its name are durable; a failure removes the part."""
         assert self._open, "the part is committed or aborted"
         with self._all_or_nothing("a part cannot be made durable"):
-            os.fsync(self._descriptor)
+            if self._content is None:
+                os.fsync(self._descriptor)
+            else:
+                os.ftruncate(
+                    self._descriptor, self._content
+                )  # durable with the name: both are the file system's records
             # Nobody else can give this name: that takes the lock on the unfinished file, which is held here.
             self._unfinished.rename(self._path)
             self._named = True
@@ -231,16 +264,43 @@ def _take(path: Path) -> int | None:
     return descriptor
 
 
+def _note_left(unfinished: Path) -> bytes | None:
+    """The note behind an unfinished part whose writer is gone; None where there is none, or the writer lives."""
+    try:
+        descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return _note_in(descriptor)
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _note_in(descriptor: int) -> bytes | None:
+    size = os.fstat(descriptor).st_size
+    trailer = os.pread(descriptor, _TRAILER, max(0, size - _TRAILER))
+    length = int.from_bytes(trailer[:8], "big")
+    if len(trailer) < _TRAILER or not trailer.endswith(_MARK) or length > min(_MAX_NOTE, size - _TRAILER):
+        return None
+    note = os.pread(descriptor, length, size - _TRAILER - length)
+    return note if blake2b(note, digest_size=_SUM).digest() == trailer[8 : 8 + _SUM] else None
+
+
 def _adopt(path: Path) -> int | None:
     """Give an unfinished file whose writer is gone its name; its size, 0 where it is not there. None where its writer lives."""
     try:
-        descriptor = os.open(_unfinished(path), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_unfinished(path), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(descriptor), _unfinished(path).lstat()):
             return 0
+        if (note := _note_in(descriptor)) is not None:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - _TRAILER - len(note))
         os.fsync(descriptor)
         _unfinished(path).rename(path)
         _sync_directory(path.parent)

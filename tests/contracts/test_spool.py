@@ -225,9 +225,9 @@ os._exit(9)
 
 
 @contextlib.contextmanager
-def dying_writer(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+def dying_writer(root: Path, program: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A process that holds a half-written part until its input ends, then dies without a word."""
-    command = [sys.executable, "-c", DYING, str(root)]
+    command = [sys.executable, "-c", program or DYING, str(root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -398,6 +398,52 @@ def test_what_a_dead_writer_left_is_kept_where_it_is_wanted(local: LocalSpool, r
     assert local.names("") == ["t1/0/0"]
     assert read(local, "t1/0/0") == b"half"
     assert local.sweep() == 0
+
+
+HOLDING = DYING.replace('writer.write(b"half")', 'writer.write(b"sealed"); writer.hold(b"what it is")')
+
+
+def test_what_a_dead_writer_held_is_found_by_its_note_and_not_swept(local: LocalSpool, root: Path) -> None:
+    with dying_writer(root, HOLDING) as process:
+        assert local.held() == []
+        process.communicate()
+    assert local.sweep() == 0
+    assert local.held() == [("t1/0/0", b"what it is")]
+    assert local.names("") == []
+    assert local.salvage("t1/0/0") == 6
+    assert read(local, "t1/0/0") == b"sealed"
+    assert local.held() == []
+
+
+@pytest.mark.parametrize("damage", [-1, -9, -20, -30, 0])
+def test_half_a_note_is_none(local: LocalSpool, root: Path, damage: int) -> None:
+    with dying_writer(root, HOLDING) as process:
+        process.communicate()
+    unfinished = root / "t1/0/0.unfinished"
+    if damage == 0:
+        unfinished.write_bytes(unfinished.read_bytes()[:-1])
+    else:
+        content = bytearray(unfinished.read_bytes())
+        content[damage] ^= 1
+        unfinished.write_bytes(content)
+    assert local.held() == []
+    assert local.sweep() == 1
+    assert everything_in(root) == []
+
+
+@pytest.mark.parametrize("note", [b"", b"n", b"n" * 100_000])
+def test_a_held_part_gets_its_name_without_its_note(spool: Spool, note: bytes) -> None:
+    writer = spool.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(note)
+    assert spool.names("") == []
+    assert spool.held() == []
+    writer.commit()
+    assert read(spool, "t1/0/0") == b"sealed"
+    gone = spool.create("t1/0/1")
+    gone.hold(note)
+    gone.abort()
+    assert spool.names("") == ["t1/0/0"]
 
 
 def test_there_is_nothing_to_salvage_where_nothing_was_written(spool: Spool) -> None:

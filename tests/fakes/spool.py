@@ -18,6 +18,7 @@ class FakeSpool:
 
     def die(self) -> None:
         """All writers die where they are."""
+        self.notes |= {writer.name: writer.note for writer in self.writers if writer.open and writer.note is not None}
         self.left |= {writer.name: bytes(writer.data) for writer in self.writers if writer.open}
         self.busy.clear()
         self.writers.clear()
@@ -25,6 +26,7 @@ class FakeSpool:
     def __init__(self, room: int | None = None) -> None:
         self.parts: dict[str, bytes] = {}
         self.busy: set[str] = set()
+        self.notes: dict[str, bytes] = {}
         self.left: dict[str, bytes] = {}  # by writers that died
         self.room = room
         self.writers: list[_Writer] = []
@@ -52,8 +54,12 @@ class FakeSpool:
         if name in self.busy:
             return None
         if name in self.left:
+            self.notes.pop(name, None)
             self.parts.setdefault(name, self.left.pop(name))
         return len(self.parts.get(name, b""))
+
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        return sorted(self.notes.items())
 
     def delete(self, name: str) -> None:
         _check(name)
@@ -72,6 +78,7 @@ class _Writer:
         self.name = name
         self.data = bytearray()
         self.open = True
+        self.note: bytes | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self.open
@@ -80,6 +87,10 @@ class _Writer:
         if self._spool.room is not None and used > self._spool.room:
             self.abort()
             raise StoreError("the vault's disk is full", code="disk-full")
+
+    def hold(self, note: bytes) -> None:
+        assert self.open
+        self.note = note
 
     def commit(self) -> None:
         assert self.open
