@@ -22,7 +22,7 @@ from datetime import datetime
 from gateway.core.classify import Classifier
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
-from gateway.core.intake import Limits, check_room
+from gateway.core.intake import Limits, check_quota, check_room
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
@@ -74,9 +74,13 @@ class Incoming:
         transfer: The transfer as it was when the upload began.
         path: Canonical path in the dataset.
         ended: Called once when it is over, either way.
+        held: Bytes of the institution that were not delivered when the upload began.
     """
 
-    def __init__(self, reception: Reception, transfer: Transfer, path: str, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, reception: Reception, transfer: Transfer, path: str, ended: Callable[[], None], held: int = 0
+    ) -> None:
+        self._held = held
         self._reception = reception
         self._transfer = transfer
         self._path = path
@@ -106,6 +110,7 @@ class Incoming:
         """
         await self._pass.feed(chunk)
         check_room(self._reception.limits, self._transfer.files, self._transfer.bytes, self._pass.size)
+        check_quota(self._reception.limits, self._held, self._pass.size)
 
     async def finish(self, announced: Announced) -> StoredFile:
         """Make the file durable and record it; on any failure it is aborted.
@@ -184,7 +189,11 @@ class Incoming:
         earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)
         files = transfer.files + (0 if earlier else 1)
         size = transfer.bytes + stored.file.size - (earlier.file.size if earlier else 0)
-        check_room(self._reception.limits, files - 1, size - stored.file.size, stored.file.size)
+        limits = self._reception.limits
+        check_room(limits, files - 1, size - stored.file.size, stored.file.size)
+        if limits.undelivered_bytes:
+            held = await ledger.tx.undelivered(transfer.institution)
+            check_quota(limits, held - (earlier.file.size if earlier else 0), stored.file.size)
         await ledger.tx.put_file(stored)
         await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
         return stored, earlier

@@ -26,6 +26,7 @@ from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
+from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Announced, Intake
@@ -173,6 +174,7 @@ class Rig:
         self.hku_private, self.hku_public = key_pair("hku")
         self.genesis = ""
         self.limits = Limits()
+        self.defence = Defence(exempt=parse_networks("127.0.0.0/8"))
         self.protected = True
         self.restart()
 
@@ -187,6 +189,7 @@ class Rig:
             entropy=self.entropy,
             observer=self.observer,
         )
+        self.defender = Defender(records=self.records, clock=self.clock, observer=self.observer, defence=self.defence)
         self.registrar = Registrar(self.recorder, self.genesis, policies().vocabulary)
         calendar, tables = prc_calendar(), load_detector_tables()
         self.intake = Intake(

@@ -60,6 +60,11 @@ class Arrival:
         self.modified: datetime | None = None
 
     @property
+    def finished(self) -> bool:
+        """Whether it is recorded."""
+        return self._finished
+
+    @property
     def size(self) -> int:
         """Bytes received without a hole."""
         return self._incoming.size
