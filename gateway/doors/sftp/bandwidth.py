@@ -7,7 +7,7 @@ A change must keep these:
    next waits for it.
 2. Connections share by bytes, not by how much they ask for: who had least goes first (start-time fair queueing, Goyal,
    Vin and Cheng, SIGCOMM 1996). A connection that was silent saves nothing up.
-3. A waiter that is cancelled takes nothing.
+3. A waiter that is cancelled, or whose connection went away, takes nothing and is not waited for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 BURST = 1.0  # seconds of the rate that an idle bucket holds
@@ -40,11 +40,22 @@ class Lane:
         finish: Bytes of fair service up to which it was served.
         uploads: Files it is writing.
         active: When it last wrote, by the loop's clock.
+        gone: Whether the connection went away: then nothing of it waits any more.
+        turns: Its waiters.
     """
 
     finish: float = 0.0
     uploads: int = 0
     active: float = 0.0
+    gone: bool = False
+    turns: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def let_go(self) -> None:
+        """The connection went away: what it still waits for is not sent to anybody."""
+        self.gone = True
+        for turn in self.turns:
+            if not turn.done():
+                turn.set_result(None)
 
 
 class Bucket:
@@ -68,6 +79,8 @@ class Bucket:
 
     async def take(self, lane: Lane, size: int) -> None:
         """Return when the bytes may be taken in."""
+        if lane.gone:
+            return
         start = max(self._virtual, lane.finish)
         lane.finish = start + size
         self._fill()
@@ -78,7 +91,11 @@ class Bucket:
         self._number += 1
         heapq.heappush(self._waiting, (start, self._number, turn, size))
         self._set_alarm()
-        await turn
+        lane.turns.add(turn)
+        try:
+            await turn
+        finally:
+            lane.turns.discard(turn)
 
     def let_through(self) -> None:
         """Hold nobody back any more: the door closes."""

@@ -101,12 +101,13 @@ class MeteredFiles(DoorFiles):
 
     async def abandon(self, file_obj: object) -> None:
         """The connection went away before CLOSE."""
+        cut = isinstance(file_obj, Arrival) and not file_obj.finished
         try:
-            if isinstance(file_obj, Arrival) and not file_obj.finished:
-                self._observer.saw("sftp.abandoned", bytes=file_obj.size)
             await super().abandon(file_obj)
         finally:
             self._give(file_obj)
+            if cut:
+                self._observer.saw("sftp.abandoned")
 
     def _give(self, handle: object) -> None:
         share, upload = self._places_taken.pop(handle)

@@ -116,7 +116,7 @@ class _Connection(asyncssh.SSHServer):
         self._client = self._institution = ""
         self._counted = False
         self._entered = False
-        self._knocking = ""
+        self._remote = self._knocking = ""
         self._asked = self._faltered = False
         self._offered = 0
         self._came = 0.0
@@ -132,9 +132,11 @@ class _Connection(asyncssh.SSHServer):
         self._connection = conn
         self._room.open.add(conn)
         self._came = asyncio.get_running_loop().time()
-        counted = counted_as(self._peer())
+        peer = conn.get_extra_info("peername")  # gone when the connection is
+        self._remote = str(peer[0]) if peer else ""
+        counted = counted_as(self._remote)
         most = self._desk.limits.knocking
-        if self._desk.defender.banned(self._peer()):
+        if self._desk.defender.banned(self._remote):
             self._turn_away(conn, "banned")
         elif most and self._room.knocking[counted] >= most:
             self._turn_away(conn, "knocking")
@@ -158,13 +160,14 @@ class _Connection(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._knocked()
+        self._lane.let_go()
         if self._idle is not None:
             self._idle.cancel()
         if self._connection is not None:
             self._room.open.discard(self._connection)
         if not self._counted:
             if self._has_failed(exc):
-                self._desk.defender.failed(self._peer(), "sftp")
+                self._desk.defender.failed(self._remote, "sftp")
             return
         self._room.connections[self._institution] -= 1
         if self._entered:
@@ -173,7 +176,7 @@ class _Connection(asyncssh.SSHServer):
     def _has_failed(self, exc: Exception | None) -> bool:
         """Whether a connection that ended without signing in counts as a failure."""
         stayed = asyncio.get_running_loop().time() - self._came
-        too_long = 0 < self._desk.limits.login <= stayed + 0.5
+        too_long = 0 < self._desk.limits.login * 0.9 <= stayed  # the library's own timer ended it
         return not self._faltered and (self._asked or isinstance(exc, _JUNK) or too_long)
 
     # --- who ---------------------------------------------------------------------------------------------------------
@@ -206,7 +209,7 @@ class _Connection(asyncssh.SSHServer):
             self._desk.observer.saw("sftp.faltered", code=failure.code)
         self._blob = key.public_data
         if self._principal is None:
-            self._desk.observer.saw("login.refused", remote=self._peer())
+            self._desk.observer.saw("login.refused", remote=self._remote)
             self._refused_key()
         return self._principal is not None
 
@@ -225,7 +228,7 @@ class _Connection(asyncssh.SSHServer):
         loop = asyncio.get_running_loop()
         self._checked = self._active = loop.time()
         self._knocked()
-        self._desk.defender.succeeded(self._peer())
+        self._desk.defender.succeeded(self._remote)
         self._room.connections[principal.institution] += 1
         self._counted, self._institution = True, principal.institution
         most = self._desk.limits.connections
@@ -236,11 +239,7 @@ class _Connection(asyncssh.SSHServer):
         self._entered = True
         self._client = principal.client
         self._watch(loop)
-        self._desk.observer.saw("sftp.entered", client=principal.client, remote=self._peer())
-
-    def _peer(self) -> str:
-        peer = self._connection.get_extra_info("peername") if self._connection else None
-        return str(peer[0]) if peer else ""
+        self._desk.observer.saw("sftp.entered", client=principal.client, remote=self._remote)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the connection when nothing was asked for too long."""
