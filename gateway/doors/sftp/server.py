@@ -353,13 +353,18 @@ async def serving(
     try:
         yield acceptor.get_port()
     finally:
-        acceptor.close()
-        for connection in list(crowd.open):
-            connection.abort()
         shares.let_through()
-        async with asyncio.timeout(SHUTDOWN_SECONDS):
-            await crowd.empty.wait()
-            await acceptor.wait_closed()
+        await _closed(acceptor, crowd)
+
+
+async def _closed(acceptor: asyncssh.SSHAcceptor, crowd: _Room) -> None:
+    """Cut every connection and wait for its sessions."""
+    acceptor.close()
+    for connection in list(crowd.open):
+        connection.abort()
+    async with asyncio.timeout(SHUTDOWN_SECONDS):
+        await crowd.empty.wait()
+        await acceptor.wait_closed()
 
 
 def _at_hand(wanted: Sequence[str], available: Sequence[bytes]) -> list[str]:
