@@ -313,7 +313,6 @@ async def test_an_idle_connection_ends_and_one_that_writes_has_longer(tmp_path):
         began = time.monotonic()
         async with asyncio.timeout(10):
             await idle.wait_closed()
-            assert time.monotonic() - began < 1.2
             assert not busy.is_closed()
             await busy.wait_closed()
         assert time.monotonic() - began > 1.2
