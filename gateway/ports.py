@@ -180,6 +180,23 @@ class StoredChange:
 
 
 @dataclass(frozen=True)
+class Ban:
+    """An address no sign-in is taken from.
+
+    Attributes:
+        remote: An IPv4 address, or the /64 prefix of an IPv6 one.
+        reason: Why, for people: `failures`, or an operator's word.
+        at: Since when.
+        until: When it ends.
+    """
+
+    remote: str
+    reason: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class TransferFilter:
     """What `transfers` is asked for; empty fields ask nothing. `digest` is a file's SHA-256, hex."""
 
@@ -266,6 +283,12 @@ class Reading(Protocol):
     async def revoked(self, client: str, token_id: str) -> bool:
         """Whether a client, or one of its tokens, was revoked."""
 
+    async def undelivered(self, institution: str) -> int:
+        """Plaintext bytes in an institution's transfers that are neither delivered nor at an end."""
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        """Bans that stand at that time, the newest first."""
+
 
 class Writing(Reading, Protocol):
     """One transaction: all of it commits, or none. The first thing it does is take the write lock."""
@@ -331,6 +354,12 @@ class Writing(Reading, Protocol):
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
         """Revoke a client's token, or with an empty id all it has now."""
+
+    async def put_ban(self, ban: Ban) -> None:
+        """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""
+
+    async def drop_ban(self, remote: str) -> bool:
+        """Lift a ban; whether there was one, ended or not."""
 
 
 class Records(Protocol):

@@ -18,6 +18,7 @@ from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
+from gateway.doors.sftp import DoorLimits
 from gateway.doors.sftp import serving as serving_sftp
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
@@ -56,6 +57,7 @@ async def _serve(settings: Settings) -> None:
         await gateway.resume.recover()  # before the sweep, which takes what nobody knows of
         gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
+        await stack.enter_async_context(gateway.defender.watching())
         https_port = await stack.enter_async_context(_https(gateway, observer))
         sftp_port = await stack.enter_async_context(_sftp(gateway, observer))
         metrics_port = await stack.enter_async_context(_metrics(gateway, metrics))
@@ -91,6 +93,7 @@ def _https(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[
         health=gateway_health(
             records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=recorder.clock
         ),
+        defender=gateway.defender,
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))
@@ -122,7 +125,23 @@ def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[i
         catalogue=load_catalogue(),
         clock=clock,
         observer=observer,
+        defender=gateway.defender,
         room=room,
+        limits=_door_limits(settings),
+    )
+
+
+def _door_limits(settings: Settings) -> DoorLimits:
+    return DoorLimits(
+        session_handles=settings.number("sftp.session_handles"),
+        connections=settings.number("sftp.connections"),
+        knocking=settings.number("sftp.knocking"),
+        handles=settings.number("sftp.handles"),
+        uploads=settings.number("sftp.uploads"),
+        bandwidth=settings.number("sftp.bandwidth"),
+        login=settings.number("sftp.login_seconds"),
+        idle=settings.number("sftp.idle_seconds"),
+        keepalive=settings.number("sftp.keepalive_seconds"),
     )
 
 

@@ -27,7 +27,7 @@ from gateway.core.declaration import parse_declaration, stand_on
 from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unusable
 from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
-from gateway.core.intake import Limits, Part, check_room, check_submission, files_root
+from gateway.core.intake import Limits, Part, check_quota, check_room, check_submission, files_root
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
@@ -182,7 +182,11 @@ class Intake:
         wanted = TransferFilter(institution=principal.institution, states=(State.OPEN,))
         bound = self._limits.open_transfers
         if len(await ledger.tx.transfers(wanted, limit=bound)) >= bound:
-            raise TooLarge(f"at most {bound} transfers may be open at once: submit or withdraw some")
+            raise TooLarge(
+                f"at most {bound} transfers may be open at once: submit or withdraw some",
+                code="too-many-transfers",
+                retry=True,
+            )
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -225,21 +229,35 @@ class Intake:
 
         Raises:
             Conflict: The transfer is not open any more.
-            TooLarge: The transfer is full.
+            TooLarge: The transfer is full, or the institution has no room left.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
         canonical_path = parse_path(path)
         transfer = await self.own(principal, transfer_id)
         require_state(transfer, State.OPEN)
-        check_room(self._limits, transfer.files, transfer.bytes, (announced and announced.size) or 0)
+        size = (announced and announced.size) or 0
+        check_room(self._limits, transfer.files, transfer.bytes, size)
+        held = await self._undelivered(transfer.institution)
+        check_quota(self._limits, held, size)
         self._uploading[transfer_id] += 1
         try:
             return Incoming(
-                self.reception, transfer, canonical_path, lambda: self._ended(transfer_id), resumable=resumable
+                self.reception,
+                transfer,
+                canonical_path,
+                lambda: self._ended(transfer_id),
+                resumable=resumable,
+                held=held,
             )
         except BaseException:
             self._ended(transfer_id)
             raise
+
+    async def _undelivered(self, institution: str) -> int:
+        if not self._limits.undelivered_bytes:
+            return 0
+        async with self._recorder.records.read() as view:
+            return await view.undelivered(institution)
 
     def _ended(self, transfer_id: str) -> None:
         self._uploading[transfer_id] -= 1

@@ -23,7 +23,7 @@ from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Ban, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -45,6 +45,8 @@ _STORED = (
     "carried",
 )
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
+_BAN = [tables.bans.c[each.name] for each in fields(Ban)]
+_UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
 
@@ -243,6 +245,23 @@ class View:
         columns = tables.revocations.c
         named = select(columns.client).where(columns.client == client, columns.token_id.in_(["", token_id]))
         return await self._first(named.limit(1)) is not None
+
+    # --- bounds --------------------------------------------------------------------------------------------------
+
+    async def undelivered(self, institution: str) -> int:
+        """Plaintext bytes in an institution's transfers that are neither delivered nor at an end."""
+        columns = tables.transfers.c
+        # The index over states finds few rows, the one over institutions their whole history: SQLite would take that one.
+        owned = columns.institution.concat("") == institution
+        held = and_(owned, columns.state.in_(_UNDELIVERED))
+        row = await self._first(select(func.sum(columns.bytes)).where(held))
+        return int(row[0] or 0) if row else 0
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        """Bans that stand at that time, the newest first."""
+        columns = tables.bans.c
+        standing = select(*_BAN).where(columns.until > now).order_by(columns.at.desc(), columns.remote).limit(limit)
+        return [Ban(**row._mapping) for row in await self._rows(standing)]  # noqa: SLF001  # as above
 
 
 def listed(limit: int) -> int:

@@ -6,7 +6,7 @@ A change must keep these:
 1. Whoever reads what it is about to change, or appends, holds the turn: the row lock on `tree_head`. SQLite gives it
    with BEGIN IMMEDIATE; in PostgreSQL the first statement takes it. So what a transaction read is still true when it
    commits: a count of persons, a transfer's state, the next version. One lock, and so no order of locks to get wrong.
-2. Leases and spent tokens need no turn: they hold only their own rows, and so run beside everything else. A claim is
+2. Leases, spent tokens and bans need no turn: they hold only their own rows, and so run beside everything else. A claim is
    best made in a transaction of its own.
 3. A statement that failed leaves the transaction unfit to commit (`failed`), whoever catches the error: PostgreSQL
    would answer COMMIT with a silent rollback.
@@ -28,7 +28,7 @@ from gateway.core.errors import Conflict, GatewayError
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Partial, PersonSet, StoredChange, StoredFile
+from gateway.ports import Ban, Partial, PersonSet, StoredChange, StoredFile
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -274,6 +274,16 @@ class Transaction(View):
         """Revoke a client's token, or with an empty id the client as a whole; the first time stands."""
         values = {"client": client, "token_id": token_id, "at": at}
         await self._run_beside(_insert_new(self._dialect, tables.revocations), values)
+
+    async def put_ban(self, ban: Ban) -> None:
+        """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""
+        values = asdict(ban)
+        await self._run_beside(_upsert(self._dialect, tables.bans, tuple(values)), values)
+        await self._run_beside(delete(tables.bans).where(tables.bans.c.until <= ban.at))
+
+    async def drop_ban(self, remote: str) -> bool:
+        """Lift a ban; whether there was one, ended or not."""
+        return (await self._run_beside(delete(tables.bans).where(tables.bans.c.remote == remote))).rowcount > 0
 
 
 def rules_column(transfer: Transfer) -> str:

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from gateway.core.facts import Tag
 from gateway.core.formats import SIGNATURES
+from gateway.core.identity import Door
 from gateway.core.transfer import STANDING, State
 
 OTHER: Final = "other"
@@ -34,10 +35,18 @@ _CODES: Final = """
 bad-declaration bad-digest bad-json bad-path body-timeout broken-promise conflict database-busy digest-mismatch disk-full
 endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client invalid-scope invalid-token
 key-destroyed malformed-request method-not-allowed no-such-file no-such-route no-such-transfer not-authenticated
-not-initialised not-permitted not-registered outside-ranges readback store too-large unreachable unsupported-coding
-unsupported-media unusable wrong-state
+not-initialised not-permitted not-registered outside-ranges quota-reached readback store too-large too-many-failures
+too-many-transfers unreachable unsupported-coding unsupported-media unusable wrong-state
 """
 CODES: Final = frozenset(_CODES.split())
+DOORS: Final = frozenset(door.value for door in Door)
+_KINDS: Final = """
+close fsetstat fstat fstatvfs fsync limits lsetstat lstat mkdir open opendir posix_rename read readdir realpath remove
+rename rmdir setstat stat statvfs write
+"""
+KINDS: Final = frozenset(_KINDS.split())
+OUTCOMES: Final = frozenset({"ok", "no-such-file", "denied", "unsupported", "quota", "no-room", "failure"})
+REFUSALS: Final = frozenset({"banned", "knocking", "connections", "session_handles", "handles", "uploads"})
 _SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _STAY_BUCKETS: Final = (0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400)
 _BYTE_BUCKETS: Final = tuple(float(1 << exponent) for exponent in range(10, 41, 3))
@@ -103,6 +112,8 @@ class PrometheusObserver:
         self._bounds = Gauge(
             "hetao_transfer_state_limit_seconds", "Longest stay in each state.", ["state"], registry=registry
         )
+        self._sign_ins = _SignIns(registry)
+        self._sftp = _Sftp(registry)
         self._scraped = Counter("hetao_scrape_faltered_total", "Scrapes without a database.", registry=registry)
         self._seen: dict[str, Callable[[Fields], None]] = {
             "file.received": self._saw_file,
@@ -112,6 +123,8 @@ class PrometheusObserver:
             "request.answered": self._saw_answer,
             "token.issued": lambda _: self._tokens.labels("issued").inc(),
             "token.refused": lambda fields: self._tokens.labels(_among(CODES, fields.get("code"))).inc(),
+            **self._sign_ins.seen(),
+            **self._sftp.seen(),
         }
         self._begin()
 
@@ -133,8 +146,9 @@ class PrometheusObserver:
         else:
             self._others.inc()
 
-    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime) -> None:
-        """Set the gauges from the database's `state_counts`."""
+    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime, banned: int = 0) -> None:
+        """Set the gauges from the database's `state_counts` and the number of bans that stand."""
+        self._sign_ins.banned.set(banned)
         for state in STATES:
             count, oldest = states.get(state, (0, None))
             self._transfers.labels(state).set(count)
@@ -147,6 +161,7 @@ class PrometheusObserver:
         self._scraped.inc()
         self._transfers.clear()
         self._ages.clear()
+        self._sign_ins.banned.set(float("nan"))
 
     def exposed(self) -> bytes:
         """Everything in the text format."""
@@ -178,6 +193,73 @@ class PrometheusObserver:
         self._request_seconds.labels(route).observe(float(fields.get("seconds") or 0.0))
         if code := fields.get("code"):
             self._problems.labels(_among(CODES, code)).inc()
+
+
+class _SignIns:
+    """Sign-ins that failed, and what came of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.failures = Counter("hetao_login_failures_total", "Sign-ins that failed.", ["door"], registry=registry)
+        self.bans = Counter("hetao_bans_total", "Addresses banned by this process.", ["door"], registry=registry)
+        self.banned = Gauge("hetao_banned_addresses", "Bans that stand, in all processes.", registry=registry)
+        for door in DOORS:
+            self.failures.labels(door)
+            self.bans.labels(door)
+
+    def seen(self) -> Mapping[str, Callable[[Fields], None]]:
+        """By event."""
+        return {
+            "login.failed": lambda fields: self.failures.labels(_among(DOORS, fields.get("door"))).inc(),
+            "address.banned": lambda fields: self.bans.labels(_among(DOORS, fields.get("door"))).inc(),
+        }
+
+
+class _Sftp:
+    """The SFTP door of this process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connections = Gauge("hetao_sftp_connections", "Connections that are signed in.", registry=registry)
+        self.sessions = Gauge("hetao_sftp_sessions", "Channels at work.", registry=registry)
+        self.files = Gauge("hetao_sftp_open_files", "Files that are open.", registry=registry)
+        self.requests = Counter(
+            "hetao_sftp_requests_total", "Requests answered.", ["kind", "outcome"], registry=registry
+        )
+        self.received = Counter(
+            "hetao_sftp_received_bytes_total",
+            "Bytes of WRITE requests taken, of files that were never finished too.",
+            registry=registry,
+        )
+        self.abandoned = Counter(
+            "hetao_sftp_abandoned_uploads_total", "Files whose connection went away before CLOSE.", registry=registry
+        )
+        self.refusals = Counter(
+            "hetao_sftp_refusals_total", "What a bound or a ban refused.", ["reason"], registry=registry
+        )
+        for reason in REFUSALS:
+            self.refusals.labels(reason)
+
+    def seen(self) -> Mapping[str, Callable[[Fields], None]]:
+        """By event."""
+        return {
+            "sftp.entered": lambda _: self.connections.inc(),
+            "sftp.left": lambda _: self.connections.dec(),
+            "sftp.session_began": lambda _: self.sessions.inc(),
+            "sftp.session_ended": lambda _: self.sessions.dec(),
+            "sftp.opened": lambda _: self.files.inc(),
+            "sftp.closed": lambda _: self.files.dec(),
+            "sftp.abandoned": lambda _: self.abandoned.inc(),
+            "sftp.took": lambda fields: self.received.inc(float(fields.get("bytes") or 0)),
+            "sftp.answered": self._answered,
+            "sftp.refused": self._refused,
+            "address.turned_away": self._refused,
+        }
+
+    def _answered(self, fields: Fields) -> None:
+        kind, outcome = _among(KINDS, fields.get("kind")), _among(OUTCOMES, fields.get("outcome"))
+        self.requests.labels(kind, outcome).inc(float(fields.get("count") or 0))
+
+    def _refused(self, fields: Fields) -> None:
+        self.refusals.labels(_among(REFUSALS, fields.get("reason"))).inc(float(fields.get("count") or 1))
 
 
 def _among(known: frozenset[str], value: object) -> str:

@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
 from tests.fakes.records import FakeRecords
@@ -606,6 +606,50 @@ async def test_revocations(records: Records) -> None:
 
 
 # --- faults: the fake's own hook -------------------------------------------------------------------------------------
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+async def test_bytes_that_are_neither_delivered_nor_at_an_end(records: Records) -> None:
+    for number, state in enumerate(State):
+        await keep(records, transfer(f"t{number}", state=state, bytes=1 << (2 * number)))
+    await keep(records, transfer("big", bytes=1 << 50), transfer("other", institution="gz-lab", bytes=7))
+    counted = [number for number, state in enumerate(State) if state not in ENDS | {State.DELIVERED}]
+    async with records.read() as view:
+        assert await view.undelivered("sz-lab") == sum(1 << (2 * number) for number in counted) + (1 << 50)
+        assert await view.undelivered("gz-lab") == 7
+        assert await view.undelivered("nobody") == 0
+
+
+async def test_bans_stand_until_they_end_or_are_lifted(records: Records) -> None:
+    later = NOW + timedelta(hours=1)
+    first = Ban("192.0.2.1", "failures", NOW, SOON)
+    second = Ban("2001:db8::/64", "scanning", NOW + timedelta(seconds=1), later)
+    async with records.write() as tx:
+        await tx.put_ban(first)
+        await tx.put_ban(second)
+    async with records.read() as view:
+        assert await view.bans(NOW, 10) == [second, first]
+        assert await view.bans(NOW, 1) == [second]
+        assert await view.bans(SOON, 10) == [second]
+        assert await view.bans(later, 10) == []
+    longer = replace(first, until=later, reason="again")
+    async with records.write() as tx:
+        await tx.put_ban(longer)
+        assert await tx.bans(SOON, 10) == [second, longer]
+        assert await tx.drop_ban(second.remote)
+        assert not await tx.drop_ban(second.remote)
+    async with records.read() as view:
+        assert await view.bans(SOON, 10) == [longer]
+
+
+async def test_bans_that_ended_are_forgotten_by_the_next(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_ban(Ban("192.0.2.1", "failures", NOW, SOON))
+        await tx.put_ban(Ban("192.0.2.2", "failures", SOON, SOON + timedelta(hours=1)))
+    async with records.read() as view:
+        assert [each.remote for each in await view.bans(NOW, 10)] == ["192.0.2.2"]
 
 
 async def test_the_fake_plays_a_database_that_goes_away_at_the_commit() -> None:

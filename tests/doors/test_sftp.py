@@ -12,7 +12,7 @@ import pytest
 from asyncssh.sftp import SFTPServerHandler
 
 from gateway.doors.sftp import DoorLimits
-from gateway.doors.sftp.files import DoorFiles
+from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.sessions import OFFERED
 from tests.doors.sftp_site import BASE, SftpSite
 
@@ -475,7 +475,7 @@ async def test_no_other_command_no_shell_no_forwarding(site, command):
 
 async def test_connections_of_an_institution_and_open_files_are_bounded(tmp_path):
     made = await SftpSite(tmp_path).found()
-    bounds = DoorLimits(connections=2, handles=3)
+    bounds = DoorLimits(connections=2, session_handles=3)
     async with made.served(bounds), made.client() as client, made.connected(), made.client("li-si"):
         with pytest.raises((asyncssh.Error, OSError)):
             async with made.client():
@@ -494,7 +494,7 @@ async def test_every_public_method_of_the_librarys_server_is_overridden():
         for name, member in vars(asyncssh.SFTPServer).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
-    ours = {name for each in DoorFiles.__mro__ if each.__module__.startswith("gateway.") for name in vars(each)}
+    ours = {name for each in MeteredFiles.__mro__ if each.__module__.startswith("gateway.") for name in vars(each)}
     assert len(theirs) > 30
     assert theirs - ours == set()
 

@@ -19,7 +19,7 @@ from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Ban, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -46,6 +46,7 @@ class FakeState:
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     spent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    bans: dict[str, Ban] = field(default_factory=dict)
 
     def copied(self) -> FakeState:
         return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -189,6 +190,15 @@ class FakeView:
     async def revoked(self, client: str, token_id: str) -> bool:
         return (client, "") in self.state.revocations or (client, token_id) in self.state.revocations
 
+    async def undelivered(self, institution: str) -> int:
+        over = ENDS | {State.DELIVERED}
+        own = [each for each in self.state.transfers.values() if each.institution == institution]
+        return sum(each.bytes for each in own if each.state not in over)
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        standing = sorted((each for each in self.state.bans.values() if each.until > now), key=lambda each: each.remote)
+        return sorted(standing, key=lambda each: each.at, reverse=True)[:limit]
+
     def _matches(self, each: Transfer, wanted: TransferFilter) -> bool:
         equal = {name: getattr(wanted, name) for name in ("institution", "endpoint", "project", "dataset")}
         paths = [key[1] for key in self.state.files if key[0] == each.id]
@@ -319,6 +329,13 @@ class FakeTransaction(FakeView):
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
         self.state.revocations.setdefault((client, token_id), at)
+
+    async def put_ban(self, ban: Ban) -> None:
+        self.state.bans[ban.remote] = ban
+        self.state.bans = {remote: each for remote, each in self.state.bans.items() if each.until > ban.at}
+
+    async def drop_ban(self, remote: str) -> bool:
+        return self.state.bans.pop(remote, None) is not None
 
     def _json(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The value as a database gives it back: tuples become lists, and what is no JSON is refused."""

@@ -26,6 +26,7 @@ from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
+from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
@@ -175,6 +176,7 @@ class Rig:
         self.hku_private, self.hku_public = key_pair("hku")
         self.genesis = ""
         self.limits = Limits()
+        self.defence = Defence(exempt=parse_networks("127.0.0.0/8"))
         self.protected = True
         self.restart()
 
@@ -189,6 +191,7 @@ class Rig:
             entropy=self.entropy,
             observer=self.observer,
         )
+        self.defender = Defender(records=self.records, clock=self.clock, observer=self.observer, defence=self.defence)
         self.registrar = Registrar(self.recorder, self.genesis, policies().vocabulary)
         calendar, tables = prc_calendar(), load_detector_tables()
         self.intake = Intake(

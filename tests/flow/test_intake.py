@@ -207,6 +207,46 @@ async def test_bounds_hold_while_bytes_arrive(rig: Rig):
     assert len(rig.spool.names(transfer)) == 2
 
 
+async def test_what_is_not_delivered_counts_against_the_quota(rig: Rig):
+    rig.limits = Limits(undelivered_bytes=1500, open_transfers=2)
+    rig.restart()
+    first, second = await opened(rig), await opened(rig)
+    await put(rig, first, "a", b"x" * 1000)
+    begun = [await rig.intake.begin(rig.sender, second, name) for name in ("b", "c")]
+    with pytest.raises(TooLarge, match="1500 bytes") as refused:
+        await rig.intake.begin(rig.sender, second, "d", Announced(size=501))
+    assert refused.value.code == "quota-reached"
+    for each in begun:
+        await each.feed(b"x" * 500)
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await begun[0].feed(b"x")  # while it comes
+    await begun[0].abort()
+    await begun[1].finish(Announced())
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await rig.intake.begin(rig.sender, second, "e")
+    with pytest.raises(TooLarge) as many:
+        await opened(rig)
+    assert (many.value.code, many.value.retry) == ("too-many-transfers", True)
+    await rig.intake.withdraw(rig.sender, first)
+    await put(rig, second, "e", b"x" * 1000)
+
+
+async def test_uploads_side_by_side_do_not_pass_the_quota_together(rig: Rig):
+    rig.limits = Limits(undelivered_bytes=1500)
+    rig.restart()
+    transfer = await opened(rig)
+    begun = [await rig.intake.begin(rig.sender, transfer, name) for name in ("a", "b")]
+    for each in begun:
+        await each.feed(b"x" * 1000)
+    await begun[0].finish(Announced())
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await begun[1].finish(Announced())  # when it is recorded
+    again = await rig.intake.begin(rig.sender, transfer, "a")
+    await again.feed(b"y" * 500)
+    await again.finish(Announced())  # a file that is replaced makes room for itself
+    assert len(rig.spool.names(transfer)) == 1
+
+
 async def test_a_full_disk_refuses_the_file_and_keeps_the_rest(rig: Rig):
     transfer = await opened(rig)
     await put(rig, transfer, "small", b"x")

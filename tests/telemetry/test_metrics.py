@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -79,6 +80,46 @@ def test_requests_and_tokens_are_counted(observer):
     assert sample(observer, "hetao_tokens_total", outcome="issued") == 1
     assert sample(observer, "hetao_tokens_total", outcome="invalid-client") == 1
     assert b"secret" not in observer.exposed()
+
+
+def test_sign_ins_and_bans_are_counted_by_door_and_no_address_is_told(observer):
+    observer.saw("login.failed", door="sftp", remote="192.0.2.7")
+    observer.saw("login.failed", door="telnet", remote="192.0.2.7")
+    observer.saw("address.banned", door="https", remote="192.0.2.7", seconds=3600.0)
+    observer.saw("address.turned_away", reason="banned", probe=True)
+    assert sample(observer, "hetao_login_failures_total", door="sftp") == 1
+    assert sample(observer, "hetao_login_failures_total", door="other") == 1
+    assert sample(observer, "hetao_bans_total", door="https") == 1
+    assert sample(observer, "hetao_bans_total", door="sftp") == 0
+    assert sample(observer, "hetao_sftp_refusals_total", reason="banned") == 1
+    assert sample(observer, "hetao_sftp_refusals_total", reason="uploads") == 0
+    assert b"192.0.2.7" not in observer.exposed()
+    assert sample(observer, "hetao_unknown_events_total") == 0
+
+
+def test_the_sftp_door_is_counted(observer):
+    for event in ("sftp.entered", "sftp.entered", "sftp.left", "sftp.session_began", "sftp.opened", "sftp.abandoned"):
+        observer.saw(event)
+    observer.saw("sftp.answered", kind="write", outcome="ok", count=1000, probe=True)
+    observer.saw("sftp.answered", kind="../../etc", outcome="strange", count=2, probe=True)
+    observer.saw("sftp.took", bytes=32_768_000, probe=True)
+    observer.saw("sftp.refused", reason="handles", count=5)
+    assert sample(observer, "hetao_sftp_connections") == 1
+    assert sample(observer, "hetao_sftp_sessions") == 1
+    assert sample(observer, "hetao_sftp_open_files") == 1
+    assert sample(observer, "hetao_sftp_abandoned_uploads_total") == 1
+    assert sample(observer, "hetao_sftp_requests_total", kind="write", outcome="ok") == 1000
+    assert sample(observer, "hetao_sftp_requests_total", kind="other", outcome="other") == 2
+    assert sample(observer, "hetao_sftp_received_bytes_total") == 32_768_000
+    assert sample(observer, "hetao_sftp_refusals_total", reason="handles") == 5
+    assert sample(observer, "hetao_unknown_events_total") == 0
+
+
+def test_bans_that_cannot_be_counted_are_not_a_number(observer):
+    observer.counted({}, EPOCH, 3)
+    assert sample(observer, "hetao_banned_addresses") == 3
+    observer.not_counted()
+    assert math.isnan(sample(observer, "hetao_banned_addresses"))
 
 
 def test_series_that_alerts_need_begin_at_zero(observer):
