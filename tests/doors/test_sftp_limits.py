@@ -278,7 +278,7 @@ async def test_nobody_waits_for_bandwidth_when_either_side_goes(tmp_path, who):
                 connection.abort()
                 await told(made, "sftp.abandoned", 1)
                 await other.open(f"{BASE}/birds/b", "wb")
-    assert await made.files() == {"a": 1000}
+    assert await made.files() in ({"a": 1000}, {"a": 2000})  # the one that waited may be taken at the end
     assert made.rig.records.state.files == {}
     assert not made.rig.spool.busy
 
