@@ -23,7 +23,7 @@ from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Mark, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -35,6 +35,7 @@ _Row = Row[*tuple[Any, ...]]
 _TRANSFER = [tables.transfers.c[each.name] for each in fields(Transfer)]
 _FILE = [tables.files.c[each.name] for each in fields(ReceivedFile)]
 _STORED = ("findings", "facts", "persons_sensitive", "persons_nonsensitive", "received_at", "seal", "modified_at", "carried")
+_MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
@@ -117,6 +118,18 @@ class View:
         columns = tables.files.c
         row = await self._first(select(tables.files).where(columns.transfer_id == transfer_id, columns.path == path))
         return _stored_file(row) if row else None
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        """What was made in its folder that is no file, by path in code point order."""
+        columns = tables.marks.c
+        rows = await self._rows(select(*_MARK).where(columns.transfer_id == transfer_id).order_by(columns.path))
+        return [Mark(*row) for row in rows]
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        """What was kept with a mark; empty where nothing was, or there is no such mark."""
+        columns = tables.marks.c
+        row = await self._first(select(columns.content).where(columns.transfer_id == transfer_id, columns.path == path))
+        return bytes(row.content) if row else b""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""
