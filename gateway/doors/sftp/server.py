@@ -226,6 +226,7 @@ async def serving(
     observer: Observer,
     room: Callable[[], tuple[int, int]],
     limits: DoorLimits | None = None,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve until the block ends; gives the port it is on.
 
@@ -242,6 +243,7 @@ async def serving(
         observer: Told of sign-ins and failures.
         room: Bytes of the vault's disk, all and free.
         limits: Bounds of the door.
+        shared: Whether other processes listen on the same port.
 
     Raises:
         Unusable: The host key cannot be read.
@@ -279,6 +281,7 @@ async def serving(
         rdns_lookup=False,
         encoding=None,
         backlog=512,
+        reuse_port=shared,
     )
     try:
         yield acceptor.get_port()
