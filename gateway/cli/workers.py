@@ -213,31 +213,36 @@ class Parent:
     async def _begin(self, group: asyncio.TaskGroup, wanted: int) -> None:
         """The first alone, then the others at once; none where one cannot start."""
         begun = [await self._start(1)]
-        if begun[0].ready:
+        if begun[0] and begun[0].ready:
             begun += await asyncio.gather(*(self._start(number) for number in range(2, wanted + 1)))
         for worker in begun:
-            if not worker.ready:
-                self._give_up(await worker.process.wait())
+            if worker is None or not worker.ready:
+                self._give_up(await worker.process.wait() if worker else 1)
                 return
         self._observer.saw("workers.started", workers=wanted)
         for number in range(1, wanted + 1):
             group.create_task(self._tend(number))
 
-    async def _start(self, number: int) -> _Worker:
-        """Start one; returns when its doors are open, or when it has ended."""
+    async def _start(self, number: int) -> _Worker | None:
+        """Start one; returns when its doors are open, or when it has ended. None where the system refuses."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                "--worker",
-                str(number),
-                stdin=theirs.fileno(),
-                env=self._environment,
-                pass_fds=self._keeps,
-                process_group=0,  # Ctrl-C reaches the parent, which passes it on
-            )
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    "--worker",
+                    str(number),
+                    stdin=theirs.fileno(),
+                    env=self._environment,
+                    pass_fds=self._keeps,
+                    process_group=0,  # Ctrl-C reaches the parent, which passes it on
+                )
+        except OSError as refused:
+            ours.close()
+            self._observer.saw("worker.refused", worker=number, reason=refused.strerror)
+            return None
         worker = self._workers[number] = _Worker(process, ours, loop.time())
         if self._stopping.is_set():
             _signal(worker, signal.SIGTERM)
@@ -265,7 +270,10 @@ class Parent:
                 await asyncio.wait_for(self._stopping.wait(), pause)
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
-            if (await self._start(number)).ready:
+            started = await self._start(number)
+            if started is None:
+                worker.ready = False  # the one that ended stands for it in the next round
+            elif started.ready:
                 self._observer.saw("worker.restarted", worker=number)
 
     def _give_up(self, status: int) -> None:

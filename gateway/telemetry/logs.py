@@ -81,7 +81,7 @@ def configure_logs(level: str = "info", stream: TextIO | None = None, *, worker:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
     if worker:
-        shared.append(lambda _logger, _method, event: {**event, "worker": worker})
+        shared.append(lambda _logger, _method, event: {"worker": worker, **event})
     last: list[Callable[..., Any]] = [
         structlog.processors.format_exc_info,
         masked_fields,

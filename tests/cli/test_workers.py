@@ -93,6 +93,26 @@ async def test_what_keeps_the_first_from_starting_is_told_once(tmp_path):
     assert crew.begun == ["1-0"]
 
 
+async def test_a_program_that_cannot_be_run_is_told(tmp_path):
+    observer = ToldObserver()
+    parent = Parent(command=[str(tmp_path / "none")], environment={}, observer=observer)
+    assert await asyncio.wait_for(parent.run(2), 20) == 1
+    assert [each["worker"] for each in observer.of("worker.refused")] == [1]
+
+
+async def test_a_worker_the_system_refuses_to_start_again_is_tried_on(tmp_path):
+    crew = Crew(tmp_path, READY + UNTIL_PARENT_ENDS)
+    async with crew.working() as running:
+        whole = crew.parent._command
+        crew.parent._command = (str(tmp_path / "none"),)
+        os.kill(crew.pid("2-0"), signal.SIGKILL)
+        await crew.saw("worker.refused")
+        crew.parent._command = whole
+        await crew.saw("worker.restarted")
+        assert "2-1" in crew.begun
+    assert running.result() == 0
+
+
 async def test_when_another_cannot_start_none_stays(tmp_path):
     crew = Crew(tmp_path, "if begun == '2':\n    sys.exit(3)\n" + READY + UNTIL_PARENT_ENDS)
     assert await asyncio.wait_for(crew.parent.run(2), 20) == 3
