@@ -86,6 +86,9 @@ class Spool(Protocol):
     def names(self, prefix: str) -> Sequence[str]:
         """Committed parts under a prefix, sorted: housekeeping compares them with the database."""
 
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        """Parts under a prefix that a living writer of any process holds, sorted; what dead ones left is not among them."""
+
 
 # --- records: the database ------------------------------------------------------------------------------------------
 
@@ -138,6 +141,25 @@ class Partial:
     size: int
     at: datetime
     modified: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a client made in a dataset's folder that is no file of it.
+
+    Attributes:
+        transfer_id: The version it is shown with.
+        path: Below the dataset.
+        kind: `folder`, or what was ordered: `submit`, `withdraw`.
+        size: Bytes of an order as it was written.
+        at: When it was made.
+    """
+
+    transfer_id: str
+    path: str
+    kind: str
+    size: int
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -241,6 +263,12 @@ class Reading(Protocol):
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         """All of a transfer's by path, or with an empty id everybody's."""
 
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        """What was made in its folder that is no file, by path."""
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        """What was kept with a mark; empty where nothing was, or there is no such mark."""
+
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
 
@@ -316,6 +344,12 @@ class Writing(Reading, Protocol):
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before."""
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        """Insert or replace a mark by transfer and path."""
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        """Forget a mark, if it is there."""
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""

@@ -48,6 +48,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "gateway.issuer", "text", "https://localhost:8443", "URL under which clients reach the HTTPS door; names tokens"
     ),
+    Setting("gateway.workers", "count", 1, "processes that share the ports; `hetao serve --workers` goes before it"),
     Setting("database.url", "text", "", "SQLAlchemy URL; empty: SQLite below gateway.data", secret=True),
     Setting("registry.genesis", "text", "", "digest of the genesis change, printed by `hetao init`"),
     Setting("ledger.origin", "text", "hetao-gateway", "the ledger's name in checkpoints (C2SP origin line)"),

@@ -16,7 +16,7 @@ GROUPS = ("policy", "registry", "review", "transfers", "ledger", "keys", "config
 SINGLES = {
     "init": ("init", "init"),
     "upgrade": ("init", "upgrade"),
-    "serve": ("serve", "serve"),
+    "serve": ("workers", "serve"),
     "inspect": ("inspect", "inspect"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),

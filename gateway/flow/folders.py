@@ -9,6 +9,7 @@ The rules:
    did not change is neither sent nor relayed again, and stays listed with its size and time.
 3. Two writers that come at once open one draft: the draft's idempotency key names the version it follows.
 4. A temporary name is no file of a submission: as long as there is one, nothing is submitted.
+5. Empty folders and orders as they were written are marks (`flow.marks`): shown, and no part of anything.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from gateway.core.names import DatasetName, is_temporary
 from gateway.core.transfer import State, Transfer
 from gateway.flow.enquiry import PAGE, require
 from gateway.flow.intake import Intake
+from gateway.flow.marks import FOLDER, Marks, shown_marks
 from gateway.flow.recorder import Recorder
-from gateway.ports import Partial, Reading, StoredFile, TransferFilter
+from gateway.ports import Mark, Partial, Reading, StoredFile, TransferFilter
 
 FALLEN = frozenset({State.REFUSED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.FAILED})
 _TRIES = 3  # at writing into a draft that another submits at the same moment
@@ -53,12 +55,21 @@ class FolderFile:
     frozen: bool
 
 
+@dataclass(frozen=True)
+class Held:
+    """Everything a folder shows at one moment, by path: files, and marks that are no files."""
+
+    files: Mapping[str, FolderFile]
+    marks: Mapping[str, Mark]
+
+
 class Folders:
     """The folders of one gateway, for any caller."""
 
     def __init__(self, *, recorder: Recorder, intake: Intake) -> None:
         self._recorder = recorder
         self._intake = intake
+        self._marks = Marks(recorder)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -97,15 +108,21 @@ class Folders:
     async def files(self, principal: Principal, name: DatasetName) -> Mapping[str, FolderFile]:
         """Every file of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
-        found: dict[str, FolderFile] = {}
         async with self._recorder.records.read() as view:
-            for transfer in await _versions(view, principal, name):
-                if transfer.state is State.OPEN:
-                    found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
-                if transfer.state not in FALLEN:
-                    for stored in await view.files(transfer.id):
-                        found.setdefault(stored.file.path, _shown(transfer, stored))
-        return found
+            return await _files(view, await _versions(view, principal, name))
+
+    async def held(self, principal: Principal, name: DatasetName) -> Held | None:
+        """Every file and mark of a folder; None where there is no such dataset."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            versions = await _versions(view, principal, name)
+            return Held(await _files(view, versions), await _marks(view, versions)) if versions else None
+
+    async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
+        """One mark of a folder, or None."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            return (await _marks(view, await _versions(view, principal, name))).get(path)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -184,6 +201,52 @@ class Folders:
             )
         return found
 
+    # --- folders without files, and orders as they were written ------------------------------------------------------
+
+    async def make_folder(self, principal: Principal, name: DatasetName, path: str) -> bool:
+        """Remember an empty folder in the draft, which is opened where there is none; False where the name is taken.
+
+        Raises:
+            TooLarge: There are too many.
+        """
+        require(principal, Permission.TRANSFERS_WRITE)
+        if await self.mark(principal, name, path) or await self.file(principal, name, path):
+            return False
+        return await self._marks.put_folder(await self.draft(principal, name), path)
+
+    async def rename_folder(self, principal: Principal, mark: Mark, to: str) -> None:
+        """Give an empty folder another name."""
+        require(principal, Permission.TRANSFERS_WRITE)
+        await self._marks.move(mark, to)
+
+    async def drop_mark(self, principal: Principal, name: DatasetName, path: str) -> bool:
+        """Forget an empty folder, or an order as it was written; whether there was one."""
+        require(principal, Permission.TRANSFERS_WRITE)
+        found = await self.mark(principal, name, path)
+        if found is not None:
+            await self._marks.drop(found)
+        return found is not None
+
+    async def note_order(self, transfer: Transfer, path: str, content: bytes) -> None:
+        """Show an order with the version it was carried out on, until the next write."""
+        await self._marks.put_order(transfer, path, content)
+
+    async def keep_order(self, principal: Principal, name: DatasetName, path: str, content: bytes) -> None:
+        """Keep an order that has a temporary name, and what it says; raises NotFound where there is no dataset."""
+        require(principal, Permission.TRANSFERS_SUBMIT)
+        versions = await self._versions_of(principal, name)
+        if not versions:
+            raise NotFound("there is nothing to submit or withdraw: upload files first", code="no-such-transfer")
+        await self._marks.put_order(versions[0], path, content, keep=True)
+
+    async def kept_order(self, principal: Principal, name: DatasetName, path: str) -> bytes | None:
+        """What an order that was kept says; None where there is none."""
+        found = await self.mark(principal, name, path)
+        if found is None or found.kind == FOLDER:
+            return None
+        async with self._recorder.records.read() as view:
+            return await view.mark_content(found.transfer_id, path)
+
     async def _versions_of(self, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
         async with self._recorder.records.read() as view:
             return await _versions(view, principal, name)
@@ -195,6 +258,22 @@ async def _versions(view: Reading, principal: Principal, name: DatasetName) -> S
     )
     found = await view.transfers(wanted, limit=PAGE)
     return sorted(found, key=lambda transfer: -transfer.version)
+
+
+async def _files(view: Reading, versions: Sequence[Transfer]) -> dict[str, FolderFile]:
+    found: dict[str, FolderFile] = {}
+    for transfer in versions:
+        if transfer.state is State.OPEN:
+            found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
+        if transfer.state not in FALLEN:
+            for stored in await view.files(transfer.id):
+                found.setdefault(stored.file.path, _shown(transfer, stored))
+    return found
+
+
+async def _marks(view: Reading, versions: Sequence[Transfer]) -> Mapping[str, Mark]:
+    standing = [each for each in versions if each.state not in FALLEN]
+    return await shown_marks(view, standing, versions[0] if versions else None)
 
 
 def _shown(transfer: Transfer, stored: StoredFile) -> FolderFile:

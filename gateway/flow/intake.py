@@ -14,6 +14,7 @@ Conflict, the new part is removed and the submitted one stands.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -380,7 +381,10 @@ class Intake:
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = self._uploading[transfer_id]
+        # The vault knows of uploads in every process; this process knows also of those whose part is whole and whose row is
+        # not written. Such a one in another process finds the transfer submitted, and its sender is told: not received.
+        held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
+        unfinished = max(len(held), self._uploading[transfer_id])
 
         async def job(ledger: Ledgering) -> Transfer:
             return await self._submit(ledger, principal, transfer_id, listed, standing, unfinished)

@@ -23,7 +23,7 @@ from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -44,6 +44,7 @@ _STORED = (
     "modified_at",
     "carried",
 )
+_MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
@@ -142,6 +143,18 @@ class View:
         if transfer_id:
             statement = statement.where(columns.transfer_id == transfer_id)
         return [_partial(row) for row in await self._rows(statement)]
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        """What was made in its folder that is no file, by path in code point order."""
+        columns = tables.marks.c
+        rows = await self._rows(select(*_MARK).where(columns.transfer_id == transfer_id).order_by(columns.path))
+        return [Mark(*row) for row in rows]
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        """What was kept with a mark; empty where nothing was, or there is no such mark."""
+        columns = tables.marks.c
+        row = await self._first(select(columns.content).where(columns.transfer_id == transfer_id, columns.path == path))
+        return bytes(row.content) if row else b""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""

@@ -111,10 +111,20 @@ class LocalSpool:
 
     def names(self, prefix: str) -> Sequence[str]:
         """Committed parts, sorted: all of them, or those whose name begins with the whole segments of `prefix`."""
-        below = self._root / self._checked(prefix.rstrip("/")) if prefix else self._root
         with _told("the vault cannot be listed"):
             return sorted(
-                path.relative_to(self._root).as_posix() for path in _files(below) if path.suffix != _UNFINISHED
+                path.relative_to(self._root).as_posix()
+                for path in _files(self._below(prefix))
+                if path.suffix != _UNFINISHED
+            )
+
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        """Parts a living writer of any process holds, sorted; the prefix is as of `names`."""
+        with _told("the vault cannot be listed"):
+            return sorted(
+                path.relative_to(self._root).with_suffix("").as_posix()
+                for path in _files(self._below(prefix))
+                if path.suffix == _UNFINISHED and _is_held(path)
             )
 
     def sweep(self) -> int:
@@ -128,6 +138,9 @@ class LocalSpool:
         return swept
 
     # --- directories -------------------------------------------------------------------------------------------------
+
+    def _below(self, prefix: str) -> Path:
+        return self._root / self._checked(prefix.rstrip("/")) if prefix else self._root
 
     def _checked(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -330,6 +343,21 @@ def _remove_leftover(unfinished: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _is_held(unfinished: Path) -> bool:
+    """Whether a writer lives. It asks for a shared lock: two that ask at once do not take each other for a writer."""
+    try:
+        descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # it ended meanwhile
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _files(below: Path) -> Iterator[Path]:

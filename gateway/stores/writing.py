@@ -28,7 +28,7 @@ from gateway.core.errors import Conflict, GatewayError
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, Partial, PersonSet, StoredChange, StoredFile
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -172,6 +172,15 @@ class Transaction(View):
         first = max(at_least, highest + 1, known.next if known else 0)
         await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": first})
         return first
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        """Insert or replace a mark by transfer and path."""
+        await self._put(tables.marks, {**asdict(mark), "content": content})
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        """Forget a mark, if it is there."""
+        columns = tables.marks.c
+        await self._run(delete(tables.marks).where(columns.transfer_id == transfer_id, columns.path == path))
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""

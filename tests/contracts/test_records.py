@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
 from tests.fakes.records import FakeRecords
@@ -56,6 +56,7 @@ async def test_what_is_written_together_is_there_together(records: Records) -> N
     left = await everything(records)
     assert left["transfers"] == [transfer(next_at=NOW)]
     assert left["files"] == [stored()]
+    assert left["marks"] == [Mark("t1", "raw", "folder", 0, NOW)]
     assert left["votes"] == [Vote(b"{}", b"sig")]
     assert left["persons"] == [PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4)]
     assert left["hgr"] == (5, 2)
@@ -364,6 +365,29 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.partials("t1") == [later]
         assert await view.partials() == [later, replace(begun, transfer_id="t2")]
         assert await view.partials("t3") == []
+
+
+async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> None:
+    paths = ["b", "B", "a/z", "a-z", "数据"]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        for path in paths:
+            await tx.put_mark(Mark("t1", path, "folder", 0, NOW))
+        await tx.put_mark(Mark("t1", "SUBMIT.part", "submit", 5, SOON), b"\0 a\n\xff")
+        await tx.put_mark(Mark("t1", "b", "withdraw", 7, SOON))
+        assert await tx.mark_content("t1", "SUBMIT.part") == b"\0 a\n\xff"
+        await tx.drop_mark("t1", "B")
+        await tx.drop_mark("t1", "B")
+        await tx.drop_mark("t2", "b")
+    async with records.read() as view:
+        assert [each.path for each in await view.marks("t1")] == sorted({*paths, "SUBMIT.part"} - {"B"})
+        assert (await view.marks("t1"))[0] == Mark("t1", "SUBMIT.part", "submit", 5, SOON)
+        assert Mark("t1", "b", "withdraw", 7, SOON) in await view.marks("t1")
+        assert await view.mark_content("t1", "SUBMIT.part") == b"\0 a\n\xff"
+        assert await view.mark_content("t1", "b") == await view.mark_content("t1", "none") == b""
+        assert await view.marks("t2") == []
+    with pytest.raises(StoreError):
+        await committing(records, lambda tx: tx.put_mark(Mark("t9", "a", "folder", 0, NOW)))
 
 
 async def test_file_numbers_never_come_back(records: Records) -> None:

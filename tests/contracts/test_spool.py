@@ -130,6 +130,20 @@ def test_names_below_a_prefix_of_whole_segments(spool: Spool) -> None:
     assert spool.names("t9") == []
 
 
+def test_unfinished_parts_are_those_being_written(spool: Spool) -> None:
+    writers = {name: spool.create(name) for name in ("t1/1/0", "t1/0/0", "t12/0/0")}
+    put(spool, "t1/2/0", b"whole")
+    assert spool.unfinished("") == ["t1/0/0", "t1/1/0", "t12/0/0"]
+    assert spool.unfinished("t1") == spool.unfinished("t1/") == ["t1/0/0", "t1/1/0"]
+    assert spool.unfinished("t9") == []
+    writers["t1/0/0"].commit()
+    writers["t1/1/0"].abort()
+    assert spool.unfinished("t1") == []
+    with pytest.raises(StoreError):
+        spool.unfinished("..")
+    writers["t12/0/0"].abort()
+
+
 BAD_NAMES = [
     "",
     "/",
@@ -236,12 +250,15 @@ def dying_writer(root: Path, program: str = "") -> Iterator[subprocess.Popen[byt
 
 def test_what_a_dead_writer_left_is_swept_and_what_is_being_written_is_not(local: LocalSpool, root: Path) -> None:
     with dying_writer(root) as process:
+        assert local.unfinished("t1") == ["t1/0/0"]
         assert local.sweep() == 0
         with pytest.raises(StoreError) as busy:
             local.create("t1/0/0")
         assert (busy.value.code, busy.value.retry) == ("part-busy", True)
         process.communicate()
         assert process.returncode == 9
+    assert local.unfinished("t1") == []
+    assert everything_in(root) == ["t1", "t1/0", "t1/0/0.unfinished"]
     mine = local.create("t2/0/0")
     assert local.names("") == []
     assert local.sweep() == 1

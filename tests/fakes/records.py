@@ -19,7 +19,7 @@ from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -35,6 +35,7 @@ class FakeState:
     files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
     partials: dict[tuple[str, str], Partial] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    marks: dict[tuple[str, str], tuple[Mark, bytes]] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
@@ -56,6 +57,9 @@ class FakeState:
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
         owners |= {each[0] for each in self.partials}
+        owners |= (
+            {each[0] for each in self.marks} | set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        )
         if not owners <= set(self.transfers):
             raise StoreError("a row belongs to a transfer that is not there", code="database-refused", retry=False)
 
@@ -134,6 +138,13 @@ class FakeView:
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         found = self.state.partials
         return [found[key] for key in sorted(found) if not transfer_id or key[0] == transfer_id]
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        return [self.state.marks[key][0] for key in sorted(self.state.marks) if key[0] == transfer_id]
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        found = self.state.marks.get((transfer_id, path))
+        return found[1] if found else b""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
@@ -273,6 +284,12 @@ class FakeTransaction(FakeView):
         number = max([self.state.numbers.get(transfer_id, 0), *used])
         self.state.numbers[transfer_id] = number + 1
         return number
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        self.state.marks[mark.transfer_id, mark.path] = mark, content
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        self.state.marks.pop((transfer_id, path), None)
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         self.state.votes.append((transfer_id, vote, at))

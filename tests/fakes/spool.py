@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from gateway.core.errors import StoreError
@@ -66,10 +66,10 @@ class FakeSpool:
         self.parts.pop(name, None)
 
     def names(self, prefix: str) -> Sequence[str]:
-        stem = prefix.rstrip("/")
-        if prefix:
-            _check(stem)
-        return sorted(name for name in self.parts if not stem or name == stem or name.startswith(stem + "/"))
+        return _below(self.parts, prefix)
+
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        return _below(self.busy, prefix)
 
 
 class _Writer:
@@ -100,6 +100,13 @@ class _Writer:
     def abort(self) -> None:
         self.open = False
         self._spool.busy.discard(self.name)
+
+
+def _below(names: Iterable[str], prefix: str) -> list[str]:
+    stem = prefix.rstrip("/")
+    if prefix:
+        _check(stem)
+    return sorted(name for name in names if not stem or name == stem or name.startswith(stem + "/"))
 
 
 def _check(name: str) -> None:

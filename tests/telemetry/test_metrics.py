@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -177,3 +180,45 @@ def test_no_field_makes_a_series_that_is_not_foreseen(told):
         for label, value in labels:
             assert value in allowed.get(label, {value})
             assert len(value) < 40
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+COUNTING = """
+import sys
+from gateway.telemetry.metrics import PrometheusObserver, share_counts
+folder = share_counts(int(sys.argv[1]))
+observer = PrometheusObserver(version="1", routes=frozenset({"/healthz"}), shared=folder)
+for _ in range(int(sys.argv[2])):
+    observer.saw("file.received", transfer_id="t1", file=1, bytes=1000, format="csv")
+    observer.saw("request.answered", method="GET", route="/healthz", status=200, seconds=0.5)
+if len(sys.argv) > 3:
+    from tests.fakes.clock import EPOCH
+    observer.counted({"held": (3, EPOCH)}, EPOCH)
+    sys.stdout.buffer.write(observer.exposed())
+"""
+
+
+def worker_counts(folder, worker, times, *more):
+    command = [sys.executable, "-c", COUNTING, str(worker), str(times), *more]
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60).stdout.decode()
+
+
+def test_any_worker_tells_what_all_of_them_counted_also_those_that_died(tmp_path):
+    worker_counts(tmp_path, 1, 2)
+    worker_counts(tmp_path, 1, 3)  # started again
+    exposed = worker_counts(tmp_path, 2, 4, "exposed")
+    found = {
+        (each.name, *each.labels.values()): each.value
+        for family in text_string_to_metric_families(exposed)
+        for each in family.samples
+    }
+    assert found["hetao_received_files_total", "csv"] == 9
+    assert found["hetao_received_bytes_total",] == 9000
+    assert found["hetao_http_request_seconds_sum", "/healthz"] == 4.5
+    assert found["hetao_http_request_seconds_count", "/healthz"] == 9
+    assert found["hetao_facts_total", "transfer.opened"] == 0
+    assert found["hetao_transfers", "held"] == 3  # of the database: not added up
+    assert found["hetao_build_info", "1"] == 1
+    assert len(list(tmp_path.iterdir())) == 6  # counters, histograms and gauges of two, however often they start

@@ -19,6 +19,9 @@ from gateway.ports import Observer
 class DoorLimits:
     """Bounds of the door; those on files are `core.intake.Limits`.
 
+    They are of one process. The system spreads connections over workers as it likes, so that a bound divided among them
+    would refuse an institution that is within it: with N workers the door's bound is N times as high.
+
     Attributes:
         session_handles: Open files a session, and open folders as many.
         connections: Signed-in connections an institution, in this process; 0 is no bound.

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import asyncssh
 from asyncssh.constants import OPEN_RESOURCE_SHORTAGE
@@ -65,6 +65,26 @@ SIGNATURES: Final = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
+SPOKEN: Final[Mapping[str, Any]] = {
+    "server_version": "hetao",
+    "config": [],
+    "encryption_algs": CIPHERS,
+    "mac_algs": MACS,
+    "compression_algs": ("none",),
+    "signature_algs": SIGNATURES,
+    "public_key_auth": True,
+    "password_auth": False,
+    "kbdint_auth": False,
+    "host_based_auth": False,
+    "gss_host": None,
+    "allow_pty": False,
+    "agent_forwarding": False,
+    "x11_forwarding": False,
+    "sftp_version": VERSION,
+    "rdns_lookup": False,
+    "encoding": None,
+    "backlog": 512,
+}
 RECHECK_SECONDS: Final = 5.0
 SHUTDOWN_SECONDS: Final = 30.0
 KEEPALIVES: Final = 3
@@ -317,6 +337,7 @@ async def serving(
     room: Callable[[], tuple[int, int]],
     defender: Defender,
     limits: DoorLimits | None = None,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve until the block ends; gives the port it is on.
 
@@ -335,6 +356,7 @@ async def serving(
         room: Bytes of the vault's disk, all and free.
         defender: Who may not even try; counts failed sign-ins.
         limits: Bounds of the door.
+        shared: Whether other processes listen on the same port.
 
     Raises:
         Unusable: The host key cannot be read.
@@ -351,28 +373,12 @@ async def serving(
         port,
         server_factory=lambda: _Connection(desk, keys, crowd),
         server_host_keys=[_host_key(host_key)],
-        server_version="hetao",
-        config=[],
+        **SPOKEN,
         kex_algs=_at_hand(KEX, get_kex_algs()),
-        encryption_algs=CIPHERS,
-        mac_algs=MACS,
-        compression_algs=("none",),
-        signature_algs=SIGNATURES,
-        public_key_auth=True,
-        password_auth=False,
-        kbdint_auth=False,
-        host_based_auth=False,
-        gss_host=None,
-        allow_pty=False,
-        agent_forwarding=False,
-        x11_forwarding=False,
-        sftp_version=VERSION,
         login_timeout=bounds.login,
         keepalive_interval=bounds.keepalive,
         keepalive_count_max=KEEPALIVES,
-        rdns_lookup=False,
-        encoding=None,
-        backlog=512,
+        reuse_port=shared,
     )
     try:
         yield acceptor.get_port()
