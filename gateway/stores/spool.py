@@ -18,7 +18,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_PIECE = 1 << 20
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
 
 
@@ -65,11 +67,64 @@ class LocalSpool:
             try:
                 descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
-                message = (
-                    "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
-                )
-                raise StoreError(message, code="part-missing", retry=False) from None
+                raise _missing() from None
             return os.fdopen(descriptor, "rb")
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Give committed parts second names (old to new), durable on return; all of them, or none.
+
+        A second name is a hard link; where the file system has none, or no more for this part, its bytes are copied.
+
+        Raises:
+            StoreError: Where a part is missing (`part-missing`), a new name exists (`part-exists`) or is being written.
+        """
+        paths = [(self._path(name), self._path(new)) for name, new in names.items()]
+        made: list[Path] = []
+        with _told("a part cannot be copied"):
+            try:
+                for source, target in paths:
+                    self._second_name(source, target)
+                    made.append(target)
+                # Once a directory: a dataset's parts get their second names in one.
+                for directory in {target.parent for target in made}:
+                    _sync_directory(directory)
+            except BaseException:
+                for target in made:
+                    target.unlink(missing_ok=True)
+                    self._remove_empty(target.parent)
+                raise
+
+    def _second_name(self, source: Path, target: Path) -> None:
+        for _ in range(_ATTEMPTS):
+            self._make_directories(target.parent)
+            try:
+                os.link(source, target, follow_symlinks=False)
+            except FileExistsError:
+                raise StoreError(
+                    "this part exists already: parts are never replaced", code="part-exists", retry=False
+                ) from None
+            except FileNotFoundError:  # the part, or a directory that was empty and somebody removed
+                if not source.exists():
+                    self._remove_empty(target.parent)
+                    raise _missing() from None
+            except OSError as refused:
+                if refused.errno not in _NO_LINKS:
+                    raise
+                return self._copied(source, target)
+            else:
+                return None
+        raise StoreError("the part's name is contended: try again", code="part-busy")
+
+    def _copied(self, source: Path, target: Path) -> None:
+        writer = self.create(target.relative_to(self._root).as_posix())
+        try:
+            with self.open(source.relative_to(self._root).as_posix()) as part:
+                while piece := part.read(_PIECE):
+                    writer.write(piece)
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
 
     def delete(self, name: str) -> None:
         """Remove a part if it is there, durably, and the directories that are empty then."""
@@ -186,6 +241,11 @@ class _PartWriter:
             except OSError:
                 self.abort()
                 raise
+
+
+def _missing() -> StoreError:
+    message = "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
+    return StoreError(message, code="part-missing", retry=False)
 
 
 def _unfinished(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from gateway.core.errors import StoreError
@@ -35,6 +35,18 @@ class FakeSpool:
         if name not in self.parts:
             raise StoreError("a sealed part is missing", code="part-missing", retry=False)
         return io.BytesIO(self.parts[name])
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        made: dict[str, bytes] = {}
+        for name, new in names.items():
+            _check(name)
+            _check(new)
+            if name not in self.parts:
+                raise StoreError("a sealed part is missing", code="part-missing", retry=False)
+            if new in self.parts or new in made:
+                raise StoreError("this part exists already", code="part-exists", retry=False)
+            made[new] = self.parts[name]
+        self.parts |= made
 
     def delete(self, name: str) -> None:
         _check(name)
