@@ -91,7 +91,8 @@ class LocalSpool:
             except BaseException:
                 for target in made:
                     target.unlink(missing_ok=True)
-                    self._remove_empty(target.parent)
+                for directory in {target.parent for _, target in paths}:
+                    self._remove_empty(directory)
                 raise
 
     def _second_name(self, source: Path, target: Path) -> None:
@@ -105,7 +106,6 @@ class LocalSpool:
                 ) from None
             except FileNotFoundError:  # the part, or a directory that was empty and somebody removed
                 if not source.exists():
-                    self._remove_empty(target.parent)
                     raise _missing() from None
             except OSError as refused:
                 if refused.errno not in _NO_LINKS:
