@@ -39,7 +39,6 @@ from gateway.ports import Reading, Spool, StoredFile, TransferFilter
 STANDING = tuple(sorted(set(State) - FALLEN))
 _TRIES = 3
 _GONE = frozenset({"key-destroyed", "part-missing"})
-_TOGETHER = 256  # secrets destroyed at once: the keyring commits and sweeps once for what is asked together
 
 
 @dataclass(frozen=True)
@@ -158,12 +157,13 @@ class Carry:
     ) -> tuple[int, tuple[str, ...]]:
         """Make carried what was copied and has been delivered since; how many files are carried, and parts to forget.
 
-        Only a copy has the same ciphertext as its original: a file that was sent again is sealed under another key.
+        Only a copy has the same ciphertext as its original: a file that was sent again is sealed under another key. (All
+        empty files have the same, and any of them stands for any other.)
         """
         carried = sum(1 for row in rows if row.carried)
         if followed is None or followed.state is not State.RECEIPTED or carried == len(rows):
             return carried, ()
-        origins = {_content(row): row for row in await ledger.tx.files(followed.id) if row.file.body_size}
+        origins = {_content(row): row for row in await ledger.tx.files(followed.id)}
         copies = [row for row in rows if not row.carried and _content(row) in origins]
         if not copies:
             return carried, ()
@@ -184,11 +184,13 @@ class Carry:
         await asyncio.to_thread(lambda: self._delete(self._spool.names(f"{transfer_id}/")))
 
     async def forget(self, transfer_id: str, parts: Iterable[str]) -> None:
-        """Destroy the keys of parts that no row names any more, then the parts."""
-        names = list(parts)
-        for start in range(0, len(names), _TOGETHER):
-            some = names[start : start + _TOGETHER]
-            await asyncio.gather(*(self._recorder.keyring.drop(transfer_id, part) for part in some))
+        """Destroy the keys of parts that no row names any more, then the parts. Copies come and go together."""
+        names, copies = list(parts), _copies(transfer_id)
+        if any(name.startswith(copies) for name in names):
+            await self._recorder.keyring.destroy(transfer_id, copies)
+        for name in names:
+            if not name.startswith(copies):
+                await self._recorder.keyring.drop(transfer_id, name)
         await asyncio.to_thread(self._delete, names)
 
     def _delete(self, names: Sequence[str]) -> None:
@@ -223,9 +225,14 @@ def _moved() -> Conflict:
     return Conflict("the version before is moving on at this moment: try again", retry=True)
 
 
+def _copies(transfer_id: str) -> str:
+    """How the names of copies begin, in the vault and in the keyring."""
+    return f"{transfer_id}/carried-"
+
+
 def _second_names(rows: Sequence[StoredFile], transfer_id: str, attempt: int) -> dict[str, str]:
     parts = [part for row in rows for part in row.file.parts]
-    return {part: f"{transfer_id}/carried-{attempt}/{number}" for number, part in enumerate(parts)}
+    return {part: f"{_copies(transfer_id)}{attempt}/{number}" for number, part in enumerate(parts)}
 
 
 def _taken(
