@@ -80,6 +80,13 @@ class Spool(Protocol):
     def held(self) -> Sequence[tuple[str, bytes]]:
         """Parts that dead writers held, with their notes."""
 
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Give committed parts second names (old to new), durable on return; all of them, or none.
+
+        Each name is deleted by itself: what has two stays readable under the other. Raises StoreError where a part is
+        missing (`part-missing`) or a new name exists (`part-exists`).
+        """
+
     def delete(self, name: str) -> None:
         """Remove a part if it is there."""
 
@@ -251,6 +258,9 @@ class Reading(Protocol):
     async def latest_version(self, institution: str, endpoint: str, project: str, dataset: str) -> int:
         """The highest version of a dataset, 0 where there is none."""
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        """Of the transfers a filter finds the one of the highest version, or None."""
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path."""
 
@@ -332,6 +342,9 @@ class Writing(Reading, Protocol):
 
     async def put_file(self, stored: StoredFile) -> None:
         """Insert or replace a file by transfer and path."""
+
+    async def put_files(self, stored: Sequence[StoredFile]) -> None:
+        """The same for many, in one statement."""
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer."""
@@ -420,6 +433,12 @@ class Keyring(Protocol):
 
     async def get(self, transfer_id: str, name: str) -> bytes:
         """A secret; raises StoreError with code `key-destroyed` where it is gone."""
+
+    async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
+        """Keep a transfer's secrets (old name to new) under another as well; all of them, or none.
+
+        Raises StoreError with code `key-destroyed` where one is gone.
+        """
 
     async def drop(self, transfer_id: str, name: str) -> None:
         """Destroy one secret, if it is there."""

@@ -25,6 +25,7 @@ from gateway.core.records import Endpoint
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
 from gateway.flow.audit import Audit
+from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
@@ -210,6 +211,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         rulebooks=rulebooks,
         calendar=calendar,
         vocabulary=policies.vocabulary,
+        carry=Carry(recorder, spool),
         opener=opener,
         signer=signer,
     )

@@ -118,6 +118,12 @@ class View:
         )
         return int(row[0] or 0) if row else 0
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        """Of the transfers a filter finds the one of the highest version, or None; raises as `transfers` does."""
+        statement = select(*_TRANSFER).where(*_conditions(wanted)).order_by(tables.transfers.c.version.desc()).limit(1)
+        row = await self._first(statement)
+        return _transfer(row) if row else None
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path in code point order."""
         of = tables.files.c.transfer_id == transfer_id

@@ -19,7 +19,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
@@ -35,6 +35,8 @@ _MARK = b"hetao/1\n"  # ends a note
 _SUM = 16
 _TRAILER = 8 + _SUM + len(_MARK)  # the note's length and its digest, then the mark
 _MAX_NOTE = 16 << 20
+_PIECE = 1 << 20
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
 
 
@@ -71,10 +73,7 @@ class LocalSpool:
             try:
                 descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
-                message = (
-                    "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
-                )
-                raise StoreError(message, code="part-missing", retry=False) from None
+                raise _missing() from None
             return os.fdopen(descriptor, "rb")
 
     def salvage(self, name: str) -> int | None:
@@ -97,6 +96,62 @@ class LocalSpool:
                 for path in _files(self._root)
                 if path.suffix == _UNFINISHED and (note := _note_left(path)) is not None
             )
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Give committed parts second names (old to new), durable on return; all of them, or none.
+
+        A second name is a hard link; where the file system has none, or no more for this part, its bytes are copied.
+
+        Raises:
+            StoreError: Where a part is missing (`part-missing`), a new name exists (`part-exists`) or is being written.
+        """
+        paths = [(self._path(name), self._path(new)) for name, new in names.items()]
+        made: list[Path] = []
+        with _told("a part cannot be copied"):
+            try:
+                for source, target in paths:
+                    self._second_name(source, target)
+                    made.append(target)
+                # Once a directory: a dataset's parts get their second names in one.
+                for directory in {target.parent for target in made}:
+                    _sync_directory(directory)
+            except BaseException:
+                for target in made:
+                    target.unlink(missing_ok=True)
+                for directory in {target.parent for _, target in paths}:
+                    self._remove_empty(directory)
+                raise
+
+    def _second_name(self, source: Path, target: Path) -> None:
+        for _ in range(_ATTEMPTS):
+            self._make_directories(target.parent)
+            try:
+                os.link(source, target, follow_symlinks=False)
+            except FileExistsError:
+                raise StoreError(
+                    "this part exists already: parts are never replaced", code="part-exists", retry=False
+                ) from None
+            except FileNotFoundError:  # the part, or a directory that was empty and somebody removed
+                if not source.exists():
+                    raise _missing() from None
+            except OSError as refused:
+                if refused.errno not in _NO_LINKS:
+                    raise
+                return self._copied(source, target)
+            else:
+                return None
+        raise StoreError("the part's name is contended: try again", code="part-busy")
+
+    def _copied(self, source: Path, target: Path) -> None:
+        writer = self.create(target.relative_to(self._root).as_posix())
+        try:
+            with self.open(source.relative_to(self._root).as_posix()) as part:
+                while piece := part.read(_PIECE):
+                    writer.write(piece)
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
 
     def delete(self, name: str) -> None:
         """Remove a part if it is there, durably, and the directories that are empty then."""
@@ -244,6 +299,11 @@ class _PartWriter:
             except OSError:
                 self.abort()
                 raise
+
+
+def _missing() -> StoreError:
+    message = "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
+    return StoreError(message, code="part-missing", retry=False)
 
 
 def _unfinished(path: Path) -> Path:

@@ -224,6 +224,18 @@ async def test_versions_of_a_dataset(records: Records) -> None:
 PAST = [transfer(f"t{number}", opened_at=NOW + timedelta(hours=number // 2)) for number in range(7)]
 
 
+async def test_the_newest_version_that_a_filter_finds(records: Records) -> None:
+    states = [State.RECEIPTED, State.HELD, State.REFUSED]
+    versions = [
+        transfer(f"t{number}", dataset="a", version=number, state=state) for number, state in enumerate(states, 1)
+    ]
+    await keep(records, *versions, transfer("t9", dataset="b", version=9))
+    async with records.read() as view:
+        assert await view.newest(TransferFilter(dataset="a")) == versions[2]
+        assert await view.newest(TransferFilter(dataset="a", states=(State.RECEIPTED, State.HELD))) == versions[1]
+        assert await view.newest(TransferFilter(dataset="c")) is None
+
+
 async def test_listing_goes_from_the_newest_to_the_oldest_in_pages(records: Records) -> None:
     await keep(records, *PAST)
     seen: list[str] = []
@@ -388,6 +400,19 @@ async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> Non
         assert await view.marks("t2") == []
     with pytest.raises(StoreError):
         await committing(records, lambda tx: tx.put_mark(Mark("t9", "a", "folder", 0, NOW)))
+
+
+async def test_many_files_are_kept_at_once(records: Records) -> None:
+    first = [stored(path=f"{number:03d}.csv", number=number, carried="t0" * (number % 2)) for number in range(300)]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_files([])
+        await tx.put_files(first)
+        await tx.put_files([replace(first[7], modified_at=NOW, carried="t9")])
+    async with records.read() as view:
+        found = await view.files("t1")
+    assert found[7].carried == "t9"
+    assert [*found[:7], *found[8:]] == [*first[:7], *first[8:]]
 
 
 async def test_file_numbers_never_come_back(records: Records) -> None:

@@ -176,6 +176,38 @@ def test_a_prefix_cannot_leave_the_vault(spool: Spool) -> None:
             spool.names(prefix)
 
 
+def test_a_second_name_lives_on_when_the_first_goes(spool: Spool) -> None:
+    put(spool, "t1/0/0", b"one")
+    put(spool, "t1/1/0", b"two")
+    spool.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert spool.names("t2/a") == ["t2/a/0", "t2/a/1"]
+    for name in spool.names("t1/"):
+        spool.delete(name)
+    assert [read(spool, name) for name in spool.names("")] == [b"one", b"two"]
+    spool.delete("t2/a/0")
+    assert spool.names("") == ["t2/a/1"]
+    spool.copy({})
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ({"t1/0/0": "t2/a/0", "t1/9/9": "t2/a/1"}, "part-missing"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "t1/0/0"}, "part-exists"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/0"}, "part-exists"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "../a"}, "part-name"),
+    ],
+)
+def test_all_get_their_second_names_or_none(spool: Spool, names: dict[str, str], code: str) -> None:
+    put(spool, "t1/0/0", b"one")
+    put(spool, "t1/1/0", b"two")
+    with pytest.raises(StoreError) as refused:
+        spool.copy(names)
+    assert (refused.value.code, refused.value.retry) == (code, False)
+    assert spool.names("") == ["t1/0/0", "t1/1/0"]
+    assert read(spool, "t1/0/0") == b"one"
+
+
 def test_many_writers_at_once(spool: Spool) -> None:
     def write(number: int) -> None:
         for part in range(5):
@@ -304,6 +336,51 @@ def test_a_commit_syncs_the_file_then_names_it_then_syncs_the_directory(
     calls.clear()
     local.delete("t1/0/0")
     assert calls == ["sync vault/t1/0"]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EMLINK, errno.EXDEV], ids=errno.errorcode.get)
+def test_where_there_are_no_hard_links_bytes_are_copied(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    put(local, "t1/0/0", b"x" * (1 << 20), b"y")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", failing_after(0, code, os.link))
+        local.copy({"t1/0/0": "t2/a/0"})
+    assert (root / "t2/a/0").stat().st_nlink == 1
+    assert read(local, "t2/a/0") == read(local, "t1/0/0")
+
+
+def test_a_second_name_is_synced_with_every_directory_made_for_it(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, "t1/0/0", b"x")
+    put(local, "t1/1/0", b"y")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root.parent)))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", noting)
+        local.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert synced == ["vault", "vault/t2", "vault/t2/a"], "once a directory, the one with the names last"
+
+
+@pytest.mark.parametrize(("call", "works"), [("link", 0), ("link", 1), ("fsync", 0), ("fsync", 1), ("fsync", 2)])
+def test_a_disk_that_fails_gives_no_second_names(
+    call: str, works: int, local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, "t1/0/0", b"x")
+    put(local, "t1/1/0", b"y")
+    before = everything_in(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing_after(works, errno.ENOSPC, getattr(os, call)))
+        with pytest.raises(StoreError) as refused:
+            local.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert refused.value.code == "disk-full"
+    assert everything_in(root) == before
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------

@@ -72,6 +72,36 @@ async def test_a_dataset_goes_its_whole_way(site):
     assert site.observer.of("sftp.mistaken") == []
 
 
+async def test_the_next_version_is_the_whole_folder_and_sends_what_changed(site):
+    async with site.client() as client:
+        await put(client, f"{BASE}/birds/declaration.toml", DECLARATION)
+        for name in ("a", "b", "c", "d"):
+            await put(client, f"{BASE}/birds/2026/{name}.csv", CSV + name.encode())
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        await site.rig.settle()
+        await client.utime(f"{BASE}/birds/2026/a.csv", (1_700_000_000, 1_700_000_000))
+        assert (await client.stat(f"{BASE}/birds/2026/a.csv")).mtime == 1_700_000_000
+        assert "Version 1: 5 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        with pytest.raises(asyncssh.SFTPNoSuchFile):
+            await client.remove(f"{BASE}/birds/2026/x.csv")
+        await client.remove(f"{BASE}/birds/2026/b.csv")
+        await client.rename(f"{BASE}/birds/2026/c.csv", f"{BASE}/birds/2026/e.csv")
+        await put(client, f"{BASE}/birds/2026/d.csv", CSV)
+        assert sorted(await client.listdir(f"{BASE}/birds/2026")) == [".", "..", "a.csv", "d.csv", "e.csv"]
+        assert (await client.stat(f"{BASE}/birds/2026/a.csv")).mtime == 1_700_000_000
+        assert "Version 2: 4 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        await site.rig.settle()
+        assert "receipted" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        folder = "sz-lab/trial/birds/v2/"
+        arrived = {name.removeprefix(folder) for name in site.rig.hong_kong.files if name.startswith(folder)}
+        assert arrived == {"2026/d.csv.c4gh", "manifest.json", "manifest.json.sig"}
+        await put(client, f"{BASE}/birds/2026/d.csv", CSV)  # the same bytes again
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        assert "Version 2: 4 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+    assert site.observer.of("sftp.mistaken") == []
+
+
 @pytest.mark.parametrize("how", ["abort", "disconnect", "eof", "exit"])
 @pytest.mark.parametrize("sent", [0, 1, 65_536, 2_900_000])
 async def test_a_connection_that_goes_away_before_close_leaves_what_can_go_on(site, how, sent):

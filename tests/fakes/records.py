@@ -126,6 +126,10 @@ class FakeView:
         asked = (institution, endpoint, project, dataset)
         return max((each.version for each in self.state.transfers.values() if _dataset(each) == asked), default=0)
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        found = [each for each in self.state.transfers.values() if self._matches(each, wanted)]
+        return max(found, key=lambda each: each.version, default=None)
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
 
@@ -267,6 +271,10 @@ class FakeTransaction(FakeView):
     async def put_file(self, stored: StoredFile) -> None:
         kept = replace(stored, findings=self._json(stored.findings), facts=self._json(stored.facts))
         self.state.files[stored.transfer_id, stored.file.path] = kept
+
+    async def put_files(self, stored: Sequence[StoredFile]) -> None:
+        for each in stored:
+            await self.put_file(each)
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         dropped = self.state.files.pop((transfer_id, path), None)

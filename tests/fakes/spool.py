@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from gateway.core.errors import StoreError
@@ -60,6 +60,18 @@ class FakeSpool:
 
     def held(self) -> Sequence[tuple[str, bytes]]:
         return sorted(self.notes.items())
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        made: dict[str, bytes] = {}
+        for name, new in names.items():
+            _check(name)
+            _check(new)
+            if name not in self.parts:
+                raise StoreError("a sealed part is missing", code="part-missing", retry=False)
+            if new in self.parts or new in made:
+                raise StoreError("this part exists already", code="part-exists", retry=False)
+            made[new] = self.parts[name]
+        self.parts |= made
 
     def delete(self, name: str) -> None:
         _check(name)

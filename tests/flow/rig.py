@@ -22,6 +22,7 @@ from gateway.core.registry import NAMESPACE, Change, compose_change
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State, Transfer
 from gateway.flow.audit import Audit
+from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
@@ -221,6 +222,7 @@ class Rig:
             rulebooks=self.rulebooks,
             calendar=calendar,
             vocabulary=policies().vocabulary,
+            carry=Carry(self.recorder, self.spool),
             opener=RigOpener(self.vault_private),
             signer=self.signer,
         )

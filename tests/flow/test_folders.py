@@ -14,7 +14,7 @@ from gateway.core.names import DatasetName
 from gateway.core.transfer import State
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Announced
-from tests.flow.rig import GENERAL, Rig, chunks, sender
+from tests.flow.rig import GENERAL, NOW, Rig, chunks, sender
 
 NAME = DatasetName("sz-lab", "hku", "trial", "birds")
 A, B = b"island,birds\nlamma,12\n" * 50, b"island,birds\nlantau,7\n" * 70
@@ -57,11 +57,11 @@ async def test_a_write_after_a_submission_opens_the_next_version_that_relays_onl
     assert (await rig.transfer(first.id)).state is State.RECEIPTED
     assert await shown(rig) == {"a.csv": (len(A), True), "b.csv": (len(B), True)}
     await write(rig, "b.csv", A)
-    assert await shown(rig) == {"a.csv": (len(A), True), "b.csv": (len(A), False)}
+    assert await shown(rig) == {"a.csv": (len(A), False), "b.csv": (len(A), False)}
     second = await send(rig, c=B)
     assert second.version == 2
     await rig.settle()
-    assert (await rig.transfer(second.id)).files == 2
+    assert (await rig.transfer(second.id)).files == 3
     assert await shown(rig) == {"a.csv": (len(A), True), "b.csv": (len(A), True), "c.csv": (len(B), True)}
     assert [name for name in rig.hong_kong.files if "/v2/" in name and name.endswith("a.csv.c4gh")] == []
 
@@ -77,14 +77,27 @@ async def test_a_withdrawn_version_brings_nothing_and_the_next_draft_is_another(
     assert (again.version, again.state) == (2, State.OPEN)
 
 
-async def test_what_is_submitted_is_frozen_and_what_is_not_can_go(rig):
-    await send(rig, a=A)
-    with pytest.raises(Conflict, match="frozen"):
-        await rig.folders.remove(rig.sender, NAME, "a.csv")
-    await write(rig, "b.csv", B)
+async def test_what_is_submitted_is_frozen_and_deleting_opens_the_version_after(rig):
+    first = await send(rig, a=A, b=B)
+    with pytest.raises(NotFound):
+        await rig.folders.remove(rig.sender, NAME, "nothing.csv")
+    assert len(await rig.folders.versions(rig.sender, NAME)) == 1
     await rig.folders.remove(rig.sender, NAME, "b.csv")
     with pytest.raises(NotFound):
         await rig.folders.remove(rig.sender, NAME, "b.csv")
+    assert await shown(rig) == {"a.csv": (len(A), False)}
+    assert [each["path"] for each in await rig.enquiry.files(rig.sender, first.id)] == ["a.csv", "b.csv"]
+    draft = await rig.folders.draft(rig.sender, NAME)
+    assert (draft.version, draft.files, draft.bytes) == (2, 1, len(A))
+
+
+async def test_a_time_alone_opens_no_version(rig):
+    first = await send(rig, a=A)
+    await rig.intake.date_file(rig.sender, first.id, "a.csv", NOW)
+    found = await rig.folders.file(rig.sender, NAME, "a.csv")
+    assert (found.modified, found.frozen) == (NOW, True)
+    await rig.settle()
+    assert (await rig.transfer(first.id)).state is State.RECEIPTED
 
 
 @pytest.mark.parametrize(

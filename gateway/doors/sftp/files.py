@@ -309,8 +309,9 @@ class DoorFiles(NoHost):
         if arrival is not None:
             arrival.modified = time_of(attrs.mtime)
         elif int(node.modified) != attrs.mtime:
-            found = await self._desk.folders.own(principal, name, place.path)
-            await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
+            found = await self._desk.folders.file(principal, name, place.path)
+            if found is not None:  # a time alone opens no version
+                await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
 
     async def lsetstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """The same: there are no links."""
