@@ -60,7 +60,7 @@ class Classifier:
         self._tables = tables
         self._block = block
         self._size = 0
-        self._head: bytes | None = b""
+        self._head: bytearray | None = bytearray()
         self._format: Format | None = None
         self._stream: TextStream | None = None
         self._names = Names(tables)
@@ -78,9 +78,9 @@ class Classifier:
         """Take the next bytes of the file."""
         self._size += len(chunk)
         if self._head is not None:
-            self._head += bytes(chunk)
+            self._head += chunk
             if len(self._head) >= HEAD:
-                self._begin(self._head)
+                self._begin(bytes(self._head))
         elif self._stream is not None:
             for block in self._stream.feed(chunk):
                 self._read(block)
@@ -88,7 +88,7 @@ class Classifier:
     def close(self) -> FileFindings:
         """Findings of the whole file. Call it once, after the last byte."""
         if self._head is not None:
-            self._begin(self._head)
+            self._begin(bytes(self._head))
         if self._stream is not None:
             for block in self._stream.finish():
                 self._read(block)
@@ -116,7 +116,7 @@ class Classifier:
         if self._name not in _SEQUENCES:
             self._encoded.feed(window)
         if self._genome is not None:
-            self._genome.feed(bytes(block.own))
+            self._genome.feed(block.own)
         found = scan(window, self._tables, emails=self._name not in _QUALITIES)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):

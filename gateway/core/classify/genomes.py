@@ -68,7 +68,7 @@ class GenomeHeader:
         """False only where the header proves another species."""
         return self._native or not self._foreign
 
-    def feed(self, own: bytes) -> None:
+    def feed(self, own: memoryview) -> None:
         """The next bytes of the file."""
         if self.done:
             return

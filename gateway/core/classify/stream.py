@@ -51,7 +51,9 @@ class TextStream:
         self._skip = bom
         self._taken = 0  # raw bytes fed so far, the byte order mark included
         self._offset = bom  # raw offset of `_pending`, meaningful while nothing is decoded
-        self._pending = b""
+        self._pending = b""  # text that no block took yet, and behind it what came since
+        self._came: list[bytes] = []
+        self._held = 0  # bytes of both
         self._before = b""
         self._ascii = True
         self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
@@ -70,10 +72,11 @@ class TextStream:
         yield from self._cut(final=True)
 
     def _append(self, raw: Raw, *, final: bool) -> None:
-        if self._decoder is None:
-            self._pending = b"".join((self._pending, raw)) if self._pending else bytes(raw)
-        elif self.broken_at is None:
-            self._pending += self._decoded(self._decoder, bytes(raw), final=final)
+        text = bytes(raw)
+        if self._decoder is not None:
+            text = self._decoded(self._decoder, text, final=final) if self.broken_at is None else b""
+        self._came.append(text)
+        self._held += len(text)
 
     def _decoded(self, decoder: codecs.IncrementalDecoder, raw: bytes, *, final: bool) -> bytes:
         start = self._taken - len(raw) - len(decoder.getstate()[0])
@@ -90,6 +93,9 @@ class TextStream:
 
     def _cut(self, *, final: bool) -> Iterator[Block]:
         at, keep = 0, 0 if final else self._block + CONTEXT
+        if self._held <= keep:
+            return
+        self._pending, self._came = b"".join((self._pending, *self._came)), []
         while len(self._pending) - at > keep:
             end, whole = self._next_end(at)
             if self._decoder is None and self.broken_at is None:
@@ -104,6 +110,7 @@ class TextStream:
             at = end
         self._offset += at
         self._pending = self._pending[at:]
+        self._held = len(self._pending)
 
     def _next_end(self, at: int) -> tuple[int, bool]:
         text = self._pending
@@ -121,12 +128,12 @@ class TextStream:
         """Raw offset of the first byte that is no text, in bytes that were not decoded."""
         own = np.frombuffer(self._pending, np.uint8, end - at, at)
         flaws = []
-        control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
-        if control.any():
-            flaws.append(int(control.argmax()))
+        if own.min() < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:  # a least is found faster than a place
+            control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
+            flaws += [int(control.argmax())] if control.any() else []
         if own.max() >= 0x80:
             try:
-                codecs.utf_8_decode(self._pending[at:end], "strict", True)
+                codecs.utf_8_decode(memoryview(self._pending)[at:end], "strict", True)
             except UnicodeDecodeError as error:
                 flaws.append(error.start)
             else:
