@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.core.classify.escapes import decoded, may_escape
 from gateway.core.classify.stream import Block
-from gateway.core.detectors.lanes import MARGIN, PAD, Bytes, Window
+from gateway.core.detectors.lanes import Bytes, Window, padded
 
 _DROP = 1  # in _BECOMES: the character goes; 0: it stays
 _UNSEEN = {0x034F, *range(0xFE00, 0xFE10)}  # grapheme joiner and variation selectors: not Cf, not seen either
@@ -58,7 +58,7 @@ def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> W
 
 def _padded(parts: list[Bytes] | list[memoryview], delimiter: int | None) -> Window:
     before, own, _ = (len(part) for part in parts)
-    return Window(b"".join((MARGIN, *parts, MARGIN)), PAD + before, PAD + before + own, delimiter)
+    return padded(parts, before, before + own, delimiter)
 
 
 def _may_fold(window: Window) -> bool:

@@ -25,7 +25,7 @@ def packed(mask: Mask) -> Words:
     """Set of the places where the mask holds; shape (ceil(n / 64),)."""
     octets = np.packbits(mask, bitorder="little")
     missing = -octets.size % 8
-    return (np.pad(octets, (0, missing)) if missing else octets).view("<u8")
+    return (np.append(octets, np.zeros(missing, np.uint8)) if missing else octets).view("<u8")
 
 
 def later(words: Words, count: int) -> Words:

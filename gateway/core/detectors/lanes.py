@@ -9,6 +9,7 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 PAD = 64  # bytes of newline around a window: longer than the longest identifier and its neighbours
 NEWLINE = 10
-MARGIN = bytes([NEWLINE]) * PAD
+_MARGIN = bytes([NEWLINE]) * PAD
 
 _ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
 _DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -62,7 +63,7 @@ class Window:
     """Bytes to scan.
 
     Attributes:
-        raw: The text between two paddings of PAD newlines.
+        raw: The text between two paddings of PAD newlines, the second up to seven longer: whole lanes.
         low: First owned place; a candidate belongs to the window that owns its first byte.
         high: One past the last owned place.
         delimiter: Byte between the cells of a table, or None where the text is no table.
@@ -86,7 +87,7 @@ class Window:
     @cached_property
     def has_wide(self) -> bool:
         """Whether any byte of the window lies outside ASCII."""
-        return not self.raw.isascii()
+        return bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
 
     @cached_property
     def newlines(self) -> Words:
@@ -121,7 +122,13 @@ def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter
         high: Offset one past the last owned byte; the end of `text` where not given.
         delimiter: Byte between the cells of a table.
     """
-    return Window(MARGIN + text + MARGIN, PAD + low, PAD + (len(text) if high is None else high), delimiter)
+    return padded([text], low, len(text) if high is None else high, delimiter)
+
+
+def padded(parts: Sequence[bytes | memoryview | Bytes], low: int, high: int, delimiter: int | None) -> Window:
+    """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
+    more = bytes([NEWLINE]) * (-sum(len(part) for part in parts) % 8)
+    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter)
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:
