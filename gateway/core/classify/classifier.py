@@ -28,6 +28,7 @@ from gateway.core.classify.judge import (
     weigh,
     with_subjects,
 )
+from gateway.core.classify.keys import keys_of
 from gateway.core.classify.names import Names
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
@@ -133,13 +134,13 @@ class Classifier:
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
-            text = window.text(window.low, window.high)
-            self._names.read_keys(text, tags=False)
-            self._geo.read_keys(text)
+            keys = keys_of(window)
+            self._names.read_keys(keys.named)
+            self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
         elif name == "xml":
-            self._names.read_keys(window.text(window.low, window.high), tags=True)
+            self._names.read_tags(window.text(window.low, window.high))
         elif name == "text" and window.has_wide:
-            self._names.read_labels(window.text(window.low, window.high))
+            self._names.read_labels(window)
         self._first = False
 
     _geo_columns = False
