@@ -10,12 +10,12 @@ Positions of columns and records are carried over lines that were cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gateway.core.detectors.bits import Words, from_place, odd_before, of_places, places, ranks
-from gateway.core.detectors.lanes import NEWLINE, Bytes, Mask, Places, Window
+from gateway.core.detectors.lanes import NEWLINE, Places, Window
 
 _QUOTE, _RETURN = b'"', np.uint8(13)
 NO_COLUMN = -1
@@ -38,6 +38,8 @@ class Grid:
     records: int = 0
     _column: int = 0  # cells of the present line that lie before the block
     _open: bool = False  # whether the present record has begun
+    _of: Window | None = field(default=None, repr=False)
+    _ended: Places = field(default_factory=lambda: _NONE, repr=False)
 
     def locate(self, window: Window, starts: list[Places]) -> list[tuple[Places, Places]]:
         """Record within the window and column of every place, array by array; every array is sorted.
@@ -52,7 +54,7 @@ class Grid:
         rows = [ended.of(start) for start in starts]
         if self.delimiter is None:
             return [(row, np.full(row.size, NO_COLUMN)) for row in rows]
-        lines = places(ended.words)
+        lines = self._ends(window)
         stops = ranks(self._stops(window, ended.words, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
@@ -71,26 +73,36 @@ class Grid:
 
     def advance(self, window: Window, *, line_ends: bool) -> None:
         """Count the records of a block after its candidates were placed."""
-        own = window.data[window.low : window.high]
-        ended = own == self.record_end
-        count = int(np.count_nonzero(ended))
+        ended = self._ends(window)
+        count = ended.size
         if self.record_end == NEWLINE and count:
-            count -= self._blank(own, ended)
+            count -= self._blank(window, ended)
         self.records += count
         if not line_ends and self.delimiter is not None:
-            last = len(own) - int(np.argmax(ended[::-1])) if ended.any() else 0
-            cells = int(np.count_nonzero(own[last:] == self.delimiter))
-            self._column = cells if ended.any() else self._column + cells
+            last = window.data[int(ended[-1]) + 1 if ended.size else window.low : window.high]
+            cells = int(np.count_nonzero(last == self.delimiter))
+            self._column = cells if ended.size else self._column + cells
         else:
             self._column = 0
-        self._open = not line_ends if own.size and ended[-1] else bool(own.size)
+        closed = ended.size > 0 and int(ended[-1]) == window.high - 1
+        self._open = not line_ends if closed else window.high > window.low
+        self._of, self._ended = None, _NONE
 
-    def _blank(self, own: Bytes, ended: Mask) -> int:
-        blank = int(np.count_nonzero(ended[1:] & ended[:-1])) + int(ended[0] and not self._open)
-        first = int(ended.argmax())
-        if first and own[first - 1] == _RETURN:
-            blank += int(np.count_nonzero(ended[2:] & (own[1:-1] == _RETURN) & ended[:-2]))
+    def _blank(self, window: Window, ended: Places) -> int:
+        """Lines of nothing, or of nothing but a return where lines end with one."""
+        steps = ended[1:] - ended[:-1]
+        blank = int(np.count_nonzero(steps == 1)) + int(ended[0] == window.low and not self._open)
+        if ended[0] > window.low and window.data[ended[0] - 1] == _RETURN:
+            two = ended[1:][np.flatnonzero(steps == 2)]
+            blank += int(np.count_nonzero(window.data[two - 1] == _RETURN))
         return blank
+
+    def _ends(self, window: Window) -> Places:
+        """Owned ends of records; kept for the window that was asked about last."""
+        if self._of is not window:
+            found = places(from_place(window.places_of(self.record_end), window.low))
+            self._of, self._ended = window, found[: np.searchsorted(found, window.high)]
+        return self._ended
 
     def total(self) -> int:
         """Records including one that the end of the file cut short."""

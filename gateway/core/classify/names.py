@@ -10,13 +10,14 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER
-from gateway.core.detectors.lanes import Lanes, Places
+from gateway.core.detectors.lanes import Lanes, Mask, Places
 
 _TAG = re.compile(rb"<([^\s<>/!?][^\s<>/]{0,99})|\s([^\s<>/=\"']{1,60})=[\"']")
 _NUMBER = re.compile(r"[-+]?[\d.,:/ \-]+(e[-+]?\d+)?$", re.IGNORECASE)
@@ -100,11 +101,21 @@ class Names:
         if not colons.size:  # spares sixty searches
             return
         before = window.lanes[colons - 8]
+        near = np.flatnonzero(self._ends_label[before >> np.uint64(48)])
+        colons, before = colons[near], before[near]
         for words in self.tables.headers:
             if words.kind in _LABEL_KINDS:
                 count = sum(_count(window, part.encode(), colons, before) for part in words.parts)
                 if count:
                     self.labels[words.kind] = self.labels.get(words.kind, 0) + count
+
+    @cached_property
+    def _ends_label(self) -> Mask:
+        """Shape (65536,): the last two bytes that labels end with, and so hardly any other text before a colon."""
+        known = np.zeros(1 << 16, np.bool_)
+        texts = [part.encode() for words in self.tables.headers if words.kind in _LABEL_KINDS for part in words.parts]
+        known[[int.from_bytes(text[-2:], "little") for text in texts]] = True
+        return known
 
     def supports(self, column: int, key: str) -> bool:
         """Whether the header of a column names a detector's kind."""

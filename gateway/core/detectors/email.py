@@ -60,7 +60,7 @@ def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
     """The last dot behind each @ and before each end (the @ where there is none), and whether letters follow it."""
     data = window.data
     dots = next_64(window.places_of(_DOT), at + 1)
-    inside = (np.uint64(1) << np.clip(end - at - 1, 0, _SIDE - 1).astype(np.uint64)) - np.uint64(1)
+    inside = (np.uint64(1) << np.minimum(end - at - 1, _SIDE - 1).astype(np.uint64)) - np.uint64(1)
     dot = at + 1 + highest(dots & inside)
     letters = is_letter(data[end - 1]) & is_letter(data[dot + 1]) & (end - dot >= 3)
     return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
@@ -74,7 +74,7 @@ def _mixed(window: Window, start: Places, end: Places) -> Lanes:
         live = np.flatnonzero(left > 0)
         if not live.size:
             break
-        spare = np.clip(8 - left[live], 0, 7).astype(np.uint64) << np.uint64(3)
+        spare = np.maximum(8 - left[live], 0).astype(np.uint64) << np.uint64(3)
         word = (in_lower_case(window.lanes[start[live] + offset]) << spare) >> spare
         mixed[live] = _finalise((mixed[live] ^ word) + _GOLDEN)
     return mixed

@@ -10,7 +10,7 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -73,6 +73,7 @@ class Window:
     low: int
     high: int
     delimiter: int | None = None
+    _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def data(self) -> Bytes:
@@ -89,14 +90,11 @@ class Window:
         """Whether any byte of the window lies outside ASCII."""
         return bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
 
-    @cached_property
-    def newlines(self) -> Words:
-        """Places of line ends, owned or not."""
-        return self.places_of(NEWLINE)
-
     def places_of(self, byte: int) -> Words:
-        """Places of a byte, owned or not."""
-        return packed(self.data == np.uint8(byte))
+        """Places of a byte, owned or not; looked for once."""
+        if byte not in self._sets:
+            self._sets[byte] = packed(self.data == np.uint8(byte))
+        return self._sets[byte]
 
     def owns(self, text: bytes) -> bool:
         """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
