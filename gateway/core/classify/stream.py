@@ -33,12 +33,16 @@ Raw = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut."""
+    """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut.
+
+    `plain` blocks are known to be ASCII; others may be.
+    """
 
     before: memoryview
     own: memoryview
     after: memoryview
     line_ends: bool
+    plain: bool = False
 
 
 class TextStream:
@@ -98,14 +102,17 @@ class TextStream:
         self._pending, self._came = b"".join((self._pending, *self._came)), []
         while len(self._pending) - at > keep:
             end, whole = self._next_end(at)
+            plain = False
             if self._decoder is None and self.broken_at is None:
-                flaw = self._flaw(at, end)
+                flaw, plain = self._flaw(at, end)
                 if flaw is not None and self._reread(at, end, final=final):
                     at = 0
                     continue
                 self.broken_at = flaw
             view = memoryview(self._pending)
-            yield Block(memoryview(self._before), view[at:end], view[end : end if whole else end + CONTEXT], whole)
+            after = view[end : end if whole else end + CONTEXT]
+            plain = plain and whole and not self._before
+            yield Block(memoryview(self._before), view[at:end], after, whole, plain)
             self._before = b"" if whole else self._pending[max(end - CONTEXT, 0) : end]
             at = end
         self._offset += at
@@ -124,21 +131,22 @@ class TextStream:
             end -= 1
         return safe_end(text, at, end), False
 
-    def _flaw(self, at: int, end: int) -> int | None:
-        """Raw offset of the first byte that is no text, in bytes that were not decoded."""
+    def _flaw(self, at: int, end: int) -> tuple[int | None, bool]:
+        """Raw offset of the first byte that is no text, in bytes that were not decoded, and whether all are ASCII."""
         own = np.frombuffer(self._pending, np.uint8, end - at, at)
+        least = int(own.view(np.int8).min())  # below zero for a wide byte; a least is found faster than a place
         flaws = []
-        if own.min() < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:  # a least is found faster than a place
+        if (own.min() if least < 0 else least) < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:
             control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
             flaws += [int(control.argmax())] if control.any() else []
-        if own.max() >= 0x80:
+        if least < 0:
             try:
                 codecs.utf_8_decode(memoryview(self._pending)[at:end], "strict", True)
             except UnicodeDecodeError as error:
                 flaws.append(error.start)
             else:
                 self._ascii = False
-        return self._offset + at + min(flaws) if flaws else None
+        return self._offset + at + min(flaws) if flaws else None, least >= 0
 
     def _reread(self, at: int, end: int, *, final: bool) -> bool:
         """Take everything from `at` on as GB18030 if nothing before it was wide and this block reads as Chinese."""

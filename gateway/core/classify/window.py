@@ -46,7 +46,7 @@ _FIRST_WIDE, _FIRST_HAN, _HAN = np.uint8(0xC2), np.uint8(0xE4), np.uint8(6)  # E
 
 def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> Window:
     """Copy a block between paddings; decode escapes and fold it where it has any."""
-    window = _padded([block.before, block.own, block.after], delimiter)
+    window = _padded([block.before, block.own, block.after], delimiter, plain=block.plain)
     wide = _may_fold(window)
     if not wide and not (escapes and may_escape(window.raw)):
         return window
@@ -56,9 +56,9 @@ def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> W
     return window if same else _padded(plain, delimiter)
 
 
-def _padded(parts: list[Bytes] | list[memoryview], delimiter: int | None) -> Window:
+def _padded(parts: list[Bytes] | list[memoryview], delimiter: int | None, *, plain: bool = False) -> Window:
     before, own, _ = (len(part) for part in parts)
-    return padded(parts, before, before + own, delimiter)
+    return padded(parts, before, before + own, delimiter, plain=plain)
 
 
 def _may_fold(window: Window) -> bool:

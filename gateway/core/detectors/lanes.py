@@ -67,12 +67,14 @@ class Window:
         low: First owned place; a candidate belongs to the window that owns its first byte.
         high: One past the last owned place.
         delimiter: Byte between the cells of a table, or None where the text is no table.
+        plain: Known to be ASCII; spares a look.
     """
 
     raw: bytes
     low: int
     high: int
     delimiter: int | None = None
+    plain: bool = False
     _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -88,7 +90,7 @@ class Window:
     @cached_property
     def has_wide(self) -> bool:
         """Whether any byte of the window lies outside ASCII."""
-        return bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
+        return not self.plain and bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
 
     def places_of(self, byte: int) -> Words:
         """Places of a byte, owned or not; looked for once."""
@@ -123,10 +125,12 @@ def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter
     return padded([text], low, len(text) if high is None else high, delimiter)
 
 
-def padded(parts: Sequence[bytes | memoryview | Bytes], low: int, high: int, delimiter: int | None) -> Window:
+def padded(
+    parts: Sequence[bytes | memoryview | Bytes], low: int, high: int, delimiter: int | None, *, plain: bool = False
+) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
     more = bytes([NEWLINE]) * (-sum(len(part) for part in parts) % 8)
-    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter)
+    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:

@@ -78,6 +78,7 @@ def find_hk_mobiles(window: Window, runs: Runs, tables: DetectorTables) -> Candi
     """91234567, 9123 4567 and 85291234567."""
     data = window.data
     bare, coded, pairs = runs.start[runs.length == 8], runs.start[runs.length == 11], _pairs(window, runs)
+    coded = coded[np.flatnonzero(data[coded] == ord("8"))]  # most are numbers of the mainland
     coded = coded[_is_code(data, coded)]
     pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | _is_code(data, pairs - 4)]
     pairs = pairs[
