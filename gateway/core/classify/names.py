@@ -17,7 +17,7 @@ import numpy as np
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER
-from gateway.core.detectors.lanes import Lanes, Mask, Places
+from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places
 
 _TAG = re.compile(rb"<([^\s<>/!?][^\s<>/]{0,99})|\s([^\s<>/=\"']{1,60})=[\"']")
 _NUMBER = re.compile(r"[-+]?[\d.,:/ \-]+(e[-+]?\d+)?$", re.IGNORECASE)
@@ -49,11 +49,12 @@ class Names:
     def read_header(self, head: bytes, delimiter: int) -> bool:
         """Read a table's first lines; False where all of them are data."""
         found, first = False, True
-        for line in head[:_HEADER_BYTES].split(b"\n")[:LINES]:
-            text = line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "")
+        lines = head[:_HEADER_BYTES].split(b"\n")[:LINES]
+        texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
+        for line, text, held in zip(lines, texts, self._hold_identifiers(texts), strict=True):
             if not text.strip():
                 continue
-            cells, whole = self._cells(text, delimiter)
+            cells, whole = ((), False) if held else _cells(text, delimiter)
             kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
             named = [column for column, words in kinds.items() if words]
             again = sum(len(cells[column]) <= _SHORT for column in named) > 1
@@ -67,17 +68,14 @@ class Names:
             first = first and line.startswith(b"# ")
         return found or bool(self.columns)
 
-    def _cells(self, line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
-        """Cells that may be names, the others empty, and whether all may; none where the line holds an identifier."""
-        if any(part.valid.any() for part in scan(open_window(line.encode()), self.tables)):
-            return (), False
-        try:
-            rows = list(csv.reader([line], delimiter=chr(delimiter)))
-        except csv.Error:  # a cell above the reader's limit
-            rows = [line.split(chr(delimiter))]
-        cells = [cell.strip() for cell in (rows[0] if rows else ())]
-        names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
-        return names, bool(names) and names == tuple(cells)
+    def _hold_identifiers(self, texts: list[str]) -> list[bool]:
+        """Whether each line holds a valid identifier; all lines are scanned at once."""
+        window = open_window("\n".join(texts).encode())
+        ends = np.flatnonzero(window.data[window.low : window.high] == NEWLINE) + window.low
+        held = np.zeros(len(texts), np.bool_)
+        for part in scan(window, self.tables):
+            held[np.searchsorted(ends, part.start[part.valid])] = True
+        return [bool(one) for one in held]
 
     def read_tags(self, text: bytes) -> None:
         """Look at the tags and attributes of XML in one block."""
@@ -135,6 +133,17 @@ class Names:
             if column != NO_COLUMN and any(w.kind == kind for w in words):
                 return column
         return None
+
+
+def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
+    """Cells that may be names, the others empty, and whether all may."""
+    try:
+        rows = list(csv.reader([line], delimiter=chr(delimiter)))
+    except csv.Error:  # a cell above the reader's limit
+        rows = [line.split(chr(delimiter))]
+    cells = [cell.strip() for cell in (rows[0] if rows else ())]
+    names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
+    return names, bool(names) and names == tuple(cells)
 
 
 def _count(window: Window, text: bytes, colons: Places, before: Lanes) -> int:
