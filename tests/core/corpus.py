@@ -8,17 +8,21 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
-from random import Random
+from random import Random  # noqa: TID251 - seeded, and its numbers are the same in every version
 
 from gateway.core.classify import FileFindings
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CREDIT = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WORDS = (
-    "the patient was seen with fever and cough for days tel contact phone number report 2024 of gene study cell".split()
+    "the", "patient", "was", "seen", "with", "fever", "and", "cough", "for", "days", "tel", "contact", "phone", "number",
+    "report", "2024", "of", "gene", "study", "cell",
+)  # fmt: skip
+_CHINESE = (
+    "患者因发热咳嗽入院检查机密内部资料血压正常电话联系方式姓名身份证诊断为高糖尿病重要数据的一是在不了有和人这中大"
 )
-_CHINESE = "患者因发热咳嗽入院检查机密内部资料血压正常电话联系方式姓名身份证诊断为高糖尿病重要数据的一是在不了有和人这中大".strip()
 
 
 class Draw:
@@ -163,7 +167,8 @@ def _person(draw: Draw) -> str:
 
 
 def variants(draw: Draw) -> str:
-    head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=248956422>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\n"
+    head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=248956422>\n"
+    head += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\n"
     rows = (
         f"chr1\t{draw.digits(8)}\trs{draw.digits(7)}\tA\tC\t{draw.digits(2)}\tPASS\tDP={draw.digits(3)}\tGT:PL\t0/1:{draw.digits(5)}\t"
         f"1/1:{draw.digits(11)},{draw.digits(4)} {draw.digits(4)}\n"
@@ -254,6 +259,7 @@ KINDS: dict[str, tuple[str, Callable[[Draw], str | bytes]]] = {
 }  # fmt: skip
 
 
+@cache
 def corpus(kind: str, seed: int = 1) -> tuple[str, bytes]:
     """Path and content of a file of a kind."""
     path, make = KINDS[kind]

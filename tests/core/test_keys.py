@@ -11,7 +11,23 @@ from gateway.core.classify.keys import keys_of
 from gateway.core.detectors import open_window
 
 _KEY = re.compile(rb'"([^"\\\n]{1,100})"\s*:')
-_PIECES = ['"', '"', ":", ": ", '":', '": ', "a", "姓名", "a longer name than sixteen", "\\", "\n", " ", "\t", "x" * 51, '"b":']
+_PIECES = [
+    '"',
+    '"',
+    ":",
+    ": ",
+    '":',
+    '": ',
+    "a",
+    "姓名",
+    "a longer name than sixteen",
+    "\\",
+    "\n",
+    " ",
+    "\t",
+    "x" * 51,
+    '"b":',
+]
 
 
 def _found(text: bytes, low: int = 0, high: int | None = None) -> frozenset[bytes]:

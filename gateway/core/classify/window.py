@@ -53,10 +53,10 @@ def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> W
     parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
     plain = [fold(decoded(part) if escapes else part) for part in parts]
     same = all(one is other for one, other in zip(plain, parts, strict=True))
-    return window if same else _padded(plain, delimiter)
+    return window if same else _padded([part.data for part in plain], delimiter)
 
 
-def _padded(parts: list[Bytes] | list[memoryview], delimiter: int | None, *, plain: bool = False) -> Window:
+def _padded(parts: list[memoryview], delimiter: int | None, *, plain: bool = False) -> Window:
     before, own, _ = (len(part) for part in parts)
     return padded(parts, before, before + own, delimiter, plain=plain)
 

@@ -85,7 +85,8 @@ def next_64(words: Words, start: Places) -> Words:
     """The 64 places from every start on, the first of them lowest."""
     word, shift = start >> 6, (start & 63).astype(np.uint64)
     following = words[np.minimum(word + 1, words.size - 1)]
-    return words[word] >> shift | following << _ONE << (_LAST - shift)
+    sets: Words = words[word] >> shift | following << _ONE << (_LAST - shift)
+    return sets
 
 
 def lowest(sets: Words) -> Places:
@@ -112,7 +113,8 @@ class Ranks:
         """Shape-preserving."""
         word = asked >> 6
         below = (_ONE << (asked & 63).astype(np.uint64)) - _ONE
-        return self.before[word] + np.bitwise_count(self.words[word] & below)
+        count: Places = self.before[word] + np.bitwise_count(self.words[word] & below)
+        return count
 
 
 def ranks(words: Words) -> Ranks:

@@ -1,9 +1,8 @@
 """Runs of digits, the skeleton of nearly every identifier, and what may stand beside them.
 
 One pass marks digits with a bit each; runs begin and end where a set of bits does. Only runs that a detector starts from
-are taken out of it: those of six digits and more, and those of exactly four with a separator between them and another such
-(card and phone numbers in groups). In text without numbers, in qualities of reads and in decimals nothing is left after a fraction of a
-nanosecond a byte.
+are taken out of it: those of six digits and more, and those of exactly four with a separator between them and another
+such (card and phone numbers in groups). Text without numbers, decimals and most qualities of reads leave nothing.
 
 A change must keep: `find_runs` is a function of the bytes alone, and runs are sorted.
 """

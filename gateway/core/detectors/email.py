@@ -2,7 +2,8 @@
 
 Source: RFC 5321 section 4.1.2 and RFC 5322 section 3.4.1 (dot-atom), without comments, quotes and address literals; at
 most 64 bytes on either side of the @ (longer ones are not addresses of people). Found from the @: what stands on both
-sides is bounded by the nearest bytes that no address holds, looked for among the 64 on either side. Canonical value: a 64-bit mix of the lower-case address.
+sides is bounded by the nearest byte that no address holds, looked for among the 64 on either side. Canonical value: a
+64-bit mix of the lower-case address.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _bounds(data: Bytes, at: Places) -> tuple[Places, Places, Mask]:
 def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
     """The last dot behind each @ and before each end (the @ where there is none), and whether letters follow it."""
     data = window.data
-    dots = next_64(window.places_of(_DOT), at + 1)
+    dots = next_64(window.places_of(ord(".")), at + 1)
     inside = (np.uint64(1) << np.minimum(end - at - 1, _SIDE - 1).astype(np.uint64)) - np.uint64(1)
     dot = at + 1 + highest(dots & inside)
     letters = is_letter(data[end - 1]) & is_letter(data[dot + 1]) & (end - dot >= 3)

@@ -126,7 +126,7 @@ def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter
 
 
 def padded(
-    parts: Sequence[bytes | memoryview | Bytes], low: int, high: int, delimiter: int | None, *, plain: bool = False
+    parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
 ) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
     more = bytes([NEWLINE]) * (-sum(len(part) for part in parts) % 8)
