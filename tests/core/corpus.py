@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from random import Random  # noqa: TID251 - seeded, and its numbers are the same in every version
+from typing import TypeVar
 
 from gateway.core.classify import FileFindings
+
+_T = TypeVar("_T")
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CREDIT = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -34,7 +37,7 @@ class Draw:
     def below(self, limit: int) -> int:
         return int(self._random() * limit)
 
-    def one(self, choices):
+    def one(self, choices: Sequence[_T]) -> _T:
         return choices[self.below(len(choices))]
 
     def digits(self, count: int) -> str:
