@@ -66,7 +66,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("dataset", "person", "declaration"),
     ),
     Tag.DECLARED: ((), ("declaration",)),
-    Tag.SUBMITTED: (("files", "root_committed"), ("root", "bytes", "declaration")),
+    Tag.SUBMITTED: (("files", "root_committed", "by"), ("root", "bytes", "declaration")),
     Tag.CLASSIFIED: (("inspectable", "level"), ("findings", "persons")),
     Tag.HELD: (("rules", "cure", "rulebook", "decision"), ("facts",)),
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),

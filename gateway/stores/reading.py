@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import ReceivedFile
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import PersonSet, StoredChange, StoredFile, TransferFilter
@@ -36,6 +37,7 @@ _TRANSFER = [tables.transfers.c[each.name] for each in fields(Transfer)]
 _FILE = [tables.files.c[each.name] for each in fields(ReceivedFile)]
 _STORED = ("findings", "facts", "persons_sensitive", "persons_nonsensitive", "received_at", "seal", "modified_at", "carried")
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
+_MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
 
@@ -117,6 +119,18 @@ class View:
         columns = tables.files.c
         row = await self._first(select(tables.files).where(columns.transfer_id == transfer_id, columns.path == path))
         return _stored_file(row) if row else None
+
+    async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
+        """What its received manifests say, by path in code point order."""
+        columns = tables.manifests.c
+        statement = select(*_MANIFEST).where(columns.transfer_id == transfer_id).order_by(columns.path)
+        return [Manifest(**row._mapping) for row in await self._rows(statement)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+
+    async def connections(self, transfer_id: str) -> Sequence[tuple[str, datetime | None]]:
+        """Connections that wrote into it and did not end in order, by name, with the time each broke off."""
+        columns = tables.connections.c
+        statement = select(columns.connection, columns.lost_at).where(columns.transfer_id == transfer_id)
+        return [(row.connection, row.lost_at) for row in await self._rows(statement.order_by(columns.connection))]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""

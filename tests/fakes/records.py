@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
@@ -34,6 +35,8 @@ class FakeState:
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    connections: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class FakeState:
     def check_owners(self) -> None:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
+        owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
         if not owners <= set(self.transfers):
             raise StoreError("a row belongs to a transfer that is not there", code="database-refused", retry=False)
@@ -124,6 +128,12 @@ class FakeView:
 
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         return self.state.files.get((transfer_id, path))
+
+    async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
+        return [self.state.manifests[key] for key in sorted(self.state.manifests) if key[0] == transfer_id]
+
+    async def connections(self, transfer_id: str) -> Sequence[tuple[str, datetime | None]]:
+        return [(key[1], at) for key, at in sorted(self.state.connections.items()) if key[0] == transfer_id]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
@@ -242,6 +252,18 @@ class FakeTransaction(FakeView):
         dropped = self.state.files.pop((transfer_id, path), None)
         if dropped:
             self.state.numbers[transfer_id] = max(self.state.numbers.get(transfer_id, 0), dropped.file.number + 1)
+
+    async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
+        self.state.manifests[transfer_id, manifest.path] = replace(manifest, document=self._json(manifest.document))
+
+    async def drop_manifest(self, transfer_id: str, path: str) -> None:
+        self.state.manifests.pop((transfer_id, path), None)
+
+    async def put_connection(self, transfer_id: str, connection: str, lost_at: datetime | None) -> None:
+        self.state.connections[transfer_id, connection] = lost_at
+
+    async def drop_connection(self, transfer_id: str, connection: str) -> None:
+        self.state.connections.pop((transfer_id, connection), None)
 
     async def next_file_number(self, transfer_id: str) -> int:
         used = [stored.file.number + 1 for key, stored in self.state.files.items() if key[0] == transfer_id]
