@@ -16,21 +16,28 @@ import asyncio
 import hmac
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Final
 
 from gateway.core.classify import Classifier
+from gateway.core.completeness import SETTLE
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
+from gateway.core.identity import Door
 from gateway.core.intake import Limits, check_room
+from gateway.core.manifests import Manifest
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
+from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.upload import Pass, Passed, seal_session_key
 from gateway.ports import Spool, StoredFile
+
+FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Reception:
     classifier: Callable[[str], Classifier]
     pool: Executor
     limits: Limits
+    memory: Memory = field(default_factory=Memory)
 
     async def forget(self, transfer_id: str, parts: tuple[str, ...]) -> None:
         """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves."""
@@ -82,6 +90,7 @@ class Incoming:
         self._path = path
         self._ended = ended
         self._over = False
+        self._capture = Capture(path, reception.memory)
         entropy = reception.recorder.entropy
         self._part = f"{transfer.id}/{entropy.token(10).hex()}/0"
         self._key = entropy.token(32)
@@ -104,6 +113,7 @@ class Incoming:
         Raises:
             TooLarge: A bound was passed; the upload has to be aborted.
         """
+        self._capture.feed(chunk)
         await self._pass.feed(chunk)
         check_room(self._reception.limits, self._transfer.files, self._transfer.bytes, self._pass.size)
 
@@ -121,7 +131,8 @@ class Incoming:
             header = seal_session_key(self._key, self._reception.vault_public, recorder.entropy)
             await recorder.keyring.put(self._transfer.id, self._part, header)
             unnumbered = await self._stored(passed, announced)
-            stored, replaced = await recorder.do(lambda ledger: self._keep(ledger, unnumbered))
+            manifest = await self._capture.read(passed.sha256, self._reception.pool)
+            stored, replaced = await recorder.do(lambda ledger: self._keep(ledger, unnumbered, manifest))
         except BaseException:
             await self.abort()
             raise
@@ -150,6 +161,7 @@ class Incoming:
     def _end(self) -> None:
         if not self._over:
             self._over = True
+            self._capture.forget()
             self._ended()
 
     async def _stored(self, passed: Passed, announced: Announced) -> StoredFile:
@@ -174,7 +186,9 @@ class Incoming:
             modified_at=announced.modified,
         )
 
-    async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, StoredFile | None]:
+    async def _keep(
+        self, ledger: Ledgering, unnumbered: StoredFile, manifest: Manifest | None
+    ) -> tuple[StoredFile, StoredFile | None]:
         """Record a received file; returns it with its number, and the one it replaces."""
         number = await ledger.tx.next_file_number(unnumbered.transfer_id)
         key = await self._reception.recorder.evidence_key(unnumbered.transfer_id)
@@ -186,7 +200,9 @@ class Incoming:
         size = transfer.bytes + stored.file.size - (earlier.file.size if earlier else 0)
         check_room(self._reception.limits, files - 1, size - stored.file.size, stored.file.size)
         await ledger.tx.put_file(stored)
-        await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
+        if manifest is not None:  # a path is a manifest's or not: what was there before is replaced with the file
+            await ledger.tx.put_manifest(stored.transfer_id, manifest)
+        await ledger.tx.put_transfer(changed(transfer, ledger.now, files=files, bytes=size))
         return stored, earlier
 
 
@@ -194,6 +210,12 @@ def require_state(transfer: Transfer, state: State) -> None:
     """Raise Conflict where a transfer is in another state."""
     if transfer.state is not state:
         raise Conflict(f"the transfer is {transfer.state}, not {state}: open a new one", code="wrong-state")
+
+
+def changed(transfer: Transfer, now: datetime, **changes: Any) -> Transfer:
+    """A draft after a change of what is in it; one in a folder is looked at when nothing changed for `SETTLE` (`completion`)."""
+    looked_at: dict[str, Any] = {"next_at": now + SETTLE, "reason": ""} if transfer.door in FOLDER_DOORS else {}
+    return replace(transfer, **changes, **looked_at)
 
 
 def _check_announced(passed: Passed, announced: Announced) -> None:

@@ -28,12 +28,13 @@ from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unus
 from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
 from gateway.core.intake import Limits, check_room, check_submission, files_root
+from gateway.core.manifests import manifest_kind
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.findings import says_something
-from gateway.flow.incoming import Announced, Incoming, Reception, require_state
+from gateway.flow.incoming import Announced, Incoming, Reception, changed, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -248,9 +249,10 @@ class Intake:
             if found is None:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
             await ledger.tx.drop_file(transfer_id, found.file.path)
-            await ledger.tx.put_transfer(
-                replace(transfer, files=transfer.files - 1, bytes=transfer.bytes - found.file.size)
-            )
+            if manifest_kind(found.file.path):
+                await ledger.tx.drop_manifest(transfer_id, found.file.path)
+            left = {"files": transfer.files - 1, "bytes": transfer.bytes - found.file.size}
+            await ledger.tx.put_transfer(changed(transfer, ledger.now, **left))
             return found
 
         dropped = await self._recorder.do(job)
@@ -288,9 +290,9 @@ class Intake:
             renamed = sealed_row(row, key)
             await ledger.tx.drop_file(transfer_id, old)
             await ledger.tx.put_file(renamed)
-            if replaced is not None:
-                files, size = transfer.files - 1, transfer.bytes - replaced.file.size
-                await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
+            await _move_manifest(ledger, transfer_id, old, new)
+            left = {"files": transfer.files - 1, "bytes": transfer.bytes - replaced.file.size} if replaced else {}
+            await ledger.tx.put_transfer(changed(transfer, ledger.now, **left))
             return renamed, replaced
 
         renamed, replaced = await self._recorder.do(job)
@@ -328,7 +330,7 @@ class Intake:
             # An open transfer keeps its own words; what stands under them is joined when it is submitted.
             declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
-                transfer,
+                transfer if held else changed(transfer, ledger.now),
                 Tag.DECLARED,
                 actor=principal.client,
                 private={"declaration": declared},
@@ -338,7 +340,13 @@ class Intake:
         return await self._recorder.do(job)
 
     async def submit(
-        self, principal: Principal, transfer_id: str, *, listed: Mapping[str, int] | None = None
+        self,
+        principal: Principal,
+        transfer_id: str,
+        *,
+        listed: Mapping[str, int] | None = None,
+        root: str = "",
+        by: str = "sender",
     ) -> Transfer:
         """Freeze the file list and hand the transfer on. Submitting what is submitted changes nothing.
 
@@ -346,16 +354,19 @@ class Intake:
             principal: The sender.
             transfer_id: The transfer.
             listed: Path to size, where the sender lists what must be there.
+            root: Root of the file list that is meant, hex, where it was looked at before; any other is a Conflict.
+            by: Who says that it is whole: `sender`, or a rule of `core.completeness`.
         """
         _require(principal, Permission.TRANSFERS_SUBMIT)
         transfer = await self._own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = self._uploading[transfer_id]
+        unfinished = self.unfinished(transfer_id)
+        said = (listed, root, by)
 
         async def job(ledger: Ledgering) -> Transfer:
-            return await self._submit(ledger, principal, transfer_id, listed, standing, unfinished)
+            return await self._submit(ledger, principal, transfer_id, said, standing, unfinished)
 
         return await self._recorder.do(job)
 
@@ -364,10 +375,11 @@ class Intake:
         ledger: Ledgering,
         principal: Principal,
         transfer_id: str,
-        listed: Mapping[str, int] | None,
+        said: tuple[Mapping[str, int] | None, str, str],
         standing: Mapping[str, Any],
         unfinished: int,
     ) -> Transfer:
+        listed, meant, by = said
         transfer = await ledger.transfer(transfer_id)
         files = [stored.file for stored in await ledger.tx.files(transfer_id)]
         if transfer.state is not State.OPEN and transfer.root:
@@ -376,14 +388,16 @@ class Intake:
             return transfer
         check_submission(files, listed, unfinished)
         root = files_root(files).hex()
+        if meant and root != meant:
+            raise Conflict("the files changed while they were looked at")
         declared = stand_on(standing, transfer.declaration)
         return await ledger.record(
             transfer,
             Tag.SUBMITTED,
             actor=principal.client,
-            public={"files": len(files), "root_committed": True},
+            public={"files": len(files), "root_committed": True, "by": by},
             private={"root": root, "bytes": transfer.bytes, "declaration": declared},
-            changes={"root": root, "declaration": declared},
+            changes={"root": root, "declaration": declared, "reason": ""},
         )
 
     async def withdraw(self, principal: Principal, transfer_id: str) -> Transfer:
@@ -400,10 +414,37 @@ class Intake:
                 Tag.WITHDRAWN,
                 actor=principal.client,
                 public={"by": "sender" if principal.institution else "operator"},
+                changes={"reason": ""} if now_at.state is State.OPEN else {},
             )
             return await ledger.return_persons(withdrawn, "withdrawn")
 
         return await self._recorder.do(job)
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def unfinished(self, transfer_id: str) -> int:
+        """Uploads into a transfer that are under way."""
+        return self._uploading[transfer_id]
+
+    async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
+        """Note durably that a connection writes into a draft, before its first byte.
+
+        If it ends otherwise than in order, or this process dies, nobody takes silence for an end.
+        """
+        _require(principal, Permission.TRANSFERS_WRITE)
+        await self._own(principal, transfer_id)
+        await self._recorder.do(lambda ledger: ledger.tx.put_connection(transfer_id, connection, None))
+
+    async def disconnected(self, transfer_id: str, connection: str, *, lost: bool) -> None:
+        """The connection ended: in order, or it broke off."""
+
+        async def job(ledger: Ledgering) -> None:
+            if lost:
+                await ledger.tx.put_connection(transfer_id, connection, ledger.now)
+            else:
+                await ledger.tx.drop_connection(transfer_id, connection)
+
+        await self._recorder.do(job)
 
     # --- whose -------------------------------------------------------------------------------------------------------
 
@@ -413,6 +454,17 @@ class Intake:
         if transfer is None or (principal.institution and transfer.institution != principal.institution):
             raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
         return transfer
+
+
+async def _move_manifest(ledger: Ledgering, transfer_id: str, old: str, new: str) -> None:
+    """What a manifest says goes with its file, but only to a name it was read under."""
+    if not manifest_kind(old) and not manifest_kind(new):
+        return
+    found = [each for each in await ledger.tx.manifests(transfer_id) if each.path == old]
+    for path in (old, new):
+        await ledger.tx.drop_manifest(transfer_id, path)
+    if found and settled_name(old) == settled_name(new):
+        await ledger.tx.put_manifest(transfer_id, replace(found[0], path=new))
 
 
 def _require(principal: Principal, permission: Permission) -> None:

@@ -13,6 +13,7 @@ A change must keep these:
 from __future__ import annotations
 
 import functools
+import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -85,6 +86,8 @@ class DoorFiles(NoHost):
         self._caller = caller
         self._open: set[Arrival | Order] = set()
         self._places: dict[Arrival | Order, tuple[DatasetName, str]] = {}
+        self._connection = secrets.token_hex(8)
+        self._drafts: set[str] = set()
 
     def note(self, failure: GatewayError) -> None:
         """Tell the observer of what is our doing."""
@@ -131,6 +134,9 @@ class DoorFiles(NoHost):
             raise unsupported("a file cannot be changed in place: send it as a whole")
         draft = await self._desk.folders.draft(principal, name)
         self._desk.underway.forget_orders(name)
+        if draft.id not in self._drafts:
+            await self._desk.intake.connected(principal, draft.id, self._connection)
+            self._drafts.add(draft.id)
         incoming = await self._desk.intake.begin(principal, draft.id, place.path)
         declares = settled_name(place.path) == DECLARATION
         arrival = Arrival(
@@ -204,6 +210,14 @@ class DoorFiles(NoHost):
                 self._desk.observer.saw("sftp.faltered", code=failure.code)
             finally:
                 self._closed(file_obj)
+
+    async def leave(self, *, lost: bool) -> None:
+        """The session ended, in order or not; where that cannot be noted, nobody takes it for an end in order."""
+        for draft in self._drafts:
+            try:
+                await self._desk.intake.disconnected(draft, self._connection, lost=lost)
+            except GatewayError as failure:
+                self._desk.observer.saw("sftp.faltered", code=failure.code)
 
     def _closed(self, handle: Arrival | Order) -> None:
         self._open.discard(handle)
