@@ -211,8 +211,9 @@ class DoorFiles(NoHost):
             finally:
                 self._closed(file_obj)
 
-    async def leave(self, *, lost: bool) -> None:
+    async def leave(self, *, broken: bool) -> None:
         """The session ended, in order or not; where that cannot be noted, nobody takes it for an end in order."""
+        lost = broken or self._desk.underway.stopping
         for draft in self._drafts:
             try:
                 await self._desk.intake.disconnected(draft, self._connection, lost=lost)

@@ -284,6 +284,7 @@ async def serving(
         yield acceptor.get_port()
     finally:
         acceptor.close()
+        underway.stopping = True
         for connection in list(crowd.open):
             connection.abort()
         async with asyncio.timeout(SHUTDOWN_SECONDS):

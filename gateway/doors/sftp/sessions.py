@@ -60,7 +60,7 @@ class _Handler(SFTPServerHandler):
         for file in cut:
             await self._files.abandon(file)
         self._file_handles.clear()
-        await self._files.leave(lost=exc is not None or bool(cut))
+        await self._files.leave(broken=exc is not None or bool(cut))
         if self._writer is not None and not self._writer.channel.is_closing():
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)

@@ -50,11 +50,13 @@ class Underway:
         arrivals: Files being written.
         folders: Folders made that have no file yet.
         orders: SUBMIT and WITHDRAW files as they were written, so that a client that looks sees them; until the next write.
+        stopping: Whether the door cuts its connections: asyncssh then tells sessions the same as of an end in order.
     """
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
     folders: dict[DatasetName, set[str]] = field(default_factory=dict)
     orders: dict[tuple[DatasetName, str], bytes] = field(default_factory=dict)
+    stopping: bool = False
 
     def ordered(self, name: DatasetName, path: str, content: bytes) -> None:
         """Remember an order; the oldest is forgotten beyond the bound."""
