@@ -228,5 +228,7 @@ def _entries_amiss(draft: Draft, manifest: Manifest, *, compared: bool) -> Waiti
 
 def _about(code: str, paths: Iterable[str], manifest: str = "") -> Waiting:
     found = sorted(paths)
-    about: dict[str, Any] = {"count": len(found), "first": found[0]}
+    # A manifest may list anything: what is shown of it is one line that reads as it stands.
+    first = "".join(character if character.isprintable() else "\ufffd" for character in found[0])
+    about: dict[str, Any] = {"count": len(found), "first": first}
     return Waiting(code, about | {"file": manifest} if manifest else about)

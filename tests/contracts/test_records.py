@@ -382,7 +382,7 @@ async def test_file_numbers_never_come_back(records: Records) -> None:
 
 
 async def test_manifests_are_kept_by_path_and_dropped(records: Records) -> None:
-    other = replace(MANIFEST, path="bagit.txt", kind="bagit", document={"fault": "姓名"})
+    other = replace(MANIFEST, path="bagit.txt", kind="bagit", document={"entries": {"data/\0姓名": ""}})
     async with records.write() as tx:
         await tx.put_transfer(transfer())
         await tx.put_transfer(transfer("t2"))

@@ -200,6 +200,12 @@ def test_what_is_missing_is_told():
     assert found == Waiting("file-missing", {"count": 2, "first": "data/c", "file": "manifest-sha256.txt"})
 
 
+def test_a_listed_name_cannot_write_lines_of_its_own():
+    found = judge(draft(bag(manifest_sha256=listing(PAYLOAD) + listing({"data/a%0Ab\u202ec": b""}))))
+    assert isinstance(found, Waiting)
+    assert found.about["first"] == "data/a\ufffdb\ufffdc"
+
+
 # --- crates ----------------------------------------------------------------------------------------------------------
 
 A = {"a.csv": b"a"}

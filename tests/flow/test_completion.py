@@ -250,7 +250,10 @@ async def test_a_manifest_beyond_the_bounds_is_received_and_not_read(desk):
 
 
 async def test_only_what_was_recorded_is_read(desk, monkeypatch):
-    monkeypatch.setattr("gateway.flow.manifests.Capture.feed", lambda self, chunk: None)
+    def missed(capture, chunk):
+        """An upload that was resumed: its first bytes did not come this way."""
+
+    monkeypatch.setattr("gateway.flow.manifests.Capture.feed", missed)
     await desk.put_all({"manifest-sha256.txt": listing(CSV)})
     assert "one piece" in (await kept(desk))["manifest-sha256.txt"].fault
 
