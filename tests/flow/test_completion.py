@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import bagit as oracle
 import pytest
 
 from gateway.core.completeness import parse_note
@@ -114,6 +115,18 @@ async def test_a_whole_bag_is_submitted_ten_seconds_after_its_last_file(desk):
 async def test_the_order_of_the_files_does_not_matter(desk, order):
     await desk.put_all(dict(sorted(bag(CSV, bag_info=None).items(), reverse=order < 0)))
     assert await desk.passes(seconds=10) is State.RECEIPTED
+
+
+async def test_a_bag_of_bagit_pythons_making_is_submitted(desk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it changes the working directory
+    (tmp_path / "bag" / "2026").mkdir(parents=True)
+    (tmp_path / "bag" / "2026" / "鸟 1.csv").write_bytes(CSV["data/a.csv"])
+    oracle.make_bag(str(tmp_path / "bag"))
+    made = {each.relative_to(tmp_path / "bag").as_posix(): each.read_bytes() for each in tmp_path.rglob("bag/**/*.*")}
+    assert {"manifest-sha512.txt", "tagmanifest-sha256.txt", "bag-info.txt", "data/2026/鸟 1.csv"} <= set(made)
+    await desk.put_all(made)
+    assert await desk.passes(seconds=10) is not State.OPEN
+    assert (await desk.submitted())["body"]["by"] == "bag"
 
 
 async def test_a_whole_crate_is_submitted(desk):
