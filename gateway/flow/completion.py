@@ -78,7 +78,7 @@ class Completion:
 
     async def _judged(self, transfer: Transfer, since: datetime) -> Waiting | tuple[Complete, Sequence[StoredFile]]:
         now = self._recorder.clock.now()
-        if unfinished := self._intake.unfinished(transfer.id):  # before anything large is read
+        if unfinished := await self._intake.unfinished(transfer.id):  # before anything large is read
             return Waiting("upload-open", {"count": unfinished}, now + SETTLE)
         project = (await self._registrar.registry()).get(Project, transfer.project)
         async with self._recorder.records.read() as view:
@@ -89,7 +89,7 @@ class Completion:
             files={each.file.path: (each.file.size, each.file.sha256) for each in files},
             manifests=[_as_read(each) for each in manifests],
             declared=bool(transfer.declaration or project.declaration),
-            unfinished=self._intake.unfinished(transfer.id),
+            unfinished=await self._intake.unfinished(transfer.id),
             connected=any(lost is None for _, lost in connections),
             lost_at=max((lost for _, lost in connections if lost is not None), default=None),
             changed_at=since,

@@ -362,7 +362,7 @@ class Intake:
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = self.unfinished(transfer_id)
+        unfinished = await self.unfinished(transfer_id)
         said = (listed, root, by)
 
         async def job(ledger: Ledgering) -> Transfer:
@@ -422,7 +422,7 @@ class Intake:
 
     # --- connections -------------------------------------------------------------------------------------------------
 
-    def unfinished(self, transfer_id: str) -> int:
+    async def unfinished(self, transfer_id: str) -> int:
         """Uploads into a transfer that are under way."""
         return self._uploading[transfer_id]
 
