@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
+from gateway.core.manifests import Manifest
 from gateway.core.records import Endpoint
 from gateway.core.review import Vote
 from gateway.core.rulebook import Rulebook
@@ -279,6 +280,12 @@ class Reading(Protocol):
     async def mark_content(self, transfer_id: str, path: str) -> bytes:
         """What was kept with a mark; empty where nothing was, or there is no such mark."""
 
+    async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
+        """What its received manifests say, by path."""
+
+    async def connections(self, transfer_id: str) -> Sequence[tuple[str, datetime | None]]:
+        """Connections that wrote into it and did not end in order, by name: when each broke off, None where that is not known."""
+
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
 
@@ -354,6 +361,18 @@ class Writing(Reading, Protocol):
 
     async def drop_partial(self, transfer_id: str, path: str) -> None:
         """Forget it."""
+
+    async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
+        """Insert or replace what a manifest says, by transfer and path."""
+
+    async def drop_manifest(self, transfer_id: str, path: str) -> None:
+        """Forget what a manifest says, if it is there."""
+
+    async def put_connection(self, transfer_id: str, connection: str, lost_at: datetime | None) -> None:
+        """Note that a connection writes into a transfer, or when it broke off."""
+
+    async def drop_connection(self, transfer_id: str, connection: str) -> None:
+        """A connection ended in order, if it was noted."""
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before."""

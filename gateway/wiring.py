@@ -27,6 +27,7 @@ from gateway.core.transfer import State
 from gateway.flow.audit import Audit
 from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
+from gateway.flow.completion import Completion
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
@@ -43,6 +44,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
@@ -219,7 +221,10 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+    senders = SshKeys(records=database, registrar=registrar, clock=clock)
+    completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
+        State.OPEN: completion.step,
         State.SUBMITTED: Classify(recorder).step,
         State.CLASSIFIED: decider.step,
         State.HELD: decider.step,

@@ -67,7 +67,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("dataset", "person", "declaration"),
     ),
     Tag.DECLARED: ((), ("declaration",)),
-    Tag.SUBMITTED: (("files", "root_committed", "carried"), ("root", "bytes", "declaration")),
+    Tag.SUBMITTED: (("files", "root_committed", "carried", "by"), ("root", "bytes", "declaration")),
     Tag.CLASSIFIED: (("inspectable", "level"), ("findings", "persons")),
     Tag.HELD: (("rules", "cure", "rulebook", "decision"), ("facts",)),
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),

@@ -19,17 +19,22 @@ import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Final
 
 from gateway.core.classify import Classifier
+from gateway.core.completeness import SETTLE
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
+from gateway.core.identity import Door
 from gateway.core.intake import Limits, Part, check_quota, check_room
+from gateway.core.manifests import Manifest, manifest_kind
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
+from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
@@ -38,6 +43,8 @@ from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
 
 NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
 UNFINISHED = -1  # the size of a part that is being written
+
+FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Reception:
     classifier: Callable[[str], Classifier]
     pool: Executor
     limits: Limits
+    memory: Memory = field(default_factory=Memory)
 
     async def forget(self, transfer_id: str, parts: Iterable[Part], *, but: Iterable[Part] = ()) -> None:
         """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves.
@@ -119,6 +127,7 @@ class Incoming:
         self._path = path
         self._ended = ended
         self._over = False
+        self._capture = Capture(path, reception.memory)
         entropy = reception.recorder.entropy
         self._resumable = resumable
         self._noted = False
@@ -157,6 +166,7 @@ class Incoming:
         Raises:
             TooLarge: A bound was passed; the upload has to be aborted.
         """
+        self._capture.feed(chunk)
         await self._pass.feed(chunk)
         check_room(self._reception.limits, self._transfer.files, self._transfer.bytes, self._pass.size)
         if self._resumable and not self._noted and self._pass.size >= NOTED:
@@ -179,7 +189,8 @@ class Incoming:
             if passed.written:
                 await self._keep_key()
             unnumbered = await self._stored(passed, announced)
-            stored, obsolete = await recorder.do(lambda ledger: self._keep(ledger, unnumbered))
+            manifest = await self._capture.read(passed.sha256, self._reception.pool)
+            stored, obsolete = await recorder.do(lambda ledger: self._keep(ledger, unnumbered, manifest))
         except BaseException:
             await self.abort()
             raise
@@ -253,6 +264,7 @@ class Incoming:
     def _end(self) -> None:
         if not self._over:
             self._over = True
+            self._capture.forget()
             self._ended()
 
     async def _stored(self, passed: Passed, announced: Announced) -> StoredFile:
@@ -281,7 +293,9 @@ class Incoming:
     def _new_part(self, written: int) -> tuple[Part, ...]:
         return (Part(self._part, written),) if written else ()
 
-    async def _keep(self, ledger: Ledgering, unnumbered: StoredFile) -> tuple[StoredFile, tuple[Part, ...]]:
+    async def _keep(
+        self, ledger: Ledgering, unnumbered: StoredFile, manifest: Manifest | None
+    ) -> tuple[StoredFile, tuple[Part, ...]]:
         """Record a received file; returns it with its number, and the parts of what it replaces."""
         number = await ledger.tx.next_file_number(unnumbered.transfer_id)
         key = await self._reception.recorder.evidence_key(unnumbered.transfer_id)
@@ -297,7 +311,9 @@ class Incoming:
             held = await ledger.tx.undelivered(transfer.institution)
             check_quota(limits, held - (earlier.file.size if earlier else 0), stored.file.size)
         await ledger.tx.put_file(stored)
-        await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
+        if manifest is not None:  # a path is a manifest's or not: what was there before is replaced with the file
+            await ledger.tx.put_manifest(stored.transfer_id, manifest)
+        await ledger.tx.put_transfer(changed(transfer, ledger.now, files=files, bytes=size))
         obsolete = earlier.file.parts if earlier else ()
         if note := await ledger.tx.partial(stored.transfer_id, stored.file.path):
             await ledger.tx.drop_partial(note.transfer_id, note.path)
@@ -308,13 +324,22 @@ class Incoming:
 async def forget_row(ledger: Ledgering, transfer: Transfer, stored: StoredFile) -> None:
     """Take a received file out of its transfer; what it is made of stays in the vault."""
     await ledger.tx.drop_file(transfer.id, stored.file.path)
-    await ledger.tx.put_transfer(replace(transfer, files=transfer.files - 1, bytes=transfer.bytes - stored.file.size))
+    if manifest_kind(stored.file.path):
+        await ledger.tx.drop_manifest(transfer.id, stored.file.path)
+    left = {"files": transfer.files - 1, "bytes": transfer.bytes - stored.file.size}
+    await ledger.tx.put_transfer(changed(transfer, ledger.now, **left))
 
 
 def require_state(transfer: Transfer, state: State) -> None:
     """Raise Conflict where a transfer is in another state."""
     if transfer.state is not state:
         raise Conflict(f"the transfer is {transfer.state}, not {state}: open a new one", code="wrong-state")
+
+
+def changed(transfer: Transfer, now: datetime, **changes: Any) -> Transfer:
+    """A draft after a change of what is in it; one in a folder is looked at when nothing changed for `SETTLE` (`completion`)."""
+    looked_at: dict[str, Any] = {"next_at": now + SETTLE, "reason": ""} if transfer.door in FOLDER_DOORS else {}
+    return replace(transfer, **changes, **looked_at)
 
 
 def _check_announced(passed: Passed, announced: Announced) -> None:

@@ -19,7 +19,7 @@ import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,13 +29,14 @@ from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unus
 from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
 from gateway.core.intake import Limits, Part, check_quota, check_room, check_submission, files_root
+from gateway.core.manifests import manifest_kind
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.carry import Carry, Listing
 from gateway.flow.findings import says_something
-from gateway.flow.incoming import Announced, Incoming, Reception, forget_row, require_state
+from gateway.flow.incoming import Announced, Incoming, Reception, changed, forget_row, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -45,6 +46,16 @@ __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
 NOTHING_CHANGED = "nothing changed since the version before"
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a submission says; see `Intake.submit`."""
+
+    listed: Mapping[str, int] | None
+    only_changed: bool
+    root: str
+    by: str
 
 
 class Intake:
@@ -199,6 +210,8 @@ class Intake:
         transfer = replace(transfer, last_entry=index)
         await ledger.tx.put_transfer(transfer, idempotency_key)
         await ledger.tx.put_files(taken.rows)
+        for manifest in await ledger.tx.manifests(taken.follows.id) if taken.follows else ():
+            await ledger.tx.put_manifest(transfer.id, manifest)
         ledger.seen.append((Tag.OPENED.value, {"transfer_id": transfer.id, "state": "open", "entry": index}))
         return transfer
 
@@ -302,6 +315,7 @@ class Intake:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
             if note is not None:
                 await ledger.tx.drop_partial(transfer_id, named)
+                await ledger.tx.put_transfer(changed(transfer, ledger.now))
             if found is not None:
                 await forget_row(ledger, transfer, found)
             return (found.file.parts if found else ()) + (note.parts if note else ())
@@ -340,9 +354,9 @@ class Intake:
             renamed = sealed_row(row, key)
             await ledger.tx.drop_file(transfer_id, old)
             await ledger.tx.put_file(renamed)
-            if replaced is not None:
-                files, size = transfer.files - 1, transfer.bytes - replaced.file.size
-                await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
+            await _move_manifest(ledger, transfer_id, old, new)
+            left = {"files": transfer.files - 1, "bytes": transfer.bytes - replaced.file.size} if replaced else {}
+            await ledger.tx.put_transfer(changed(transfer, ledger.now, **left))
             return renamed, replaced
 
         renamed, replaced = await self._recorder.do(job)
@@ -383,7 +397,7 @@ class Intake:
             # An open transfer keeps its own words; what stands under them is joined when it is submitted.
             declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
-                transfer,
+                transfer if held else changed(transfer, ledger.now),
                 Tag.DECLARED,
                 actor=principal.client,
                 private={"declaration": declared},
@@ -399,6 +413,8 @@ class Intake:
         *,
         listed: Mapping[str, int] | None = None,
         only_changed: bool = False,
+        root: str = "",
+        by: str = "sender",
     ) -> Transfer:
         """Freeze the file list and hand the transfer on. Submitting what is submitted changes nothing.
 
@@ -407,21 +423,19 @@ class Intake:
             transfer_id: The transfer.
             listed: Path to size, where the sender lists what must be there.
             only_changed: End a draft in which nothing is new, and answer with the version it follows.
+            root: Root of the file list that is meant, hex, where it was looked at before; any other is a Conflict.
+            by: Who says that it is whole: `sender`, or a rule of `core.completeness`.
         """
         _require(principal, Permission.TRANSFERS_SUBMIT)
         transfer = await self.own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        # The vault knows of uploads in every process; this process knows also of those whose part is whole and whose row is
-        # not written. Such a one in another process finds the transfer submitted, and its sender is told: not received.
-        held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
-        unfinished = max(len(held), self._uploading[transfer_id])
+        unfinished = await self.unfinished(transfer_id)
+        said = _Said(listed, only_changed, root, by)
 
         async def job(ledger: Ledgering) -> tuple[Transfer, tuple[str, ...]]:
-            return await self._submit(
-                ledger, principal, transfer_id, listed, standing, unfinished, only_changed=only_changed
-            )
+            return await self._submit(ledger, principal, transfer_id, said, standing, unfinished)
 
         submitted, spare = await self._recorder.do(job)
         await self._carry.forget(transfer_id, spare)
@@ -432,11 +446,9 @@ class Intake:
         ledger: Ledgering,
         principal: Principal,
         transfer_id: str,
-        listed: Mapping[str, int] | None,
+        said: _Said,
         standing: Mapping[str, Any],
         unfinished: int,
-        *,
-        only_changed: bool,
     ) -> tuple[Transfer, tuple[str, ...]]:
         """The transfer as it stands then, and parts that nothing names any more."""
         transfer = await ledger.transfer(transfer_id)
@@ -444,24 +456,26 @@ class Intake:
         files = [stored.file for stored in rows]
         unfinished = max(unfinished, len(await ledger.tx.partials(transfer_id)))
         if transfer.state is not State.OPEN and transfer.root:
-            if listed is not None and listed != {file.path: file.size for file in files}:
+            if said.listed is not None and said.listed != {file.path: file.size for file in files}:
                 raise Conflict("this transfer was submitted with another file list: open a new one")
             return transfer, ()
-        check_submission(files, listed, unfinished)
+        check_submission(files, said.listed, unfinished)
         followed = await self._carry.followed(ledger.tx, transfer)
-        if only_changed and followed and await self._carry.unchanged(ledger.tx, transfer, followed, rows):
+        if said.only_changed and followed and await self._carry.unchanged(ledger.tx, transfer, followed, rows):
             await ledger.record(transfer, Tag.WITHDRAWN, public={"by": "gateway"}, changes={"reason": NOTHING_CHANGED})
             return followed, tuple(part.name for row in rows for part in row.file.parts)
         carried, spare = await self._carry.settle(ledger, transfer, followed, rows)
         root = files_root(files).hex()
+        if said.root and root != said.root:
+            raise Conflict("the files changed while they were looked at")
         declared = stand_on(standing, transfer.declaration)
         submitted = await ledger.record(
             transfer,
             Tag.SUBMITTED,
             actor=principal.client,
-            public={"files": len(files), "root_committed": True, "carried": carried},
+            public={"files": len(files), "root_committed": True, "carried": carried, "by": said.by},
             private={"root": root, "bytes": transfer.bytes, "declaration": declared},
-            changes={"root": root, "declaration": declared},
+            changes={"root": root, "declaration": declared, "reason": ""},
         )
         return submitted, spare
 
@@ -479,10 +493,44 @@ class Intake:
                 Tag.WITHDRAWN,
                 actor=principal.client,
                 public={"by": "sender" if principal.institution else "operator"},
+                changes={"reason": ""} if now_at.state is State.OPEN else {},
             )
             return await ledger.return_persons(withdrawn, "withdrawn")
 
         return await self._recorder.do(job)
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    async def unfinished(self, transfer_id: str) -> int:
+        """Uploads into a transfer that are under way or were cut off.
+
+        The vault knows of uploads in every process; this process knows also of those whose part is whole and whose row is
+        not written. Such a one in another process finds the transfer submitted, and its sender is told: not received.
+        """
+        held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
+        async with self._recorder.records.read() as view:
+            partials = len(await view.partials(transfer_id))
+        return max(len(held), self._uploading[transfer_id], partials)
+
+    async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
+        """Note durably that a connection writes into a draft, before its first byte.
+
+        If it ends otherwise than in order, or this process dies, nobody takes silence for an end.
+        """
+        _require(principal, Permission.TRANSFERS_WRITE)
+        await self.own(principal, transfer_id)
+        await self._recorder.do(lambda ledger: ledger.tx.put_connection(transfer_id, connection, None))
+
+    async def disconnected(self, transfer_id: str, connection: str, *, lost: bool) -> None:
+        """The connection ended: in order, or it broke off."""
+
+        async def job(ledger: Ledgering) -> None:
+            if lost:
+                await ledger.tx.put_connection(transfer_id, connection, ledger.now)
+            else:
+                await ledger.tx.drop_connection(transfer_id, connection)
+
+        await self._recorder.do(job)
 
     # --- whose -------------------------------------------------------------------------------------------------------
 
@@ -493,6 +541,17 @@ class Intake:
         if transfer is None or (principal.institution and transfer.institution != principal.institution):
             raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
         return transfer
+
+
+async def _move_manifest(ledger: Ledgering, transfer_id: str, old: str, new: str) -> None:
+    """What a manifest says goes with its file, but only to a name it was read under."""
+    if not manifest_kind(old) and not manifest_kind(new):
+        return
+    found = [each for each in await ledger.tx.manifests(transfer_id) if each.path == old]
+    for path in (old, new):
+        await ledger.tx.drop_manifest(transfer_id, path)
+    if found and settled_name(old) == settled_name(new):
+        await ledger.tx.put_manifest(transfer_id, replace(found[0], path=new))
 
 
 def _require(principal: Principal, permission: Permission) -> None:

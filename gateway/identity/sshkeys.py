@@ -16,7 +16,8 @@ from typing import Final
 
 from gateway.core.facts import local_day
 from gateway.core.identity import Credential, Door, Permission, Principal
-from gateway.core.records import Institution, Person
+from gateway.core.records import Institution, Person, SshKey
+from gateway.core.registry import Registry
 from gateway.flow.registrar import Registrar
 from gateway.identity.sshcertificates import SshCertificates
 from gateway.ports import Clock, Records
@@ -50,8 +51,27 @@ class SshKeys:
             return await self._certificates.principal(login, blob, remote) if self._certificates else None
         today = local_day(self._clock.now())
         registry = await self._registrar.registry()
-        found = registry.ssh_key(login, blob, today)
-        if found is None or registry.find(Institution, login) is None:
+        return await self._principal(registry, registry.ssh_key(login, blob, today), login)
+
+    async def holder(self, institution: str, person: str, client: str) -> Principal | None:
+        """Who holds a registered key, for what is done in that person's name later; None where the key does not hold now.
+
+        Args:
+            institution: Whose key it must be.
+            person: Who must answer for it.
+            client: The key's identifier.
+        """
+        registry = await self._registrar.registry()
+        found = registry.find(SshKey, client)
+        if found is None or (found.institution, found.person) != (institution, person):
+            return None
+        return await self._principal(registry, found, institution)
+
+    async def _principal(self, registry: Registry, found: SshKey | None, login: str) -> Principal | None:
+        today = local_day(self._clock.now())
+        if found is None or (found.valid_to is not None and today > found.valid_to):
+            return None
+        if registry.find(Institution, login) is None:
             return None
         person = registry.find(Person, found.person)
         if person is None or (person.valid_to is not None and today > person.valid_to):

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import Part, ReceivedFile
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
@@ -48,6 +49,7 @@ _MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
+_MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
 
@@ -161,6 +163,18 @@ class View:
         columns = tables.marks.c
         row = await self._first(select(columns.content).where(columns.transfer_id == transfer_id, columns.path == path))
         return bytes(row.content) if row else b""
+
+    async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
+        """What its received manifests say, by path in code point order."""
+        columns = tables.manifests.c
+        statement = select(*_MANIFEST).where(columns.transfer_id == transfer_id).order_by(columns.path)
+        return [Manifest(**row._mapping) for row in await self._rows(statement)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+
+    async def connections(self, transfer_id: str) -> Sequence[tuple[str, datetime | None]]:
+        """Connections that wrote into it and did not end in order, by name, with the time each broke off."""
+        columns = tables.connections.c
+        statement = select(columns.connection, columns.lost_at).where(columns.transfer_id == transfer_id)
+        return [(row.connection, row.lost_at) for row in await self._rows(statement.order_by(columns.connection))]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""

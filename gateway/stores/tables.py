@@ -211,6 +211,15 @@ manifests = sa.Table(
     _bytes("sha256"),
 )
 
+# Connections that wrote into a draft and did not end in order; `lost_at` is empty while one lives, or died with its process.
+connections = sa.Table(
+    "connections",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("connection", Word, primary_key=True),
+    _time("lost_at", nullable=True),
+)
+
 votes = sa.Table(
     "votes",
     metadata,

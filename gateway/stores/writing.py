@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.core.errors import Conflict, GatewayError
 from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
 from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile
@@ -160,6 +161,27 @@ class Transaction(View):
         """Forget it."""
         columns = tables.partials.c
         await self._run(delete(tables.partials).where(columns.transfer_id == transfer_id, columns.path == path))
+
+    async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
+        """Insert or replace what a manifest says, by transfer and path."""
+        values = {**asdict(manifest), "document": dict(manifest.document)}
+        await self._put(tables.manifests, {"transfer_id": transfer_id, **values})
+
+    async def drop_manifest(self, transfer_id: str, path: str) -> None:
+        """Forget what a manifest says, if it is there."""
+        columns = tables.manifests.c
+        await self._run(delete(tables.manifests).where(columns.transfer_id == transfer_id, columns.path == path))
+
+    async def put_connection(self, transfer_id: str, connection: str, lost_at: datetime | None) -> None:
+        """Note that a connection writes into a transfer, or when it broke off."""
+        values = {"transfer_id": transfer_id, "connection": connection, "lost_at": lost_at}
+        await self._put(tables.connections, values)
+
+    async def drop_connection(self, transfer_id: str, connection: str) -> None:
+        """A connection ended in order, if it was noted."""
+        columns = tables.connections.c
+        mine = and_(columns.transfer_id == transfer_id, columns.connection == connection)
+        await self._run(delete(tables.connections).where(mine))
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before, counting from 0."""

@@ -11,6 +11,7 @@ import pytest
 from gateway.core.errors import StoreError
 from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
 from gateway.ports import Mark, PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
@@ -19,6 +20,8 @@ from gateway.wire import merkle
 
 NOW = datetime(2026, 11, 20, 2, 0, 0, 123456, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=5)
+
+MANIFEST = Manifest("manifest-sha256.txt", "manifest", {"algorithm": "sha256", "entries": {"data/鸟": "00"}}, bytes(32))
 
 
 def transfer(transfer_id: str = "t1", **changes: Any) -> Transfer:
@@ -77,6 +80,8 @@ async def everything(records: Records) -> dict[str, Any]:
             "transfers": await view.transfers(TransferFilter(), limit=1000),
             "files": await view.files("t1"),
             "marks": await view.marks("t1"),
+            "manifests": await view.manifests("t1"),
+            "connections": await view.connections("t1"),
             "votes": await view.votes("t1"),
             "persons": await view.person_sets("", 2026, "national"),
             "hgr": await view.hgr_counted("trial-a", "hku-genomics"),
@@ -94,6 +99,8 @@ async def write_everything(tx: Writing) -> None:
     await tx.put_file(stored())
     await tx.put_transfer(transfer(next_at=NOW), "key")
     await tx.put_mark(Mark("t1", "raw", "folder", 0, NOW))
+    await tx.put_manifest("t1", MANIFEST)
+    await tx.put_connection("t1", "c1", NOW)
     await tx.put_vote("t1", Vote(b"{}", b"sig"), NOW)
     await tx.put_persons(PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4))
     await tx.put_hgr("t1", "trial-a", "hku-genomics", 5, 2)

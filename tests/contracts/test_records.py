@@ -17,7 +17,17 @@ from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
-from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
+from tests.contracts.recorded import (
+    MANIFEST,
+    NOW,
+    SOON,
+    check_ledger,
+    everything,
+    keep,
+    stored,
+    transfer,
+    write_everything,
+)
 from tests.fakes.records import FakeRecords
 
 ENGINES = ["fake", "sqlite", "postgresql"]
@@ -57,6 +67,8 @@ async def test_what_is_written_together_is_there_together(records: Records) -> N
     assert left["transfers"] == [transfer(next_at=NOW)]
     assert left["files"] == [stored()]
     assert left["marks"] == [Mark("t1", "raw", "folder", 0, NOW)]
+    assert left["manifests"] == [MANIFEST]
+    assert left["connections"] == [("c1", NOW)]
     assert left["votes"] == [Vote(b"{}", b"sig")]
     assert left["persons"] == [PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4)]
     assert left["hgr"] == (5, 2)
@@ -134,11 +146,18 @@ async def test_counting_in_parallel_loses_nothing(records: Records) -> None:
         assert await view.transfer("t1") == transfer(attempts=25)
 
 
-async def test_what_belongs_to_no_transfer_is_refused_at_the_end(records: Records) -> None:
+OWNED: dict[str, Callable[[Writing], Awaitable[None]]] = {
+    "file": lambda tx: tx.put_file(stored("nobody")),
+    "manifest": lambda tx: tx.put_manifest("nobody", MANIFEST),
+    "connection": lambda tx: tx.put_connection("nobody", "c1", None),
+}
+
+
+@pytest.mark.parametrize("what", OWNED)
+async def test_what_belongs_to_no_transfer_is_refused_at_the_end(records: Records, what: str) -> None:
     before = await everything(records)
     with pytest.raises(StoreError) as refused:
-        async with records.write() as tx:
-            await tx.put_file(stored("nobody"))
+        await committing(records, OWNED[what])
     assert (refused.value.code, refused.value.retry) == ("database-refused", False)
     assert await everything(records) == before
 
@@ -429,6 +448,38 @@ async def test_file_numbers_never_come_back(records: Records) -> None:
         await tx.drop_file("t1", "a.csv")
         assert await tx.next_file_number("t1") == 12
         assert await tx.file("t1", "a.csv") is None
+
+
+async def test_manifests_are_kept_by_path_and_dropped(records: Records) -> None:
+    other = replace(MANIFEST, path="bagit.txt", kind="bagit", document={"entries": {"data/\0姓名": ""}})
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        await tx.put_manifest("t1", other)
+        await tx.put_manifest("t1", replace(other, path=MANIFEST.path))
+        await tx.put_manifest("t1", MANIFEST)
+        await tx.put_manifest("t2", other)
+        assert await tx.manifests("t1") == [other, MANIFEST]
+        await tx.drop_manifest("t1", other.path)
+        await tx.drop_manifest("t1", "never.txt")
+    async with records.read() as view:
+        assert await view.manifests("t1") == [MANIFEST]
+        assert await view.manifests("t2") == [other]
+
+
+async def test_connections_are_noted_lost_and_ended(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        for name in ("c2", "c1", "c3"):
+            await tx.put_connection("t1", name, None)
+        await tx.put_connection("t2", "c1", None)
+        await tx.put_connection("t1", "c2", NOW)
+        await tx.drop_connection("t1", "c3")
+        await tx.drop_connection("t1", "c4")
+    async with records.read() as view:
+        assert await view.connections("t1") == [("c1", None), ("c2", NOW)]
+        assert await view.connections("t2") == [("c1", None)]
 
 
 async def test_votes_in_the_order_they_came(records: Records) -> None:

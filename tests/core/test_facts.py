@@ -22,7 +22,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("dataset", "person", "declaration"),
     ),
     "transfer.declared": ((), ("declaration",)),
-    "transfer.submitted": (("files", "root_committed", "carried"), ("root", "bytes", "declaration")),
+    "transfer.submitted": (("files", "root_committed", "carried", "by"), ("root", "bytes", "declaration")),
     "transfer.classified": (("inspectable", "level"), ("findings", "persons")),
     "transfer.held": (("rules", "cure", "rulebook", "decision"), ("facts",)),
     "transfer.voted": (("officer", "vote", "ballot"), ("reason", "signature")),

@@ -64,7 +64,7 @@ PERMANENT: dict[str, tuple[str, ...]] = {
         "id", "name", "place", "connector", "recipient_key", "settings", "ranges", "mainland_controlled",
         "listed_pipl42", "in_hetao_hk_park", "onward",
     ),
-    "project": ("id", "institution", "endpoints", "purpose", "declaration"),
+    "project": ("id", "institution", "endpoints", "purpose", "declaration", "quiet_minutes"),
     "filing": (
         "id", "institution", "kind", "recipients", "purpose", "data_types", "effective", "filed", "valid_to", "extended",
         "persons_cap", "evidence_sha256",
@@ -148,6 +148,9 @@ WRONG: list[tuple[str, Mapping[str, Any], str]] = [
     ("endpoint", {"ranges": ["203.0.113.1/24"]}, "ranges: 203.0.113.1/24 has host bits set"),
     ("endpoint", {"ranges": ["everywhere"]}, "ranges: 'everywhere'"),
     ("endpoint", {"onward": [" "]}, "onward must be a list of strings, none of them blank"),
+    ("project", {"quiet_minutes": 1441}, "quiet_minutes must be 0 (off) or 1 to 1440"),
+    ("project", {"quiet_minutes": -1}, "quiet_minutes must be a whole number"),
+    ("project", {"quiet_minutes": 30, "declaration": {}}, "quiet_minutes needs a standing declaration"),
     ("filing", {"kind": "NDA"}, "kind must be one of"),
     ("filing", {"persons_cap": -1}, "persons_cap must be a whole number"),
     ("filing", {"persons_cap": True}, "persons_cap must be a whole number"),

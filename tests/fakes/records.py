@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
+from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import Ban, Mark, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
@@ -36,6 +37,8 @@ class FakeState:
     partials: dict[tuple[str, str], Partial] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     marks: dict[tuple[str, str], tuple[Mark, bytes]] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    connections: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class FakeState:
     def check_owners(self) -> None:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
+        owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
         owners |= {each[0] for each in self.partials}
         owners |= (
@@ -149,6 +153,12 @@ class FakeView:
     async def mark_content(self, transfer_id: str, path: str) -> bytes:
         found = self.state.marks.get((transfer_id, path))
         return found[1] if found else b""
+
+    async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
+        return [self.state.manifests[key] for key in sorted(self.state.manifests) if key[0] == transfer_id]
+
+    async def connections(self, transfer_id: str) -> Sequence[tuple[str, datetime | None]]:
+        return [(key[1], at) for key, at in sorted(self.state.connections.items()) if key[0] == transfer_id]
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
@@ -286,6 +296,18 @@ class FakeTransaction(FakeView):
 
     async def drop_partial(self, transfer_id: str, path: str) -> None:
         self.state.partials.pop((transfer_id, path), None)
+
+    async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
+        self.state.manifests[transfer_id, manifest.path] = replace(manifest, document=self._json(manifest.document))
+
+    async def drop_manifest(self, transfer_id: str, path: str) -> None:
+        self.state.manifests.pop((transfer_id, path), None)
+
+    async def put_connection(self, transfer_id: str, connection: str, lost_at: datetime | None) -> None:
+        self.state.connections[transfer_id, connection] = lost_at
+
+    async def drop_connection(self, transfer_id: str, connection: str) -> None:
+        self.state.connections.pop((transfer_id, connection), None)
 
     async def next_file_number(self, transfer_id: str) -> int:
         used = [stored.file.number + 1 for key, stored in self.state.files.items() if key[0] == transfer_id]

@@ -24,6 +24,7 @@ from gateway.core.transfer import State, Transfer
 from gateway.flow.audit import Audit
 from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
+from gateway.flow.completion import Completion
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
@@ -39,6 +40,7 @@ from gateway.flow.relay import Relay
 from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
+from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Connector
 from gateway.stores.detectors import load_detector_tables
 from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
@@ -239,9 +241,16 @@ class Rig:
         self.review = Review(recorder=self.recorder, registrar=self.registrar)
         self.enquiry = Enquiry(recorder=self.recorder, registrar=self.registrar)
         self.audit = Audit(records=self.records, registrar=self.registrar, keyring=self.keyring, ledger=self.ledger)
+        self.completion = Completion(
+            recorder=self.recorder,
+            registrar=self.registrar,
+            intake=self.intake,
+            senders=SshKeys(records=self.records, registrar=self.registrar, clock=self.clock),
+        )
         self.conductor = Conductor(
             recorder=self.recorder,
             stages={
+                State.OPEN: self.completion.step,
                 State.SUBMITTED: Classify(self.recorder).step,
                 State.CLASSIFIED: self.decider.step,
                 State.HELD: self.decider.step,

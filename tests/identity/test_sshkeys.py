@@ -68,6 +68,41 @@ async def test_a_revoked_key_gives_nobody(rig):
     assert await keys(rig).principal("sz-lab", blob(LIN)) is None
 
 
+async def test_a_registered_keys_holder_is_the_one_who_signs_in_with_it(rig):
+    await rig.register(record(scopes=["transfers:open"]))
+    found = await keys(rig).holder("sz-lab", "lin", "lin-laptop")
+    assert found is not None
+    assert found == await keys(rig).principal("sz-lab", blob(LIN))
+
+
+@pytest.mark.parametrize(
+    ("institution", "person", "client"),
+    [
+        ("gz-lab", "lin", "lin-laptop"),
+        ("sz-lab", "boss", "lin-laptop"),
+        ("sz-lab", "lin", "other"),
+        ("sz-lab", "lin", "lin"),
+        ("sz-lab", "lin", ""),
+        ("", "", ""),
+    ],
+)
+async def test_what_is_not_that_keys_gives_no_holder(rig, institution, person, client):
+    await rig.register(record())
+    assert await keys(rig).holder(institution, person, client) is None
+
+
+async def test_a_key_that_ran_out_or_was_revoked_has_no_holder(rig):
+    await rig.register(record(valid_to="2026-11-20"))
+    asked = ("sz-lab", "lin", "lin-laptop")
+    assert await keys(rig).holder(*asked)
+    rig.clock.advance(days=1)
+    assert await keys(rig).holder(*asked) is None
+    rig.clock.set(NOW)
+    async with rig.records.write() as tx:
+        await tx.revoke("lin-laptop", "", NOW)
+    assert await keys(rig).holder(*asked) is None
+
+
 async def test_one_key_is_one_persons(rig):
     await rig.register(record())
     with pytest.raises(Unusable, match="one key is registered"):

@@ -87,13 +87,17 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Project:
-    """A purpose under which datasets go to named endpoints; `declaration` is the standing one."""
+    """A purpose under which datasets go to named endpoints; `declaration` is the standing one.
+
+    `quiet_minutes`: a dataset in a folder nobody wrote to for so long is submitted; 0 turns that off.
+    """
 
     id: str
     institution: str
     endpoints: tuple[str, ...]
     purpose: str
     declaration: Mapping[str, Json] = field(default_factory=dict)
+    quiet_minutes: int = 0
 
 
 @dataclass(frozen=True)

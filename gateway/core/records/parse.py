@@ -29,6 +29,7 @@ from gateway.core.records.kinds import (
     Institution,
     Json,
     Officer,
+    Project,
     Record,
     SshKey,
 )
@@ -40,6 +41,7 @@ GBA_CITIES = (
     "Guangzhou", "Shenzhen", "Zhuhai", "Foshan", "Huizhou", "Dongguan", "Zhongshan", "Jiangmen", "Zhaoqing"
 )  # fmt: skip
 MECHANISMS = ("SA", "SCC", "CERT", "GBA", "HGR_REPORT", "HGR_BACKUP", "HGR_REVIEW", "HGR_COOPERATION", "MOFCOM")
+MAX_QUIET_MINUTES = 1440
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
@@ -165,12 +167,12 @@ def _complaints(record: Record) -> Iterator[str]:
         yield from _key_complaints(record)
     elif isinstance(record, Endpoint):
         yield from _endpoint_complaints(record)
+    elif isinstance(record, Project):
+        yield from _project_complaints(record)
     elif isinstance(record, FiledMechanism):
         yield from _filing_complaints(record)
     elif isinstance(record, Officer):
-        if record.role not in ROLES:
-            yield f"role must be one of {', '.join(ROLES)}"
-        yield from _key_complaints(record)
+        yield from _officer_complaints(record)
     elif isinstance(record, ActiveRulebook) and not _SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case"
 
@@ -204,6 +206,19 @@ def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
             ip_network(written)
         except ValueError as wrong:
             yield f"ranges: {wrong}"
+
+
+def _project_complaints(record: Project) -> Iterator[str]:
+    if record.quiet_minutes > MAX_QUIET_MINUTES:
+        yield f"quiet_minutes must be 0 (off) or 1 to {MAX_QUIET_MINUTES}"
+    if record.quiet_minutes and not record.declaration:
+        yield "quiet_minutes needs a standing declaration: what nobody submits, nobody declares"
+
+
+def _officer_complaints(record: Officer) -> Iterator[str]:
+    if record.role not in ROLES:
+        yield f"role must be one of {', '.join(ROLES)}"
+    yield from _key_complaints(record)
 
 
 def _key_complaints(record: Officer | SshKey) -> Iterator[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -121,6 +122,8 @@ class DoorFiles(NoHost):
         self._caller = caller
         self._open: set[Arrival | Order] = set()
         self._places: dict[Arrival | Order, tuple[DatasetName, str]] = {}
+        self._connection = secrets.token_hex(8)
+        self._drafts: set[str] = set()
 
     def note(self, failure: GatewayError) -> None:
         """Tell the observer of what is our doing."""
@@ -165,6 +168,9 @@ class DoorFiles(NoHost):
         if before and declares:
             raise unsupported(f"{DECLARATION} is read while it is written: send it as a whole")
         draft = await self._desk.folders.draft(principal, name)
+        if draft.id not in self._drafts:
+            await self._desk.intake.connected(principal, draft.id, self._connection)
+            self._drafts.add(draft.id)
         arrival = Arrival(
             functools.partial(self._begin, draft.id, place.path, before),
             self._desk.budget,
@@ -267,6 +273,15 @@ class DoorFiles(NoHost):
                 self._desk.observer.saw("sftp.faltered", code=failure.code)
             finally:
                 self._closed(file_obj)
+
+    async def leave(self, *, broken: bool) -> None:
+        """The session ended, in order or not; where that cannot be noted, nobody takes it for an end in order."""
+        lost = broken or self._desk.underway.stopping
+        for draft in self._drafts:
+            try:
+                await self._desk.intake.disconnected(draft, self._connection, lost=lost)
+            except GatewayError as failure:
+                self._desk.observer.saw("sftp.faltered", code=failure.code)
 
     def _closed(self, handle: Arrival | Order) -> None:
         self._open.discard(handle)

@@ -384,6 +384,7 @@ async def serving(
         yield acceptor.get_port()
     finally:
         shares.let_through()
+        underway.stopping = True
         await _closed(acceptor, crowd)
 
 

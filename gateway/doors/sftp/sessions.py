@@ -100,10 +100,12 @@ class _Handler(SFTPServerHandler):
         self.tally = files.tally
 
     async def _cleanup(self, exc: Exception | None) -> None:
-        for file in list(self._file_handles.values()):
+        cut = list(self._file_handles.values())
+        for file in cut:
             await self._files.abandon(file)
         self._file_handles.clear()
         self.tally.tell()
+        await self._files.leave(broken=exc is not None or bool(cut))
         if self._writer is not None and not self._writer.channel.is_closing():
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)

@@ -19,9 +19,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.core.catalogue import LANGUAGES, Catalogue
+from gateway.core.completeness import parse_note
 from gateway.core.identity import Principal
 from gateway.core.names import DatasetName
-from gateway.core.transfer import Transfer
+from gateway.core.transfer import State, Transfer
 from gateway.doors.sftp.arrivals import Arrival
 from gateway.doors.sftp.places import AREAS, OUTBOX, README, RECEIPTS, Place, nothing_there
 from gateway.flow.enquiry import Enquiry, sender_view
@@ -44,9 +45,15 @@ class Node:
 
 @dataclass
 class Underway:
-    """Files this process is receiving, of all datasets, for every session."""
+    """What this process is receiving, of all datasets, for every session.
+
+    Attributes:
+        arrivals: Files being written.
+        stopping: Whether the door cuts its connections: asyncssh then tells sessions the same as of an end in order.
+    """
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
+    stopping: bool = False
 
     def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
         """The files of a dataset that are being written, by path."""
@@ -210,7 +217,21 @@ class Tree:
 
     def _status(self, transfer: Transfer) -> bytes:
         shown = sender_view(transfer)
-        return "\n".join("".join(f"{line}\n" for line in self._told(shown, each)) for each in LANGUAGES).encode()
+        told = ([*self._told(shown, each), *self._awaited(transfer, each)] for each in LANGUAGES)
+        return "\n".join("".join(f"{line}\n" for line in lines) for lines in told).encode()
+
+    def _awaited(self, transfer: Transfer, language: str) -> list[str]:
+        """What an open dataset waits for before it is submitted by itself, as it was found last."""
+        if transfer.state is not State.OPEN:
+            return []
+        text, noted = self._catalogue.text, parse_note(transfer.reason)
+        code, about = (noted[0].code, noted[0].about) if noted else ("just-written", {})
+        if transfer.next_at is None and not noted:
+            code = "no-files"  # nothing was written yet
+        return [
+            text("sftp.waiting", language, reason=text(f"waiting.{code}", language, **about)),
+            text("sftp.remedy", language, remedy=text(f"awaited.{code}", language)),
+        ]
 
     def _told(self, shown: Mapping[str, Any], language: str) -> list[str]:
         text = self._catalogue.text

@@ -38,6 +38,20 @@ def upgrade() -> None:
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
     )
     op.create_table(
+        "connections",
+        sa.Column("transfer_id", _WORD, nullable=False),
+        sa.Column("connection", _WORD, nullable=False),
+        sa.Column("lost_at", _TIME, nullable=True),
+        sa.PrimaryKeyConstraint("transfer_id", "connection", name="pk_connections"),
+        sa.ForeignKeyConstraint(
+            ["transfer_id"],
+            ["transfers.id"],
+            name="fk_connections_transfers",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+    )
+    op.create_table(
         "bans",
         sa.Column("remote", _WORD, nullable=False),
         sa.Column("reason", _WORD, nullable=False),
