@@ -268,6 +268,9 @@ class Reading(Protocol):
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
 
+    async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
+        """Those of its received files that have one of these paths, by path."""
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""
 
@@ -376,6 +379,9 @@ class Writing(Reading, Protocol):
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before."""
+
+    async def next_file_numbers(self, transfer_id: str, count: int) -> int:
+        """The first of so many numbers in a row that no file of this transfer had before."""
 
     async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
         """Insert or replace a mark by transfer and path."""

@@ -28,8 +28,8 @@ from gateway.core.intake import files_root
 from gateway.core.manifests import Manifest
 from gateway.core.records import Project
 from gateway.core.transfer import State, Transfer
-from gateway.flow.incoming import FOLDER_DOORS
 from gateway.flow.intake import Intake
+from gateway.flow.keeper import FOLDER_DOORS
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import StoredFile

@@ -107,6 +107,8 @@ class Folders:
             transfer = await standing(view, _own(principal, name))
             if transfer is None:
                 return None
+            if held := self._intake.keeper.held(transfer.id).get(path):
+                return _shown(transfer, held)
             if transfer.state is State.OPEN and (partial := await view.partial(transfer.id, path)):
                 return _begun(partial)
             stored = await view.file(transfer.id, path)
@@ -116,7 +118,7 @@ class Folders:
         """Every file of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
-            return await _files(view, await standing(view, _own(principal, name)))
+            return await self._files(view, await standing(view, _own(principal, name)))
 
     async def held(self, principal: Principal, name: DatasetName) -> Held | None:
         """Every file and mark of a folder; None where there is no such dataset."""
@@ -125,7 +127,7 @@ class Folders:
             versions = await _versions(view, principal, name)
             if not versions:
                 return None
-            files = await _files(view, await standing(view, _own(principal, name)))
+            files = await self._files(view, await standing(view, _own(principal, name)))
             return Held(files, await _marks(view, versions))
 
     async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
@@ -192,6 +194,7 @@ class Folders:
             newest = versions[0] if versions else None
         if newest is None or newest.state in FALLEN:
             raise NotFound("there is no draft to submit: upload files first", code="no-such-transfer")
+        await self._intake.keeper.settled(newest.id)
         async with self._recorder.records.read() as view:
             stored = {each.file.path: each for each in await view.files(newest.id)}
         if newest.state is State.OPEN and (unsettled := sum(is_temporary(path) for path in stored)):
@@ -270,6 +273,17 @@ class Folders:
         async with self._recorder.records.read() as view:
             return await view.mark_content(found.transfer_id, path)
 
+    async def _files(self, view: Reading, transfer: Transfer | None) -> dict[str, FolderFile]:
+        if transfer is None:
+            return {}
+        held = self._intake.keeper.held(
+            transfer.id
+        )  # asked before the records: what is recorded meanwhile is in one of them
+        found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
+        if transfer.state is State.OPEN:
+            found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
+        return found | {path: _shown(transfer, stored) for path, stored in held.items()}
+
     async def _newest(self, principal: Principal, name: DatasetName) -> tuple[Transfer | None, int]:
         """The newest version that stands, and the number of the last one of all."""
         own = _own(principal, name)
@@ -288,15 +302,6 @@ async def _versions(view: Reading, principal: Principal, name: DatasetName) -> S
     )
     found = await view.transfers(wanted, limit=PAGE)
     return sorted(found, key=lambda transfer: -transfer.version)
-
-
-async def _files(view: Reading, transfer: Transfer | None) -> dict[str, FolderFile]:
-    if transfer is None:
-        return {}
-    found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
-    if transfer.state is State.OPEN:
-        found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
-    return found
 
 
 async def _marks(view: Reading, versions: Sequence[Transfer]) -> Mapping[str, Mark]:

@@ -19,23 +19,21 @@ import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from gateway.core.classify import Classifier
-from gateway.core.completeness import SETTLE
+from gateway.core.classify import Classifier, PersonSet
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
-from gateway.core.identity import Door
 from gateway.core.intake import Limits, Part, check_quota, check_room
-from gateway.core.manifests import Manifest, manifest_kind
+from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
+from gateway.flow.keeper import Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
-from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, seal_session_key
@@ -44,7 +42,7 @@ from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
 NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
 UNFINISHED = -1  # the size of a part that is being written
 
-FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
+SMALL: Final = 1 << 20  # bytes up to which a file may be recorded soon rather than at once
 
 
 @dataclass(frozen=True)
@@ -76,20 +74,12 @@ class Reception:
     classifier: Callable[[str], Classifier]
     pool: Executor
     limits: Limits
+    keeper: Keeper
     memory: Memory = field(default_factory=Memory)
 
     async def forget(self, transfer_id: str, parts: Iterable[Part], *, but: Iterable[Part] = ()) -> None:
-        """Destroy the keys of parts no file names any more, then the parts; housekeeping finds what a crash leaves.
-
-        Args:
-            transfer_id: Whose they are.
-            parts: What was named.
-            but: What is named still.
-        """
-        kept = {part.name for part in but}
-        for name in dict.fromkeys(part.name for part in parts if part.name not in kept):
-            await self.recorder.keyring.drop(transfer_id, name)
-            self.spool.delete(name)
+        """See `keeper.forget`."""
+        await forget(self.recorder, self.spool, transfer_id, parts, but=but)
 
     async def reread(self, transfer_id: str, parts: Sequence[Part]) -> Reread:
         """The plaintext of parts of an open transfer; raises BrokenPromise where a header is not ours."""
@@ -175,35 +165,37 @@ class Incoming:
             await self._note((*self._kept, Part(self._part, UNFINISHED)), 0)
         check_quota(self._reception.limits, self._held, self._pass.size)
 
-    async def finish(self, announced: Announced) -> StoredFile:
+    async def finish(self, announced: Announced, *, soon: bool = False) -> StoredFile:
         """Make the file durable and record it; on any failure it is aborted.
+
+        Args:
+            announced: What was said of it.
+            soon: A small file may be held and recorded soon (`keeper`); its row has no number yet then.
 
         Raises:
             Incomplete: Fewer or more bytes came than were announced.
             Conflict: The digest differs, or the transfer is not open any more.
         """
-        recorder = self._reception.recorder
+        keeper, soon = self._reception.keeper, self._may_be_held(soon=soon)
         try:
-            passed = await self._pass.finish()
+            passed = await self._pass.finish(commit=not soon)
             _check_announced(passed, announced)
-            if passed.written:
-                await self._keep_key()
-            unnumbered = await self._stored(passed, announced)
-            manifest = await self._capture.read(passed.sha256, self._reception.pool)
-            stored, obsolete = await recorder.do(lambda ledger: self._keep(ledger, unnumbered, manifest))
+            stored = await self._stored(passed, announced)
+            if soon and self._pass.writer is not None:
+                await keeper.hold(Arrived(stored, self._header()), self._pass.writer)
+            else:
+                if passed.written:
+                    await self._keep_key()
+                manifest = await self._capture.read(passed.sha256, self._reception.pool)
+                stored = await keeper.keep(Arrived(stored, manifest=manifest))
         except BaseException:
             await self.abort()
             raise
         self._end()
-        await self._reception.forget(self._transfer.id, obsolete, but=stored.file.parts)
-        recorder.observer.saw(
-            "file.received",
-            transfer_id=self._transfer.id,
-            file=stored.file.number,
-            bytes=passed.size,
-            format=passed.findings.format,
-        )
         return stored
+
+    def _may_be_held(self, *, soon: bool) -> bool:
+        return soon and 0 < self.size <= SMALL and not self._noted and not self._capture.wanted
 
     async def suspend(self) -> None:
         """Keep what came so that the sender can go on with it; where that fails, as `abort`."""
@@ -237,9 +229,10 @@ class Incoming:
             self._end()
 
     async def _keep_key(self) -> None:
-        recorder = self._reception.recorder
-        header = seal_session_key(self._key, self._reception.vault_public, recorder.entropy)
-        await recorder.keyring.put(self._transfer.id, self._part, header)
+        await self._reception.recorder.keyring.put(self._transfer.id, self._part, self._header())
+
+    def _header(self) -> bytes:
+        return seal_session_key(self._key, self._reception.vault_public, self._reception.recorder.entropy)
 
     async def _note(self, parts: tuple[Part, ...], size: int) -> tuple[Part, ...]:
         """Keep a note of what is in the vault; returns the parts an earlier note named."""
@@ -271,13 +264,8 @@ class Incoming:
         recorder, transfer = self._reception.recorder, self._transfer
         now = recorder.clock.now()
         year = local_day(now).year
-        year_key = await recorder.keyring.year_key(year)
         people = passed.findings.identifiers
-        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
-        scope = f"{transfer.institution}/{transfer.project}".encode()
-        # A million people take a second or two: not on the event loop.
-        loop = asyncio.get_running_loop()
-        digests = pack(await loop.run_in_executor(self._reception.pool, keyed_digests, people, year_key, scope))
+        digests = await self._digests(people, year) if people.values else b""
         return StoredFile(
             transfer_id=transfer.id,
             # Its number is drawn in the transaction that keeps it.
@@ -290,35 +278,17 @@ class Incoming:
             modified_at=announced.modified or self.modified,
         )
 
+    async def _digests(self, people: PersonSet, year: int) -> bytes:
+        """Who is in the file, as the records know people: keyed, packed."""
+        year_key = await self._reception.recorder.keyring.year_key(year)
+        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
+        scope = f"{self._transfer.institution}/{self._transfer.project}".encode()
+        # A million people take a second or two: not on the event loop.
+        loop = asyncio.get_running_loop()
+        return pack(await loop.run_in_executor(self._reception.pool, keyed_digests, people, year_key, scope))
+
     def _new_part(self, written: int) -> tuple[Part, ...]:
         return (Part(self._part, written),) if written else ()
-
-    async def _keep(
-        self, ledger: Ledgering, unnumbered: StoredFile, manifest: Manifest | None
-    ) -> tuple[StoredFile, tuple[Part, ...]]:
-        """Record a received file; returns it with its number, and the parts of what it replaces."""
-        number = await ledger.tx.next_file_number(unnumbered.transfer_id)
-        key = await self._reception.recorder.evidence_key(unnumbered.transfer_id)
-        stored = sealed_row(replace(unnumbered, file=replace(unnumbered.file, number=number)), key)
-        transfer = await ledger.transfer(stored.transfer_id)
-        require_state(transfer, State.OPEN)
-        earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)
-        files = transfer.files + (0 if earlier else 1)
-        size = transfer.bytes + stored.file.size - (earlier.file.size if earlier else 0)
-        limits = self._reception.limits
-        check_room(limits, files - 1, size - stored.file.size, stored.file.size)
-        if limits.undelivered_bytes:
-            held = await ledger.tx.undelivered(transfer.institution)
-            check_quota(limits, held - (earlier.file.size if earlier else 0), stored.file.size)
-        await ledger.tx.put_file(stored)
-        if manifest is not None:  # a path is a manifest's or not: what was there before is replaced with the file
-            await ledger.tx.put_manifest(stored.transfer_id, manifest)
-        await ledger.tx.put_transfer(changed(transfer, ledger.now, files=files, bytes=size))
-        obsolete = earlier.file.parts if earlier else ()
-        if note := await ledger.tx.partial(stored.transfer_id, stored.file.path):
-            await ledger.tx.drop_partial(note.transfer_id, note.path)
-            obsolete += note.parts
-        return stored, obsolete
 
 
 async def forget_row(ledger: Ledgering, transfer: Transfer, stored: StoredFile) -> None:
@@ -328,18 +298,6 @@ async def forget_row(ledger: Ledgering, transfer: Transfer, stored: StoredFile) 
         await ledger.tx.drop_manifest(transfer.id, stored.file.path)
     left = {"files": transfer.files - 1, "bytes": transfer.bytes - stored.file.size}
     await ledger.tx.put_transfer(changed(transfer, ledger.now, **left))
-
-
-def require_state(transfer: Transfer, state: State) -> None:
-    """Raise Conflict where a transfer is in another state."""
-    if transfer.state is not state:
-        raise Conflict(f"the transfer is {transfer.state}, not {state}: open a new one", code="wrong-state")
-
-
-def changed(transfer: Transfer, now: datetime, **changes: Any) -> Transfer:
-    """A draft after a change of what is in it; one in a folder is looked at when nothing changed for `SETTLE` (`completion`)."""
-    looked_at: dict[str, Any] = {"next_at": now + SETTLE, "reason": ""} if transfer.door in FOLDER_DOORS else {}
-    return replace(transfer, **changes, **looked_at)
 
 
 def _check_announced(passed: Passed, announced: Announced) -> None:

@@ -36,7 +36,8 @@ from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.carry import Carry, Listing
 from gateway.flow.findings import says_something
-from gateway.flow.incoming import Announced, Incoming, Reception, changed, forget_row, require_state
+from gateway.flow.incoming import Announced, Incoming, Reception, forget_row
+from gateway.flow.keeper import Keeper, changed, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -90,7 +91,8 @@ class Intake:
         self._registrar = registrar
         self._vocabulary = vocabulary
         self._limits = limits
-        self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits)
+        self.keeper = Keeper(recorder=recorder, spool=spool, pool=pool, limits=limits)
+        self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
 
@@ -270,7 +272,7 @@ class Intake:
         """
         _require(principal, Permission.TRANSFERS_WRITE)
         canonical_path = parse_path(path)
-        transfer = await self.own(principal, transfer_id)
+        transfer = await self._own(principal, transfer_id)
         require_state(transfer, State.OPEN)
         size = (announced and announced.size) or 0
         check_room(self._limits, transfer.files, transfer.bytes, size)
@@ -535,7 +537,12 @@ class Intake:
     # --- whose -------------------------------------------------------------------------------------------------------
 
     async def own(self, principal: Principal, transfer_id: str) -> Transfer:
-        """A transfer of the caller's; raises NotFound for anybody else's."""
+        """A transfer of the caller's, with every file that was answered as received; raises NotFound for anybody else's."""
+        await self._own(principal, transfer_id)
+        await self.keeper.settled(transfer_id)
+        return await self._own(principal, transfer_id)
+
+    async def _own(self, principal: Principal, transfer_id: str) -> Transfer:
         async with self._recorder.records.read() as view:
             transfer = await view.transfer(transfer_id)
         if transfer is None or (principal.institution and transfer.institution != principal.institution):

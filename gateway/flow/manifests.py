@@ -43,6 +43,11 @@ class Capture:
         self._kept = bytearray()
         self._fault = ""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the file is a manifest, by its path."""
+        return self._wanted
+
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes, where they are wanted and there is room."""
         if not self._wanted or self._fault:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from gateway.core.errors import TooLarge
 from gateway.core.names import settled_name
 from gateway.core.transfer import State, Transfer
-from gateway.flow.incoming import require_state
+from gateway.flow.keeper import require_state
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import Mark, Reading
 

@@ -25,8 +25,9 @@ from gateway.core.intake import Part
 from gateway.core.names import parse_path
 from gateway.core.transfer import State
 from gateway.flow.enquiry import require
-from gateway.flow.incoming import UNFINISHED, Incoming, forget_row, require_state
+from gateway.flow.incoming import UNFINISHED, Incoming, forget_row
 from gateway.flow.intake import Intake
+from gateway.flow.keeper import require_state
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.ports import Partial

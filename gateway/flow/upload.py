@@ -77,7 +77,7 @@ class Pass:
     ) -> None:
         self._classifier = classifier
         self._create = create
-        self._writer: SpoolWriter | None = None
+        self.writer: SpoolWriter | None = None
         self._sealer = crypt4gh.SegmentSealer(key)
         self._entropy = entropy
         self._pool = pool
@@ -86,6 +86,7 @@ class Pass:
         self._piece = bytearray()
         self._sealed = memoryview(b"")
         self._inflight: asyncio.Future[list[None]] | None = None
+        self._commits = True
         self._taken_back = 0
         self._written = 0
         self.size = 0
@@ -119,8 +120,9 @@ class Pass:
             self.size += len(plain)
         return self._taken_back
 
-    async def finish(self) -> Passed:
-        """Take in what is left and make the part durable."""
+    async def finish(self, *, commit: bool = True) -> Passed:
+        """Take in what is left and make the part durable; without `commit` its `writer` is left for the caller to end."""
+        self._commits = commit
         if 0 < len(self._piece) <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
             piece = bytes(self._piece)
@@ -143,8 +145,8 @@ class Pass:
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
             await self._settled()
         self._piece.clear()
-        if self._writer is not None:
-            await self._run(self._writer.abort)
+        if self.writer is not None:
+            await self._run(self.writer.abort)
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 
@@ -189,15 +191,15 @@ class Pass:
         self._classifier.feed(piece)
 
     def _seal(self, piece: bytes) -> None:
-        if self._writer is None:
-            self._writer = self._create()
+        if self.writer is None:
+            self.writer = self._create()
         if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
             self._sealed = memoryview(bytearray(crypt4gh.cipher_size(len(piece))))
         segments = -(-len(piece) // crypt4gh.SEGMENT)
         length = self._sealer.seal_into(piece, self._entropy.token(_NONCE * segments), self._sealed)
         sealed = self._sealed[:length]
         self._blake3.update(sealed)
-        self._writer.write(sealed)
+        self.writer.write(sealed)
         self._written += len(sealed)
 
     def _end_with(self, piece: bytes) -> FileFindings:
@@ -206,9 +208,10 @@ class Pass:
 
     def _close(self) -> FileFindings:
         findings = self._classifier.close()
-        self._commit()
+        if self._commits:
+            self._commit()
         return findings
 
     def _commit(self) -> None:
-        if self._writer is not None:
-            self._writer.commit()
+        if self.writer is not None:
+            self.writer.commit()

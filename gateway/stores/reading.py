@@ -138,6 +138,12 @@ class View:
         row = await self._first(select(tables.files).where(columns.transfer_id == transfer_id, columns.path == path))
         return _stored_file(row) if row else None
 
+    async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
+        """Those of its received files that have one of these paths."""
+        columns = tables.files.c
+        of = and_(columns.transfer_id == transfer_id, columns.path.in_([*paths]))
+        return [_stored_file(row) for row in await self._rows(select(tables.files).where(of).order_by(columns.path))]
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""
         columns = tables.partials.c

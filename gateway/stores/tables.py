@@ -170,6 +170,7 @@ files = sa.Table(
     # The version whose delivery brought the bytes; empty where they lie in the vault under this one.
     sa.Column("carried", Word, nullable=False, server_default=""),
     sa.Index(None, "sha256"),
+    sa.Index(None, "transfer_id", "number"),
 )
 
 # Numbers are never given twice in a transfer, also after a file was dropped: spool names are made of them.

@@ -143,7 +143,8 @@ class Transaction(View):
         found = delete(tables.files).where(columns.transfer_id == transfer_id, columns.path == path)
         dropped = (await self._run(found.returning(columns.number))).first()
         if dropped:
-            await self._reserve_numbers(transfer_id, dropped.number + 1)
+            free = await self._first_free_number(transfer_id, dropped.number + 1)
+            await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": free})
 
     async def put_partial(self, partial: Partial) -> None:
         """Insert or replace the note of an upload."""
@@ -185,19 +186,21 @@ class Transaction(View):
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before, counting from 0."""
-        number = await self._reserve_numbers(transfer_id, 0)
-        await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": number + 1})
-        return number
+        return await self.next_file_numbers(transfer_id, 1)
 
-    async def _reserve_numbers(self, transfer_id: str, at_least: int) -> int:
-        """The first number free in a transfer, `at_least` or more; numbers below are never given again."""
+    async def next_file_numbers(self, transfer_id: str, count: int) -> int:
+        """The first of so many numbers that follow one another and that no file of this transfer had before."""
+        first = await self._first_free_number(transfer_id, 0)
+        await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": first + count})
+        return first
+
+    async def _first_free_number(self, transfer_id: str, at_least: int) -> int:
+        """The first number free in a transfer, `at_least` or more."""
         counter, files = tables.file_numbers.c, tables.files.c
         known = await self._first(select(counter.next).where(counter.transfer_id == transfer_id))
         used = await self._first(select(func.max(files.number)).where(files.transfer_id == transfer_id))
         highest = -1 if used is None or used[0] is None else int(used[0])
-        first = max(at_least, highest + 1, known.next if known else 0)
-        await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": first})
-        return first
+        return max(at_least, highest + 1, known.next if known else 0)
 
     async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
         """Insert or replace a mark by transfer and path."""

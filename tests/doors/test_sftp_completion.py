@@ -37,6 +37,7 @@ async def newest(site):
 
 
 async def passes(site, **time):
+    await site.rig.intake.keeper.settled((await newest(site)).id)
     site.rig.clock.advance(**time)
     await site.rig.settle()
     return await newest(site)

@@ -140,6 +140,9 @@ class FakeView:
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         return self.state.files.get((transfer_id, path))
 
+    async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
+        return [each for each in await self.files(transfer_id) if each.file.path in set(paths)]
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         return self.state.partials.get((transfer_id, path))
 
@@ -310,9 +313,12 @@ class FakeTransaction(FakeView):
         self.state.connections.pop((transfer_id, connection), None)
 
     async def next_file_number(self, transfer_id: str) -> int:
+        return await self.next_file_numbers(transfer_id, 1)
+
+    async def next_file_numbers(self, transfer_id: str, count: int) -> int:
         used = [stored.file.number + 1 for key, stored in self.state.files.items() if key[0] == transfer_id]
         number = max([self.state.numbers.get(transfer_id, 0), *used])
-        self.state.numbers[transfer_id] = number + 1
+        self.state.numbers[transfer_id] = number + count
         return number
 
     async def put_mark(self, mark: Mark, content: bytes = b"") -> None:

@@ -169,7 +169,7 @@ class Arrival:
                 raise Incomplete(f"{self._before} bytes were there and {self.size} would be: send the file as a whole")
             if self._before_end is not None:
                 await self._before_end(bytes(self._kept))
-            await (await self.begin()).finish(Announced(modified=self.modified))
+            await (await self.begin()).finish(Announced(modified=self.modified), soon=True)
             self._finished = True
         except BaseException:
             self._failed = True

@@ -17,6 +17,7 @@ _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 def upgrade() -> None:
     """Add them."""
     op.add_column("files", sa.Column("carried", _WORD, nullable=False, server_default=""))
+    op.create_index("ix_files_transfer_id_number", "files", ["transfer_id", "number"])
     _make_of_transfer(
         "partials",
         sa.Column("parts", sa.JSON(), nullable=False),
