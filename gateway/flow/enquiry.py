@@ -36,7 +36,7 @@ class Enquiry:
     async def endpoints(self, principal: Principal) -> list[dict[str, Any]]:
         """The endpoints a sender's projects may send to."""
         require(principal, Permission.TRANSFERS_READ)
-        registry = await self._registrar.registry()
+        registry = await self._registrar.recent()
         projects = [each for each in registry.all(Project) if each.institution == principal.institution]
         shown = []
         for endpoint in registry.all(Endpoint):

@@ -46,6 +46,7 @@ from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
 __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
+SUMMED_SECONDS = 1.0
 NOTHING_CHANGED = "nothing changed since the version before"
 
 
@@ -95,6 +96,7 @@ class Intake:
         self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
+        self._sums: dict[str, tuple[float, int]] = {}
 
     # --- open --------------------------------------------------------------------------------------------------------
 
@@ -270,9 +272,22 @@ class Intake:
             Conflict: The transfer is not open any more.
             TooLarge: The transfer is full, or the institution has no room left.
         """
+        return await self.begin_in(
+            principal, await self._own(principal, transfer_id), path, announced, resumable=resumable
+        )
+
+    async def begin_in(
+        self,
+        principal: Principal,
+        transfer: Transfer,
+        path: str,
+        announced: Announced | None = None,
+        *,
+        resumable: bool = False,
+    ) -> Incoming:
+        """The same, for a caller that has looked at its own transfer a moment ago; it is looked at again when the file ends."""
         _require(principal, Permission.TRANSFERS_WRITE)
-        canonical_path = parse_path(path)
-        transfer = await self._own(principal, transfer_id)
+        canonical_path, transfer_id = parse_path(path), transfer.id
         require_state(transfer, State.OPEN)
         size = (announced and announced.size) or 0
         check_room(self._limits, transfer.files, transfer.bytes, size)
@@ -280,28 +295,39 @@ class Intake:
         check_quota(self._limits, held, size)
         self._uploading[transfer_id] += 1
         try:
-            return Incoming(
+            incoming = Incoming(
                 self.reception,
                 transfer,
                 canonical_path,
-                lambda: self._ended(transfer_id),
+                lambda: self._ended(transfer, incoming.size),
                 resumable=resumable,
                 held=held,
             )
         except BaseException:
-            self._ended(transfer_id)
+            self._ended(transfer, 0)
             raise
+        return incoming
 
     async def _undelivered(self, institution: str) -> int:
-        if not self._limits.undelivered_bytes:
+        """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""
+        bound = self._limits.undelivered_bytes
+        if not bound:
             return 0
-        async with self._recorder.records.read() as view:
-            return await view.undelivered(institution)
+        now = asyncio.get_running_loop().time()
+        asked, size = self._sums.get(institution, (-SUMMED_SECONDS, 0))
+        if now - asked >= SUMMED_SECONDS or size > bound // 2:
+            async with self._recorder.records.read() as view:
+                size = await view.undelivered(institution)
+            self._sums[institution] = (now, size)
+        return size
 
-    def _ended(self, transfer_id: str) -> None:
-        self._uploading[transfer_id] -= 1
-        if not self._uploading[transfer_id]:
-            del self._uploading[transfer_id]
+    def _ended(self, transfer: Transfer, size: int) -> None:
+        self._uploading[transfer.id] -= 1
+        if not self._uploading[transfer.id]:
+            del self._uploading[transfer.id]
+        if transfer.institution in self._sums:
+            asked, before = self._sums[transfer.institution]
+            self._sums[transfer.institution] = (asked, before + size)
 
     async def drop_file(self, principal: Principal, transfer_id: str, path: str) -> None:
         """Take a file out of an open transfer: what was received of it, and what was cut off."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from gateway.core.declaration import check_records
 from gateway.core.documents import parse_document
@@ -29,6 +30,7 @@ from gateway.ports import Reading, StoredChange
 
 REGISTRY = "registry"
 GATEWAY = "gateway"
+RECENT = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Registrar:
         self._recorder = recorder
         self._genesis = genesis
         self._folded = Registry()
+        self._looked: datetime | None = None
 
     async def initialise(self, genesis: Change, *, origin: str, ledger_key: str) -> Registry:
         """Record the genesis; the digest it has goes into the settings.
@@ -86,6 +89,17 @@ class Registrar:
         """The registry as of now, verified; see `fold`."""
         async with self._recorder.records.read() as view:
             self._folded = await self.fold(view, thorough=thorough)
+        return self._folded
+
+    async def recent(self) -> Registry:
+        """The registry as it was a moment ago (`RECENT`): for what a door shows and for where a file may go.
+
+        Whoever decides, records or lets anything leave asks `registry`.
+        """
+        now = self._recorder.clock.now()
+        if self._looked is None or not timedelta(0) <= now - self._looked < RECENT:
+            await self.registry()
+            self._looked = now
         return self._folded
 
     async def fold(self, view: Reading, *, thorough: bool = False) -> Registry:
@@ -220,7 +234,9 @@ class Registrar:
             await ledger.tx.wake((State.HELD,), now)
             return after
 
-        return await self._recorder.do(job)
+        approved = await self._recorder.do(job)
+        self._looked = None
+        return approved
 
     async def proposals(self) -> list[Proposal]:
         """Changes that wait for a second signature and still follow the registry's head."""

@@ -43,6 +43,8 @@ from gateway.flow.reread import Reread
 from gateway.ports import Mark
 
 MAX_DECLARATION: Final = 1 << 16
+RECENT_SECONDS: Final = 1.0
+MAX_DRAFTS: Final = 1_000
 _BLOCK: Final = 1 << 16
 
 T = TypeVar("T")
@@ -167,12 +169,12 @@ class DoorFiles(NoHost):
         before = await self._before(principal, name, place, pflags)
         if before and declares:
             raise unsupported(f"{DECLARATION} is read while it is written: send it as a whole")
-        draft = await self._desk.folders.draft(principal, name)
+        draft = await self._draft(principal, name)
         if draft.id not in self._drafts:
             await self._desk.intake.connected(principal, draft.id, self._connection)
             self._drafts.add(draft.id)
         arrival = Arrival(
-            functools.partial(self._begin, draft.id, place.path, before),
+            functools.partial(self._begin, draft, place.path, before),
             self._desk.budget,
             before=before,
             appends=bool(pflags & FXF_APPEND),
@@ -203,12 +205,23 @@ class DoorFiles(NoHost):
             raise unsupported("a submitted file cannot be changed or gone on with: send it as a whole")
         return earlier.size
 
-    async def _begin(self, draft_id: str, path: str, before: int, offset: int) -> Incoming:
+    async def _draft(self, principal: Principal, name: DatasetName) -> Transfer:
+        """The open version. One that was open a moment ago is taken for open: what is recorded looks again."""
+        now = asyncio.get_running_loop().time()
+        draft, seen = self._desk.underway.drafts.get(name, (None, 0.0))
+        if draft is None or now - seen >= RECENT_SECONDS:
+            draft = await self._desk.folders.draft(principal, name)
+            if len(self._desk.underway.drafts) >= MAX_DRAFTS:
+                self._desk.underway.drafts.clear()
+            self._desk.underway.drafts[name] = (draft, now)
+        return draft
+
+    async def _begin(self, draft: Transfer, path: str, before: int, offset: int) -> Incoming:
         """An upload from its first byte, or one that goes on where there is something before it."""
         principal = await self._caller()
         if not before or not offset:
-            return await self._desk.intake.begin(principal, draft_id, path, resumable=True)
-        return await self._desk.resume.resume(principal, draft_id, path, offset)
+            return await self._desk.intake.begin_in(principal, draft, path, resumable=True)
+        return await self._desk.resume.resume(principal, draft.id, path, offset)
 
     def _order(self, name: DatasetName, place: Place) -> Order:
         async def carry_out(content: bytes) -> None:
@@ -221,10 +234,12 @@ class DoorFiles(NoHost):
 
     async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
         principal = await self._caller()
+        self._desk.underway.drafts.pop(name, None)
         if place.order == SUBMIT:
             ended = await self._desk.folders.submit(principal, name, parse_listing(content))
         else:
             ended = await self._desk.folders.withdraw(principal, name)
+        self._desk.underway.drafts.pop(name, None)  # one that a session beside this one looked up meanwhile
         await self._desk.folders.note_order(ended, place.path, content)
 
     async def _declare(self, draft: Transfer, content: bytes) -> None:
