@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from gateway.core.documents import parse_document
-from gateway.core.errors import BrokenPromise, EndpointError, Unusable
+from gateway.core.errors import BrokenPromise, EndpointError, StoreError, Unusable
 from gateway.core.facts import Tag, local_day
 from gateway.core.intake import Part
 from gateway.core.names import DatasetName
@@ -81,11 +81,13 @@ class Relay:
     async def _source(self, transfer: Transfer) -> SealedParcels:
         async with self._recorder.records.read() as view:
             files = await view.files(transfer.id)
+        sealed = await self._recorder.keyring.get_all(transfer.id, SEALED)
         headers, parts = {}, {}
         for stored in files:
-            name = f"{stored.file.path}.c4gh"
-            headers[name] = await self._recorder.keyring.get(transfer.id, f"{SEALED}{stored.file.number}")
-            parts[name] = stored.file.parts
+            name, key = f"{stored.file.path}.c4gh", f"{SEALED}{stored.file.number}"
+            if key not in sealed:
+                raise StoreError("the key of a file was destroyed", code="key-destroyed", retry=False)
+            headers[name], parts[name] = sealed[key], stored.file.parts
         return SealedParcels(self._spool, headers, parts)
 
     async def _refused(self, transfer: Transfer, refused: EndpointError) -> Transfer:
