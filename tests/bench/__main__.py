@@ -1,7 +1,7 @@
 """`python -m tests.bench NAME [ARGUMENT]`: timings on demand; never part of the tests.
 
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
-`sftp` (the SFTP door beside OpenSSH).
+`sftp` (the SFTP door beside OpenSSH), `folders` (trees of many small files, the whole way).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("scan", "large_file", "sftp")
+NAMES = ("scan", "large_file", "sftp", "folders")
 
 
 def main(arguments: list[str]) -> None:
