@@ -49,6 +49,12 @@ class SpoolWriter(Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append sealed bytes."""
 
+    def hold(self, note: bytes) -> None:
+        """Return once what was written is durable together with a note, but has no name yet; `commit` or `abort` follows.
+
+        What a process that died held is found by its note (`Spool.held`); once committed, the note is gone.
+        """
+
     def commit(self) -> None:
         """Return once the part and its name are durable (fsync of file and directory); only then may a fact rely on it."""
 
@@ -69,13 +75,26 @@ class Spool(Protocol):
         """Read a committed part from its start; raises StoreError where it is missing."""
 
     def salvage(self, name: str) -> int | None:
-        """Commit what a dead writer left of a part; its bytes, 0 where there is none. None where it is being written."""
+        """Commit what a dead writer left of a part, without a note: its bytes, 0 where there is none, None while it lives."""
+
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        """Parts that dead writers held, with their notes."""
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Give committed parts second names (old to new), durable on return; all of them, or none.
+
+        Each name is deleted by itself: what has two stays readable under the other. Raises StoreError where a part is
+        missing (`part-missing`) or a new name exists (`part-exists`).
+        """
 
     def delete(self, name: str) -> None:
         """Remove a part if it is there."""
 
     def names(self, prefix: str) -> Sequence[str]:
         """Committed parts under a prefix, sorted: housekeeping compares them with the database."""
+
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        """Parts under a prefix that a living writer of any process holds, sorted; what dead ones left is not among them."""
 
 
 # --- records: the database ------------------------------------------------------------------------------------------
@@ -132,6 +151,25 @@ class Partial:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a client made in a dataset's folder that is no file of it.
+
+    Attributes:
+        transfer_id: The version it is shown with.
+        path: Below the dataset.
+        kind: `folder`, or what was ordered: `submit`, `withdraw`.
+        size: Bytes of an order as it was written.
+        at: When it was made.
+    """
+
+    transfer_id: str
+    path: str
+    kind: str
+    size: int
+    at: datetime
+
+
+@dataclass(frozen=True)
 class PersonSet:
     """Who was counted for one cleared transfer.
 
@@ -171,6 +209,23 @@ class StoredChange:
 
 
 @dataclass(frozen=True)
+class Ban:
+    """An address no sign-in is taken from.
+
+    Attributes:
+        remote: An IPv4 address, or the /64 prefix of an IPv6 one.
+        reason: Why, for people: `failures`, or an operator's word.
+        at: Since when.
+        until: When it ends.
+    """
+
+    remote: str
+    reason: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class TransferFilter:
     """What `transfers` is asked for; empty fields ask nothing. `digest` is a file's SHA-256, hex."""
 
@@ -203,6 +258,9 @@ class Reading(Protocol):
     async def latest_version(self, institution: str, endpoint: str, project: str, dataset: str) -> int:
         """The highest version of a dataset, 0 where there is none."""
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        """Of the transfers a filter finds the one of the highest version, or None."""
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path."""
 
@@ -214,6 +272,12 @@ class Reading(Protocol):
 
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         """All of a transfer's by path, or with an empty id everybody's."""
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        """What was made in its folder that is no file, by path."""
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        """What was kept with a mark; empty where nothing was, or there is no such mark."""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
@@ -257,6 +321,12 @@ class Reading(Protocol):
     async def revoked(self, client: str, token_id: str) -> bool:
         """Whether a client, or one of its tokens, was revoked."""
 
+    async def undelivered(self, institution: str) -> int:
+        """Plaintext bytes in an institution's transfers that are neither delivered nor at an end."""
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        """Bans that stand at that time, the newest first."""
+
 
 class Writing(Reading, Protocol):
     """One transaction: all of it commits, or none. The first thing it does is take the write lock."""
@@ -273,6 +343,9 @@ class Writing(Reading, Protocol):
     async def put_file(self, stored: StoredFile) -> None:
         """Insert or replace a file by transfer and path."""
 
+    async def put_files(self, stored: Sequence[StoredFile]) -> None:
+        """The same for many, in one statement."""
+
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer."""
 
@@ -284,6 +357,12 @@ class Writing(Reading, Protocol):
 
     async def next_file_number(self, transfer_id: str) -> int:
         """A number no file of this transfer had before."""
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        """Insert or replace a mark by transfer and path."""
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        """Forget a mark, if it is there."""
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""
@@ -323,6 +402,12 @@ class Writing(Reading, Protocol):
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
         """Revoke a client's token, or with an empty id all it has now."""
 
+    async def put_ban(self, ban: Ban) -> None:
+        """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""
+
+    async def drop_ban(self, remote: str) -> bool:
+        """Lift a ban; whether there was one, ended or not."""
+
 
 class Records(Protocol):
     """The database behind everything; one truth for all processes."""
@@ -351,6 +436,12 @@ class Keyring(Protocol):
 
     async def get_all(self, transfer_id: str, prefix: str = "") -> Mapping[str, bytes]:
         """By name, what is left of a transfer's secrets whose names begin so: one look for a file list of any length."""
+
+    async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
+        """Keep a transfer's secrets (old name to new) under another as well; all of them, or none.
+
+        Raises StoreError with code `key-destroyed` where one is gone.
+        """
 
     async def drop(self, transfer_id: str, name: str) -> None:
         """Destroy one secret, if it is there."""

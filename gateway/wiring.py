@@ -25,10 +25,12 @@ from gateway.core.records import Endpoint
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
 from gateway.flow.audit import Audit
+from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
+from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
@@ -133,6 +135,7 @@ class Gateway:
     signer: FileSigner
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
+    defender: Defender
 
 
 def database_url(settings: Settings) -> str:
@@ -178,12 +181,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
     policies = load_policies(Path(settings.text("policies.folder")) if settings.text("policies.folder") else None)
     rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
-    channel = BoundChannel(
-        source_address=settings.text("channel.source_address") or None,
-        interface=settings.text("channel.interface") or None,
-    )
-    connectors = InstalledConnectors(channel)
-
+    connectors = InstalledConnectors(_channel(settings))
     opener = VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
@@ -213,6 +211,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         rulebooks=rulebooks,
         calendar=calendar,
         vocabulary=policies.vocabulary,
+        carry=Carry(recorder, spool),
         opener=opener,
         signer=signer,
     )
@@ -249,6 +248,14 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         signer=signer,
         ledger=ledger,
         connectors=connectors,
+        defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
+    )
+
+
+def _channel(settings: Settings) -> BoundChannel:
+    return BoundChannel(
+        source_address=settings.text("channel.source_address") or None,
+        interface=settings.text("channel.interface") or None,
     )
 
 
@@ -258,6 +265,20 @@ def _limits(settings: Settings) -> Limits:
         file_bytes=settings.number("limits.file_bytes"),
         transfer_bytes=settings.number("limits.transfer_bytes"),
         open_transfers=settings.number("limits.open_transfers"),
+        undelivered_bytes=settings.number("limits.undelivered_bytes"),
+    )
+
+
+def _defence(settings: Settings) -> Defence:
+    try:
+        exempt = parse_networks(settings.text("defender.exempt"))
+    except Unusable as wrong:
+        raise Unusable(f"defender.exempt: {wrong.message}", code="bad-settings") from wrong
+    return Defence(
+        failures=settings.number("defender.failures"),
+        window=timedelta(seconds=settings.number("defender.window_seconds")),
+        ban=timedelta(seconds=settings.number("defender.ban_seconds")),
+        exempt=exempt,
     )
 
 

@@ -12,11 +12,11 @@ import typer
 ROOT_HELP = "The governed gateway on the Shenzhen-Hong Kong international data channel."
 
 # name -> (module, attribute); groups have an `app`, single commands a function.
-GROUPS = ("policy", "registry", "review", "transfers", "ledger", "keys", "config")
+GROUPS = ("policy", "registry", "review", "transfers", "ledger", "keys", "config", "bans")
 SINGLES = {
     "init": ("init", "init"),
     "upgrade": ("init", "upgrade"),
-    "serve": ("serve", "serve"),
+    "serve": ("workers", "serve"),
     "inspect": ("inspect", "inspect"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),

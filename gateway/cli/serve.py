@@ -1,23 +1,30 @@
-"""`hetao serve`: the doors, the conductor and the metrics, until SIGTERM or Ctrl-C."""
+"""One process of `hetao serve`: the doors, the conductor and the metrics, until SIGTERM or Ctrl-C.
+
+What it is not: the command, and the parent of several processes (`workers`). A worker's ports are shared, its counts are
+kept where all workers add them up, its log lines have its number, and it ends with its parent.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import resource
 import shutil
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from aiohttp import web
 
-from gateway.cli.desk import Config, find_settings
 from gateway.core.errors import StoreError
 from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
+from gateway.doors.sftp import DoorLimits
 from gateway.doors.sftp import serving as serving_sftp
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
@@ -29,42 +36,79 @@ from gateway.settings import Settings
 from gateway.stores.locales import load_catalogue
 from gateway.telemetry.health import gateway_health
 from gateway.telemetry.logs import LogObserver, configure_logs
-from gateway.telemetry.metrics import PrometheusObserver
+from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
 from gateway.telemetry.server import make_metrics_app
 from gateway.wiring import Gateway, open_gateway
 
+LIVING = "living.lock"
+PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, rule 3)
 
-def serve(config: Config = None) -> None:
-    """Run the gateway in the foreground."""
+
+def serve(settings: Settings, worker: int = 0) -> None:
+    """Run the gateway in this process; `worker` is its number where it has a parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
     try:
-        asyncio.run(_serve(find_settings(config)))
+        asyncio.run(_serve(settings, worker))
     except OSError as busy:
         raise StoreError(f"a door cannot be opened: {busy.strerror}; is another gateway on these ports?") from busy
 
 
-async def _serve(settings: Settings) -> None:
-    logs = LogObserver(configure_logs(settings.text("telemetry.log_level")))
-    metrics = PrometheusObserver(version=version("hetao-gateway"), routes=ROUTES)
+async def _serve(settings: Settings, worker: int) -> None:
+    logs = LogObserver(configure_logs(settings.text("telemetry.log_level"), worker=worker))
+    shared = share_counts(worker) if worker else ""
+    metrics = PrometheusObserver(version=version("hetao-gateway"), routes=ROUTES, shared=shared)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
+    if worker:
+        _end_with_parent(loop, stopping)
     observer = Observers(logs, metrics)
     async with open_gateway(settings, observer) as gateway, AsyncExitStack() as stack:
-        await gateway.resume.recover()  # before the sweep, which takes what nobody knows of
-        gateway.spool.sweep()
+        with _living(settings.path("gateway.data")) as alone:
+            await gateway.resume.recover(alone=alone)  # before the sweep, which takes what nobody knows of
+            gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
-        https_port = await stack.enter_async_context(_https(gateway, observer))
-        sftp_port = await stack.enter_async_context(_sftp(gateway, observer))
-        metrics_port = await stack.enter_async_context(_metrics(gateway, metrics))
+        await stack.enter_async_context(gateway.defender.watching())
+        https_port = await stack.enter_async_context(_https(gateway, observer, shared=bool(worker)))
+        sftp_port = await stack.enter_async_context(_sftp(gateway, observer, shared=bool(worker)))
+        metrics_port = await stack.enter_async_context(_metrics(gateway, metrics, shared=bool(worker)))
         observer.saw("gateway.started", https_port=https_port, sftp_port=sftp_port, metrics_port=metrics_port)
+        if worker:
+            os.write(PARENT, b"+")
         await _work_until(gateway, stopping)
         observer.saw("gateway.stopping")
 
 
-def _https(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[int]:
+@contextmanager
+def _living(data: Path) -> Iterator[bool]:
+    """Whether this process is the only one that serves from a data folder; another that starts meanwhile waits.
+
+    The lock is shared from the end of the block to the end of the process.
+    """
+    descriptor = os.open(data / LIVING, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except BlockingIOError:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        alone = False
+    yield alone
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _end_with_parent(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    """Stop when the parent is gone: it never writes, so that a readable socket is a closed one."""
+
+    def gone() -> None:
+        loop.remove_reader(PARENT)
+        stopping.set()
+
+    loop.add_reader(PARENT, gone)
+
+
+def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsyncContextManager[int]:
     settings, recorder = gateway.settings, gateway.recorder
     issuer = settings.text("gateway.issuer").rstrip("/")
     tokens = AccessTokens(
@@ -91,13 +135,15 @@ def _https(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[
         health=gateway_health(
             records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=recorder.clock
         ),
+        defender=gateway.defender,
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))
-    return serving(app, host=settings.text("https.host"), port=settings.number("https.port"), tls=tls)
+    host, port = settings.text("https.host"), settings.number("https.port")
+    return serving(app, host=host, port=port, tls=tls, shared=shared)
 
 
-def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[int]:
+def _sftp(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsyncContextManager[int]:
     settings, clock = gateway.settings, gateway.recorder.clock
     data = settings.path("gateway.data")
 
@@ -122,7 +168,24 @@ def _sftp(gateway: Gateway, observer: Observer) -> AbstractAsyncContextManager[i
         catalogue=load_catalogue(),
         clock=clock,
         observer=observer,
+        defender=gateway.defender,
         room=room,
+        limits=_door_limits(settings),
+        shared=shared,
+    )
+
+
+def _door_limits(settings: Settings) -> DoorLimits:
+    return DoorLimits(
+        session_handles=settings.number("sftp.session_handles"),
+        connections=settings.number("sftp.connections"),
+        knocking=settings.number("sftp.knocking"),
+        handles=settings.number("sftp.handles"),
+        uploads=settings.number("sftp.uploads"),
+        bandwidth=settings.number("sftp.bandwidth"),
+        login=settings.number("sftp.login_seconds"),
+        idle=settings.number("sftp.idle_seconds"),
+        keepalive=settings.number("sftp.keepalive_seconds"),
     )
 
 
@@ -140,16 +203,15 @@ def _certificates(gateway: Gateway, observer: Observer) -> SshCertificates | Non
 
 
 @asynccontextmanager
-async def _metrics(gateway: Gateway, metrics: PrometheusObserver) -> AsyncIterator[int]:
+async def _metrics(gateway: Gateway, metrics: PrometheusObserver, *, shared: bool) -> AsyncIterator[int]:
     clock = gateway.recorder.clock
     health = gateway_health(records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=clock)
     app = make_metrics_app(metrics=metrics, records=gateway.database, clock=clock, health=health)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(
-            runner, gateway.settings.text("metrics.host"), gateway.settings.number("metrics.port")
-        ).start()
+        host, port = gateway.settings.text("metrics.host"), gateway.settings.number("metrics.port")
+        await web.TCPSite(runner, host, port, reuse_port=shared or None).start()
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

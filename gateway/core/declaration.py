@@ -20,6 +20,7 @@ from gateway.core.situation import Vocabulary
 
 SECTIONS = ("data", "hgr", "exemption", "duties", "purpose", "request", "persons")
 MAX_FILINGS = 64
+DECLARATION = "declaration.toml"  # the file of a dataset that says all this, where the door has folders
 
 # Strictest first: the order in which levels are compared, declared with declared and declared with detected.
 LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")

@@ -33,14 +33,16 @@ class GatewayError(Exception):
         message: One sentence for people: what is wrong and what to do.
         code: Permanent kebab-case identifier; the class's default where not given.
         retry: Whether the same request may succeed later unchanged.
+        wait: Seconds before it can, where that is known; 0 where it is not.
     """
 
     code: str = "internal"
     retry: bool = False
 
-    def __init__(self, message: str, *, code: str | None = None, retry: bool | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, retry: bool | None = None, wait: int = 0) -> None:
         super().__init__(message)
         self.message = message
+        self.wait = wait
         if code is not None:
             self.code = code
         if retry is not None:

@@ -63,11 +63,11 @@ class Tag(StrEnum):
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
 FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.OPENED: (
-        ("institution", "endpoint", "project", "version", "door", "direction"),
+        ("institution", "endpoint", "project", "version", "door", "direction", "follows"),
         ("dataset", "person", "declaration"),
     ),
     Tag.DECLARED: ((), ("declaration",)),
-    Tag.SUBMITTED: (("files", "root_committed"), ("root", "bytes", "declaration")),
+    Tag.SUBMITTED: (("files", "root_committed", "carried"), ("root", "bytes", "declaration")),
     Tag.CLASSIFIED: (("inspectable", "level"), ("findings", "persons")),
     Tag.HELD: (("rules", "cure", "rulebook", "decision"), ("facts",)),
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),

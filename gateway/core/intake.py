@@ -32,12 +32,14 @@ class Limits:
         file_bytes: Plaintext bytes a file.
         transfer_bytes: Plaintext bytes a transfer.
         open_transfers: Transfers an institution may have open at once.
+        undelivered_bytes: Plaintext bytes an institution may have here that are neither delivered nor ended; 0 is no bound.
     """
 
     files: int = 100_000
     file_bytes: int = 1 << 40
     transfer_bytes: int = 4 << 40
     open_transfers: int = 1_000
+    undelivered_bytes: int = 16 << 40
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,27 @@ def check_room(limits: Limits, files: int, transfer_bytes: int, incoming: int) -
         raise TooLarge(f"a file holds at most {limits.file_bytes} bytes: split it")
     if transfer_bytes + incoming > limits.transfer_bytes:
         raise TooLarge(f"a transfer holds at most {limits.transfer_bytes} bytes: split the dataset")
+
+
+def check_quota(limits: Limits, held: int, incoming: int) -> None:
+    """Refuse a file an institution has no room for.
+
+    Args:
+        limits: The bounds.
+        held: Plaintext bytes the institution has here that are neither delivered nor ended, without this file.
+        incoming: Bytes of the new file, as announced or as received; 0 where nobody knows yet.
+
+    Raises:
+        TooLarge: Saying what makes room.
+    """
+    bound = limits.undelivered_bytes
+    if bound and held + max(incoming, 1) > bound:
+        raise TooLarge(
+            f"your institution may have {bound} bytes here that are not delivered, and has {held}: "
+            "submit what is ready, withdraw what is not needed, or wait until something is delivered",
+            code="quota-reached",
+            retry=True,
+        )
 
 
 def _refuse_folding(paths: Sequence[str]) -> None:

@@ -50,6 +50,7 @@ def compose_receipt(
     files: Sequence[ReceivedFile],
     proof: LedgerProof,
     issued_at: str,
+    carried: Mapping[str, int] | None = None,
 ) -> bytes:
     """The receipt's canonical JSON, to be signed.
 
@@ -57,10 +58,12 @@ def compose_receipt(
         transfer: Ids: id (the transfer's), institution, project, dataset, version, endpoint.
         verdict: Rules, mechanism, rule pack digest, decision digest, votes.
         delivery: When, by which connector, with which proof.
-        files: What was delivered.
+        files: What the version holds.
         proof: The entry of the delivery.
         issued_at: RFC 3339.
+        carried: Of files that were not sent again, by path, the version whose delivery brought them.
     """
+    earlier = carried or {}
     certified = "endpoint" if delivery.get("proof") == "signed" else "self-certified"
     return canonical.encode(
         {
@@ -69,7 +72,16 @@ def compose_receipt(
             "transfer": dict(transfer),
             "verdict": dict(verdict),
             "delivery": {**delivery, "certified": certified},
-            "files": [{"path": each.path, "size": each.size, "sha256": each.sha256.hex()} for each in files],
+            "files": [
+                {
+                    "path": each.path,
+                    "size": each.size,
+                    "sha256": each.sha256.hex(),
+                    **({"carried": earlier[each.path]} if each.path in earlier else {}),
+                }
+                for each in files
+            ],
+            "carried": len(earlier),
             "ledger": {
                 "index": proof.index,
                 "entry": base64.b64encode(proof.entry).decode(),

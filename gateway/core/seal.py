@@ -114,6 +114,23 @@ def clearance_document(cleared: Cleared, decision_digest: str, at: str) -> bytes
     )
 
 
+@dataclass(frozen=True)
+class Carried:
+    """Where a file's bytes lie at the endpoint already: an earlier version of the dataset brought them.
+
+    Attributes:
+        version: That version.
+        name: The sealed file in that version's folder; it may have had another name then.
+        header_size: Bytes of its Crypt4GH header there.
+        recipient_key: Fingerprint of the key it was sealed to, which may not be the endpoint's key of today.
+    """
+
+    version: int
+    name: str
+    header_size: int
+    recipient_key: str
+
+
 def sealed_name(path: str) -> str:
     """The file's name at the endpoint."""
     return path + SEALED_SUFFIX
@@ -126,15 +143,17 @@ def compose_manifest(
     files: Sequence[ReceivedFile],
     header_sizes: Mapping[str, int],
     sealed_at: str,
+    carried: Mapping[str, Carried] | None = None,
 ) -> bytes:
-    """The manifest of a sealed version, canonical JSON.
+    """The manifest of a sealed version, canonical JSON. It lists the whole version, carried files among them.
 
     Args:
         cleared: The clearance it is sealed under.
         dataset: `institution`, `project`, `dataset`, `version`.
         files: The files, whose root must be the cleared one.
-        header_sizes: Bytes of each file's Crypt4GH header for the recipient, by path.
+        header_sizes: Bytes of each file's Crypt4GH header for the recipient, by path; carried files have theirs already.
         sealed_at: RFC 3339.
+        carried: Files that are not sent again, by path.
 
     Raises:
         ValueError: Where the files are not the cleared ones.
@@ -143,6 +162,8 @@ def compose_manifest(
     root = merkle.root([merkle.leaf_hash(file_leaf(each)) for each in ordered])
     if root.hex() != cleared.case.files_root:
         raise ValueError("these are not the files that were cleared")
+    elsewhere = carried or {}
+    sizes = {**header_sizes, **{path: each.header_size for path, each in elsewhere.items()}}
     return canonical.encode(
         {
             "v": 1,
@@ -161,15 +182,23 @@ def compose_manifest(
                     "path": each.path,
                     "size": each.size,
                     "sha256": each.sha256.hex(),
-                    "header_size": header_sizes[each.path],
+                    "header_size": sizes[each.path],
                     "body_size": each.body_size,
                     "body_blake3": each.body_blake3.hex(),
                     "segments": -(-each.body_size // crypt4gh.CIPHER_SEGMENT),
+                    **_place(elsewhere.get(each.path)),
                 }
                 for each in ordered
             ],
         }
     )
+
+
+def _place(carried: Carried | None) -> dict[str, Any]:
+    if carried is None:
+        return {}
+    place = {"version": carried.version, "name": carried.name, "recipient_key": carried.recipient_key}
+    return {"carried": place}
 
 
 def manifest_digest(manifest: bytes) -> str:

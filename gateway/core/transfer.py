@@ -42,6 +42,8 @@ class State(StrEnum):
 
 
 ENDS = frozenset({State.RECEIPTED, State.REFUSED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.FAILED})
+# Ends without a delivery: such a version brings nothing to the dataset's next one.
+FALLEN = ENDS - {State.RECEIPTED}
 # States before the clearance: nothing of these transfers has crossed the border, not even a name.
 BEFORE_CLEARANCE = frozenset({State.OPEN, State.SUBMITTED, State.CLASSIFIED, State.HELD})
 # Ends at which no byte has left; whoever was counted at the clearance is then given back (design.md section 7).

@@ -35,11 +35,11 @@ from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_doc
 from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
 from gateway.flow.controls import Controls
-from gateway.flow.findings import Joined, join
+from gateway.flow.findings import Already, Joined, already, join
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import PersonSet, Reading, Rulebooks, Signer
+from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
 # sent by other entities this year. Neither number is in a statute (uncertain, project policy).
@@ -56,6 +56,7 @@ class Dossier:
 
     transfer: Transfer
     registry: Registry
+    files: Sequence[StoredFile]
     joined: Joined
     counted: Counted
     technical: Technical
@@ -122,20 +123,23 @@ class Decider:
         return Dossier(
             transfer=transfer,
             registry=await self._registrar.fold(ledger.tx, thorough=True),
+            files=files,
             joined=joined,
-            counted=await self._count(ledger.tx, transfer, joined, year),
+            counted=await self._count(ledger.tx, transfer, files, joined, year),
             technical=await self._controls.check(ledger.tx, ledger.now),
         )
 
-    async def _count(self, view: Reading, transfer: Transfer, joined: Joined, year: int) -> Counted:
+    async def _count(
+        self, view: Reading, transfer: Transfer, files: Sequence[StoredFile], joined: Joined, year: int
+    ) -> Counted:
         declared = transfer.declaration.get("persons", {})
         everybody = await view.person_sets("", year, NATIONAL)
         own = [each for each in everybody if each.entity == transfer.institution and each.transfer_id != transfer.id]
         others = [each for each in everybody if each.entity != transfer.institution]
         subjects, sequenced = await view.hgr_counted(transfer.project, transfer.endpoint)
-        own_subjects, own_sequenced = hgr_of(transfer, joined)
-        extra_sensitive = unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0))
-        extra_nonsensitive = unkeyed(joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0))
+        known = already(files, year, {each.transfer_id for each in own})
+        own_subjects, own_sequenced = hgr_of(transfer, joined, known)
+        extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, declared)
         return Counted(
             sensitive=_distinct([each.sensitive for each in own], joined.sensitive)
             + sum(each.unkeyed_sensitive for each in own)
@@ -199,25 +203,25 @@ class Decider:
 
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
-        transfer, joined = dossier.transfer, dossier.joined
-        subjects, sequenced = hgr_of(transfer, joined)
+        transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
+        subjects, sequenced = hgr_of(transfer, joined, already(dossier.files, year, frozenset()))
         if subjects or sequenced:
             await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
         track = counting_track(decision)
         if not track or not decision.situation.data.personal:
             return {"track": track, "sensitive": 0, "nonsensitive": 0}
-        declared = transfer.declaration.get("persons", {})
+        before = await ledger.tx.person_sets(transfer.institution, year, track)
+        known = already(dossier.files, year, {each.transfer_id for each in before})
+        sensitive, nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
         counted = PersonSet(
             transfer_id=transfer.id,
             entity=transfer.institution,
-            year=local_day(ledger.now).year,
+            year=year,
             track=track,
             sensitive=joined.sensitive,
             nonsensitive=joined.nonsensitive,
-            unkeyed_sensitive=unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0)),
-            unkeyed_nonsensitive=unkeyed(
-                joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0)
-            ),
+            unkeyed_sensitive=sensitive,
+            unkeyed_nonsensitive=nonsensitive,
         )
         await ledger.tx.put_persons(counted)
         return {
@@ -317,17 +321,27 @@ def counting_track(decision: Decision) -> str:
     return GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
-def hgr_of(transfer: Transfer, joined: Joined) -> tuple[int, int]:
-    """This transfer's individual-level subjects and sequenced subjects: the greater of declared and detected."""
+def hgr_of(transfer: Transfer, joined: Joined, known: Already) -> tuple[int, int]:
+    """The individual-level subjects and sequenced subjects a transfer adds: the greater of declared and detected.
+
+    Subjects seen in carried files were added with the version that brought them: the count is all-time, and of numbers.
+    """
     said: Mapping[str, Any] = transfer.declaration.get("hgr", {})
     seen: Mapping[str, Any] = joined.facts["hgr"]
     if not (said.get("information") or seen["information"]):
         return 0, 0
     if said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]):
         return 0, 0
-    subjects = max(said.get("subjects", 0), seen["subjects"])
-    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
+    subjects = max(said.get("subjects", 0), seen["subjects"]) - known.subjects
+    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"]) - known.sequenced
     return max(subjects, sequenced), sequenced
+
+
+def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> tuple[int, int]:
+    """Persons without a digest that a transfer adds: sensitive, nonsensitive; what is known already left out."""
+    sensitive = unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0))
+    nonsensitive = unkeyed(joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0))
+    return sensitive - known.sensitive, nonsensitive - known.nonsensitive
 
 
 def unkeyed(packed: bytes, rows: int, declared: int) -> int:

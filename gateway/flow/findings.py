@@ -7,11 +7,14 @@ The rules:
 3. Weak findings count nobody, but many of one kind of identifier, in one file or over all of them, are no chance: the
    level is then at least `unknown`, so people look (rule D7). Cutting a table into a file per person hides nothing.
 4. Digests are made under the key of a calendar year. In another year they are numbers only (upper bound again).
+5. What a file is follows it into every version (levels, flags, distinct persons); a number that was added up with the
+   version that brought the file is not added up again (`already`). A new year begins its numbers anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -145,6 +148,43 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
     return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
+
+
+@dataclass(frozen=True)
+class Already:
+    """Numbers of carried files that were added up with the versions that brought them.
+
+    Attributes:
+        sensitive: Persons known only by number, on one track of one year.
+        nonsensitive: The same of the others.
+        subjects: Individual-level subjects of human genetic resources, all time.
+        sequenced: Those of them sequenced.
+    """
+
+    sensitive: int
+    nonsensitive: int
+    subjects: int
+    sequenced: int
+
+
+def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -> Already:
+    """What of a version's numbers is counted.
+
+    Args:
+        files: All files of the version.
+        year: The calendar year of the decision.
+        counted: Transfers that were counted on this track in this year; what another year counted is counted again.
+    """
+    carried = [stored for stored in files if stored.carried]
+    known = join([stored for stored in carried if stored.carried in counted], year)
+    facts = [stored.facts for stored in carried]
+    individual = [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
+    return Already(
+        known.unkeyed_sensitive,
+        known.unkeyed_nonsensitive,
+        sum(each["hgr_subjects"] for each in individual),
+        sum(each["hgr_sequencing_subjects"] for each in individual),
+    )
 
 
 def _joined_level(facts: Sequence[Mapping[str, Any]]) -> str:

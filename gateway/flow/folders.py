@@ -3,33 +3,39 @@
 What it is not: a protocol, or a store. It reads transfers and calls `intake`, nothing else.
 
 The rules:
-1. A folder is `<endpoint>/<project>/<dataset>` of the caller's own institution. What it holds is the newest file of each
-   path over all versions that stand; a version that was withdrawn, refused, rejected, expired or failed brings nothing.
-2. A submitted version is frozen. The next write opens the version after it, which holds what was written since: what
-   did not change is neither sent nor relayed again, and stays listed with its size and time.
-3. Two writers that come at once open one draft: the draft's idempotency key names the version it follows.
+1. A folder is `<endpoint>/<project>/<dataset>` of the caller's own institution. What it holds is the newest version that
+   stands; one that was withdrawn, refused, rejected, expired or failed brings nothing.
+2. A submitted version is frozen. The next write, delete or rename opens the version after it over its listing
+   (`flow.carry`): the whole dataset as it then is. What did not change is neither sent nor relayed again, and stays listed
+   with its size and time. The time of a file alone is no version: it is set where the file is.
+3. Two writers that come at once open one draft: the draft's idempotency key names the version it comes after.
 4. A temporary name is no file of a submission: as long as there is one, nothing is submitted.
+5. Empty folders and orders as they were written are marks (`flow.marks`): shown, and no part of anything.
+6. A draft in which nothing is new is no version: submitting it ends it, and the version before stands as it is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from gateway.core.errors import Conflict, Incomplete, NotFound
 from gateway.core.identity import Permission, Principal
 from gateway.core.names import DatasetName, is_temporary
-from gateway.core.transfer import State, Transfer
+from gateway.core.transfer import FALLEN, State, Transfer
+from gateway.flow.carry import standing
 from gateway.flow.enquiry import PAGE, require
-from gateway.flow.intake import Intake
+from gateway.flow.intake import NOTHING_CHANGED, Intake
+from gateway.flow.marks import FOLDER, Marks, shown_marks
 from gateway.flow.recorder import Recorder
-from gateway.ports import Partial, Reading, StoredFile, TransferFilter
+from gateway.ports import Mark, Partial, Reading, StoredFile, TransferFilter
 
-FALLEN = frozenset({State.REFUSED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.FAILED})
-_TRIES = 3  # at writing into a draft that another submits at the same moment
+_TRIES = 3  # at opening a draft while the version before moves on, or another submits it
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,28 @@ class FolderFile:
     frozen: bool
 
 
+@dataclass(frozen=True)
+class Held:
+    """Everything a folder shows at one moment, by path: files, and marks that are no files."""
+
+    files: Mapping[str, FolderFile]
+    marks: Mapping[str, Mark]
+
+
 class Folders:
     """The folders of one gateway, for any caller."""
 
     def __init__(self, *, recorder: Recorder, intake: Intake) -> None:
         self._recorder = recorder
         self._intake = intake
+        self._marks = Marks(recorder)
+        # A client writes many files at once: one of them takes the listing over, the others find the draft.
+        self._opening: WeakValueDictionary[DatasetName, asyncio.Lock] = WeakValueDictionary()
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
     async def datasets(self, principal: Principal, endpoint: str, project: str) -> Mapping[str, Transfer]:
-        """The newest version of every dataset under a project."""
+        """The newest version of every dataset under a project; a draft in which nothing was new is none."""
         require(principal, Permission.TRANSFERS_READ)
         wanted = TransferFilter(institution=principal.institution, endpoint=endpoint, project=project)
         found: dict[str, Transfer] = {}
@@ -71,7 +88,9 @@ class Folders:
         async with self._recorder.records.read() as view:
             while page := await view.transfers(wanted, limit=PAGE, after=after):
                 for transfer in page:
-                    found.setdefault(transfer.dataset, transfer)
+                    known = found.get(transfer.dataset)
+                    if known is None or _rank(transfer) > _rank(known):
+                        found[transfer.dataset] = transfer
                 after = page[-1].id
         return found
 
@@ -85,56 +104,77 @@ class Folders:
         """One file of a folder, or None."""
         require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
-            for transfer in await _versions(view, principal, name):
-                if transfer.state in FALLEN:
-                    continue
-                if transfer.state is State.OPEN and (partial := await view.partial(transfer.id, path)):
-                    return _begun(partial)
-                if stored := await view.file(transfer.id, path):
-                    return _shown(transfer, stored)
-        return None
+            transfer = await standing(view, _own(principal, name))
+            if transfer is None:
+                return None
+            if transfer.state is State.OPEN and (partial := await view.partial(transfer.id, path)):
+                return _begun(partial)
+            stored = await view.file(transfer.id, path)
+            return _shown(transfer, stored) if stored else None
 
     async def files(self, principal: Principal, name: DatasetName) -> Mapping[str, FolderFile]:
         """Every file of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
-        found: dict[str, FolderFile] = {}
         async with self._recorder.records.read() as view:
-            for transfer in await _versions(view, principal, name):
-                if transfer.state is State.OPEN:
-                    found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
-                if transfer.state not in FALLEN:
-                    for stored in await view.files(transfer.id):
-                        found.setdefault(stored.file.path, _shown(transfer, stored))
-        return found
+            return await _files(view, await standing(view, _own(principal, name)))
+
+    async def held(self, principal: Principal, name: DatasetName) -> Held | None:
+        """Every file and mark of a folder; None where there is no such dataset."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            versions = await _versions(view, principal, name)
+            if not versions:
+                return None
+            files = await _files(view, await standing(view, _own(principal, name)))
+            return Held(files, await _marks(view, versions))
+
+    async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
+        """One mark of a folder, or None."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            return (await _marks(view, await _versions(view, principal, name))).get(path)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def draft(self, principal: Principal, name: DatasetName) -> Transfer:
-        """The open version of a dataset; it is opened where there is none.
+        """The open version of a dataset; where there is none it is opened over the listing of the newest that stands.
 
         Raises:
             NotFound: The endpoint or project is not this institution's.
         """
-        for _ in range(_TRIES):
-            versions = await self._versions_of(principal, name)
-            if versions and versions[0].state is State.OPEN:
-                return versions[0]
-            last = versions[0].version if versions else 0
-            transfer = await self._intake.open_transfer(
+        found, _ = await self._newest(principal, name)
+        if found is not None and found.state is State.OPEN:
+            return found
+        turn = self._opening.setdefault(_own(principal, name), asyncio.Lock())
+        async with turn:
+            for _ in range(_TRIES):
+                found, last = await self._newest(principal, name)
+                if found is None or found.state is not State.OPEN:
+                    found = await self._open(principal, name, last)
+                if found is not None and found.state is State.OPEN:
+                    return found
+        raise Conflict("this dataset is being submitted at this moment: try again")
+
+    async def _open(self, principal: Principal, name: DatasetName, last: int) -> Transfer | None:
+        """A new draft; None where the version before moved on meanwhile."""
+        try:
+            return await self._intake.open_transfer(
                 principal,
                 endpoint=name.endpoint,
                 project=name.project,
                 dataset=name.dataset,
                 idempotency_key=_draft_key(name, last),
+                follow=True,
             )
-            if transfer.state is State.OPEN:
-                return transfer
-        raise Conflict("this dataset is being submitted at this moment: try again")
+        except Conflict as moved:
+            if not moved.retry:
+                raise
+            return None
 
     async def submit(
         self, principal: Principal, name: DatasetName, listed: Mapping[str, int | bytes] | None
     ) -> Transfer:
-        """Submit the open version; where there is none, the newest one stands as it is.
+        """Submit the open version; where there is none, or nothing is new in it, the newest one stands as it is.
 
         Args:
             principal: The sender.
@@ -146,43 +186,96 @@ class Folders:
             Incomplete: A temporary name remains, or a listed file is missing.
             Conflict: A listed digest or size differs, or a received file is not listed.
         """
-        versions = await self._versions_of(principal, name)
-        if not versions or versions[0].state in FALLEN:
+        newest, _ = await self._newest(principal, name)
+        if newest is None or newest.state is not State.OPEN:
+            versions = [each for each in await self._versions_of(principal, name) if not _needless(each)]
+            newest = versions[0] if versions else None
+        if newest is None or newest.state in FALLEN:
             raise NotFound("there is no draft to submit: upload files first", code="no-such-transfer")
-        newest = versions[0]
         async with self._recorder.records.read() as view:
             stored = {each.file.path: each for each in await view.files(newest.id)}
         if newest.state is State.OPEN and (unsettled := sum(is_temporary(path) for path in stored)):
             raise Incomplete(f"{unsettled} file(s) still have temporary names: let the upload end, or delete them")
         sizes = None if listed is None else _sizes(listed, stored)
-        return await self._intake.submit(principal, newest.id, listed=sizes)
+        return await self._intake.submit(principal, newest.id, listed=sizes, only_changed=True)
 
     async def withdraw(self, principal: Principal, name: DatasetName) -> Transfer:
         """Withdraw the newest version."""
-        versions = await self._versions_of(principal, name)
+        versions = [each for each in await self._versions_of(principal, name) if not _needless(each)]
         if not versions:
             raise NotFound("there is nothing to withdraw", code="no-such-transfer")
         return await self._intake.withdraw(principal, versions[0].id)
 
     async def remove(self, principal: Principal, name: DatasetName, path: str) -> None:
-        """Delete a file of the draft.
+        """Delete a file of the draft; of a frozen version, that opens the draft after it.
 
         Raises:
             NotFound: No such file.
-            Conflict: It is part of a submitted version, which is frozen.
         """
         await self._intake.drop_file(principal, (await self.own(principal, name, path)).transfer_id, path)
 
     async def own(self, principal: Principal, name: DatasetName, path: str) -> FolderFile:
         """A file of the draft, to be changed; raises as `remove` does."""
         found = await self.file(principal, name, path)
+        if found is not None and found.frozen:
+            await self.draft(principal, name)
+            found = await self.file(principal, name, path)
         if found is None:
             raise NotFound("there is no such file", code="no-such-file")
-        if found.frozen:
-            raise Conflict(
-                "the file is part of a submitted version, which is frozen: write a new one", code="wrong-state"
-            )
         return found
+
+    # --- folders without files, and orders as they were written ------------------------------------------------------
+
+    async def make_folder(self, principal: Principal, name: DatasetName, path: str) -> bool:
+        """Remember an empty folder in the draft, which is opened where there is none; False where the name is taken.
+
+        Raises:
+            TooLarge: There are too many.
+        """
+        require(principal, Permission.TRANSFERS_WRITE)
+        if await self.mark(principal, name, path) or await self.file(principal, name, path):
+            return False
+        return await self._marks.put_folder(await self.draft(principal, name), path)
+
+    async def rename_folder(self, principal: Principal, mark: Mark, to: str) -> None:
+        """Give an empty folder another name."""
+        require(principal, Permission.TRANSFERS_WRITE)
+        await self._marks.move(mark, to)
+
+    async def drop_mark(self, principal: Principal, name: DatasetName, path: str) -> bool:
+        """Forget an empty folder, or an order as it was written; whether there was one."""
+        require(principal, Permission.TRANSFERS_WRITE)
+        found = await self.mark(principal, name, path)
+        if found is not None:
+            await self._marks.drop(found)
+        return found is not None
+
+    async def note_order(self, transfer: Transfer, path: str, content: bytes) -> None:
+        """Show an order with the version it was carried out on, until the next write."""
+        await self._marks.put_order(transfer, path, content)
+
+    async def keep_order(self, principal: Principal, name: DatasetName, path: str, content: bytes) -> None:
+        """Keep an order that has a temporary name, and what it says; raises NotFound where there is no dataset."""
+        require(principal, Permission.TRANSFERS_SUBMIT)
+        versions = await self._versions_of(principal, name)
+        if not versions:
+            raise NotFound("there is nothing to submit or withdraw: upload files first", code="no-such-transfer")
+        await self._marks.put_order(versions[0], path, content, keep=True)
+
+    async def kept_order(self, principal: Principal, name: DatasetName, path: str) -> bytes | None:
+        """What an order that was kept says; None where there is none."""
+        found = await self.mark(principal, name, path)
+        if found is None or found.kind == FOLDER:
+            return None
+        async with self._recorder.records.read() as view:
+            return await view.mark_content(found.transfer_id, path)
+
+    async def _newest(self, principal: Principal, name: DatasetName) -> tuple[Transfer | None, int]:
+        """The newest version that stands, and the number of the last one of all."""
+        own = _own(principal, name)
+        async with self._recorder.records.read() as view:
+            last = await view.latest_version(own.institution, own.endpoint, own.project, own.dataset)
+            return await standing(view, own), last
 
     async def _versions_of(self, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
         async with self._recorder.records.read() as view:
@@ -195,6 +288,34 @@ async def _versions(view: Reading, principal: Principal, name: DatasetName) -> S
     )
     found = await view.transfers(wanted, limit=PAGE)
     return sorted(found, key=lambda transfer: -transfer.version)
+
+
+async def _files(view: Reading, transfer: Transfer | None) -> dict[str, FolderFile]:
+    if transfer is None:
+        return {}
+    found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
+    if transfer.state is State.OPEN:
+        found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
+    return found
+
+
+async def _marks(view: Reading, versions: Sequence[Transfer]) -> Mapping[str, Mark]:
+    standing = [each for each in versions if each.state not in FALLEN]
+    return await shown_marks(view, standing, versions[0] if versions else None)
+
+
+def _own(principal: Principal, name: DatasetName) -> DatasetName:
+    """The dataset of this name that is the caller's own: another institution's does not exist for it."""
+    return replace(name, institution=principal.institution)
+
+
+def _needless(transfer: Transfer) -> bool:
+    """Whether it was a draft that nothing was new in: what counts is the version before."""
+    return transfer.state is State.WITHDRAWN and not transfer.root and transfer.reason == NOTHING_CHANGED
+
+
+def _rank(transfer: Transfer) -> tuple[bool, int]:
+    return not _needless(transfer), transfer.version
 
 
 def _shown(transfer: Transfer, stored: StoredFile) -> FolderFile:

@@ -25,7 +25,7 @@ from datetime import datetime
 from gateway.core.classify import Classifier
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
-from gateway.core.intake import Limits, Part, check_room
+from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
@@ -100,6 +100,7 @@ class Incoming:
         path: Canonical path in the dataset.
         ended: Called once when it is over, either way.
         resumable: Whether it may be suspended, and so leaves notes of itself.
+        held: Bytes of the institution that were not delivered when the upload began.
     """
 
     def __init__(
@@ -110,7 +111,9 @@ class Incoming:
         ended: Callable[[], None],
         *,
         resumable: bool = False,
+        held: int = 0,
     ) -> None:
+        self._held = held
         self._reception = reception
         self._transfer = transfer
         self._path = path
@@ -160,6 +163,7 @@ class Incoming:
             self._noted = True
             await self._keep_key()
             await self._note((*self._kept, Part(self._part, UNFINISHED)), 0)
+        check_quota(self._reception.limits, self._held, self._pass.size)
 
     async def finish(self, announced: Announced) -> StoredFile:
         """Make the file durable and record it; on any failure it is aborted.
@@ -287,7 +291,11 @@ class Incoming:
         earlier = await ledger.tx.file(stored.transfer_id, stored.file.path)
         files = transfer.files + (0 if earlier else 1)
         size = transfer.bytes + stored.file.size - (earlier.file.size if earlier else 0)
-        check_room(self._reception.limits, files - 1, size - stored.file.size, stored.file.size)
+        limits = self._reception.limits
+        check_room(limits, files - 1, size - stored.file.size, stored.file.size)
+        if limits.undelivered_bytes:
+            held = await ledger.tx.undelivered(transfer.institution)
+            check_quota(limits, held - (earlier.file.size if earlier else 0), stored.file.size)
         await ledger.tx.put_file(stored)
         await ledger.tx.put_transfer(replace(transfer, files=files, bytes=size))
         obsolete = earlier.file.parts if earlier else ()

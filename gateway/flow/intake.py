@@ -14,6 +14,7 @@ Conflict, the new part is removed and the submitted one stands.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,11 +28,12 @@ from gateway.core.declaration import parse_declaration, stand_on
 from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unusable
 from gateway.core.facts import Fact, Tag
 from gateway.core.identity import Permission, Principal
-from gateway.core.intake import Limits, Part, check_room, check_submission, files_root
+from gateway.core.intake import Limits, Part, check_quota, check_room, check_submission, files_root
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 from gateway.core.records import Endpoint, Project
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
+from gateway.flow.carry import Carry, Listing
 from gateway.flow.findings import says_something
 from gateway.flow.incoming import Announced, Incoming, Reception, forget_row, require_state
 from gateway.flow.recall import check_rows, sealed_row
@@ -42,6 +44,7 @@ from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
 __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
+NOTHING_CHANGED = "nothing changed since the version before"
 
 
 class Intake:
@@ -77,6 +80,7 @@ class Intake:
         self._vocabulary = vocabulary
         self._limits = limits
         self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits)
+        self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
 
     # --- open --------------------------------------------------------------------------------------------------------
@@ -90,12 +94,22 @@ class Intake:
         dataset: str,
         declaration: Mapping[str, Any] | None = None,
         idempotency_key: str = "",
+        follow: bool = False,
     ) -> Transfer:
         """A new transfer, or the one this key opened before.
 
+        Args:
+            principal: The sender.
+            endpoint: Who receives.
+            project: Under which purpose.
+            dataset: The dataset's name.
+            declaration: What the sender says of the data.
+            idempotency_key: The sender's name for this request.
+            follow: Whether it begins with the files of the newest version that stands (`flow.carry`); else it is empty.
+
         Raises:
             NotFound: The endpoint or project is not registered for this institution.
-            Conflict: The key was used for another dataset.
+            Conflict: The key was used for another dataset; with `retry`, the version before moved on.
             TooLarge: The institution has too many transfers open.
         """
         _require(principal, Permission.TRANSFERS_OPEN)
@@ -105,17 +119,18 @@ class Intake:
         declared = parse_declaration(declaration or {}, self._vocabulary)
         transfer_id = _transfer_id(self._recorder.entropy.token(15))
         await self._recorder.make_evidence_key(transfer_id)
+        listing: Listing | None = None
 
         async def job(ledger: Ledgering) -> Transfer:
-            return await self._open(ledger, principal, name, declared, transfer_id, idempotency_key)
+            return await self._open(ledger, principal, name, declared, transfer_id, idempotency_key, listing)
 
         opened: Transfer | None = None
         try:
+            listing = await self._carry.listing(name, transfer_id) if follow else None
             opened = await self._recorder.do(job)
         finally:
             if opened is None or opened.id != transfer_id:  # refused, or an earlier request's answer stands
-                await self._recorder.keyring.destroy(transfer_id)
-                self._recorder.forget_key(transfer_id)
+                await self._carry.abandon(transfer_id)
         return opened
 
     async def _dataset_name(self, principal: Principal, endpoint: str, project: str, dataset: str) -> DatasetName:
@@ -136,6 +151,7 @@ class Intake:
         declared: Mapping[str, Any],
         transfer_id: str,
         idempotency_key: str,
+        listing: Listing | None,
     ) -> Transfer:
         if idempotency_key:
             earlier = await ledger.tx.transfer_by_key(principal.institution, idempotency_key)
@@ -143,6 +159,10 @@ class Intake:
                 if (earlier.endpoint, earlier.project, earlier.dataset) != (name.endpoint, name.project, name.dataset):
                     raise Conflict("this idempotency key was used for another dataset: take a new one")
                 return earlier
+        if listing is not None:
+            await self._carry.check(ledger, name, listing)
+            declared = listing.declaration
+        taken = listing or Listing()
         await self._check_open_transfers(ledger, principal)
         latest = await ledger.tx.latest_version(name.institution, name.endpoint, name.project, name.dataset)
         now = ledger.now
@@ -162,6 +182,8 @@ class Intake:
             due=deadline(State.OPEN, now),
             opened_at=now,
             declaration=dict(declared),
+            files=len(taken.rows),
+            bytes=taken.bytes,
         )
         public = {
             "institution": transfer.institution,
@@ -170,11 +192,13 @@ class Intake:
             "version": transfer.version,
             "door": transfer.door,
             "direction": transfer.direction,
+            "follows": taken.follows.id if taken.follows else "",
         }
         private = {"dataset": transfer.dataset, "person": transfer.person, "declaration": dict(declared)}
         index = await ledger.enter(Fact(Tag.OPENED, transfer.id, now, principal.client, public, private))
         transfer = replace(transfer, last_entry=index)
         await ledger.tx.put_transfer(transfer, idempotency_key)
+        await ledger.tx.put_files(taken.rows)
         ledger.seen.append((Tag.OPENED.value, {"transfer_id": transfer.id, "state": "open", "entry": index}))
         return transfer
 
@@ -182,7 +206,11 @@ class Intake:
         wanted = TransferFilter(institution=principal.institution, states=(State.OPEN,))
         bound = self._limits.open_transfers
         if len(await ledger.tx.transfers(wanted, limit=bound)) >= bound:
-            raise TooLarge(f"at most {bound} transfers may be open at once: submit or withdraw some")
+            raise TooLarge(
+                f"at most {bound} transfers may be open at once: submit or withdraw some",
+                code="too-many-transfers",
+                retry=True,
+            )
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -225,21 +253,35 @@ class Intake:
 
         Raises:
             Conflict: The transfer is not open any more.
-            TooLarge: The transfer is full.
+            TooLarge: The transfer is full, or the institution has no room left.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
         canonical_path = parse_path(path)
         transfer = await self.own(principal, transfer_id)
         require_state(transfer, State.OPEN)
-        check_room(self._limits, transfer.files, transfer.bytes, (announced and announced.size) or 0)
+        size = (announced and announced.size) or 0
+        check_room(self._limits, transfer.files, transfer.bytes, size)
+        held = await self._undelivered(transfer.institution)
+        check_quota(self._limits, held, size)
         self._uploading[transfer_id] += 1
         try:
             return Incoming(
-                self.reception, transfer, canonical_path, lambda: self._ended(transfer_id), resumable=resumable
+                self.reception,
+                transfer,
+                canonical_path,
+                lambda: self._ended(transfer_id),
+                resumable=resumable,
+                held=held,
             )
         except BaseException:
             self._ended(transfer_id)
             raise
+
+    async def _undelivered(self, institution: str) -> int:
+        if not self._limits.undelivered_bytes:
+            return 0
+        async with self._recorder.records.read() as view:
+            return await view.undelivered(institution)
 
     def _ended(self, transfer_id: str) -> None:
         self._uploading[transfer_id] -= 1
@@ -309,12 +351,15 @@ class Intake:
         return renamed
 
     async def date_file(self, principal: Principal, transfer_id: str, path: str, modified: datetime) -> None:
-        """Note the time of last change a sender gives a received file of an open transfer."""
+        """Note the time of last change a sender gives a received file.
+
+        No submission commits to it, so that of a frozen file may be set too: a client that compares times would else
+        send the file again, or open a version for nothing.
+        """
         _require(principal, Permission.TRANSFERS_WRITE)
         await self.own(principal, transfer_id)
 
         async def job(ledger: Ledgering) -> None:
-            require_state(await ledger.transfer(transfer_id), State.OPEN)
             found = await ledger.tx.file(transfer_id, parse_path(path))
             if found is None:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
@@ -348,7 +393,12 @@ class Intake:
         return await self._recorder.do(job)
 
     async def submit(
-        self, principal: Principal, transfer_id: str, *, listed: Mapping[str, int] | None = None
+        self,
+        principal: Principal,
+        transfer_id: str,
+        *,
+        listed: Mapping[str, int] | None = None,
+        only_changed: bool = False,
     ) -> Transfer:
         """Freeze the file list and hand the transfer on. Submitting what is submitted changes nothing.
 
@@ -356,18 +406,26 @@ class Intake:
             principal: The sender.
             transfer_id: The transfer.
             listed: Path to size, where the sender lists what must be there.
+            only_changed: End a draft in which nothing is new, and answer with the version it follows.
         """
         _require(principal, Permission.TRANSFERS_SUBMIT)
         transfer = await self.own(principal, transfer_id)
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = self._uploading[transfer_id]
+        # The vault knows of uploads in every process; this process knows also of those whose part is whole and whose row is
+        # not written. Such a one in another process finds the transfer submitted, and its sender is told: not received.
+        held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
+        unfinished = max(len(held), self._uploading[transfer_id])
 
-        async def job(ledger: Ledgering) -> Transfer:
-            return await self._submit(ledger, principal, transfer_id, listed, standing, unfinished)
+        async def job(ledger: Ledgering) -> tuple[Transfer, tuple[str, ...]]:
+            return await self._submit(
+                ledger, principal, transfer_id, listed, standing, unfinished, only_changed=only_changed
+            )
 
-        return await self._recorder.do(job)
+        submitted, spare = await self._recorder.do(job)
+        await self._carry.forget(transfer_id, spare)
+        return submitted
 
     async def _submit(
         self,
@@ -377,25 +435,35 @@ class Intake:
         listed: Mapping[str, int] | None,
         standing: Mapping[str, Any],
         unfinished: int,
-    ) -> Transfer:
+        *,
+        only_changed: bool,
+    ) -> tuple[Transfer, tuple[str, ...]]:
+        """The transfer as it stands then, and parts that nothing names any more."""
         transfer = await ledger.transfer(transfer_id)
-        files = [stored.file for stored in await ledger.tx.files(transfer_id)]
+        rows = await ledger.tx.files(transfer_id)
+        files = [stored.file for stored in rows]
         unfinished = max(unfinished, len(await ledger.tx.partials(transfer_id)))
         if transfer.state is not State.OPEN and transfer.root:
             if listed is not None and listed != {file.path: file.size for file in files}:
                 raise Conflict("this transfer was submitted with another file list: open a new one")
-            return transfer
+            return transfer, ()
         check_submission(files, listed, unfinished)
+        followed = await self._carry.followed(ledger.tx, transfer)
+        if only_changed and followed and await self._carry.unchanged(ledger.tx, transfer, followed, rows):
+            await ledger.record(transfer, Tag.WITHDRAWN, public={"by": "gateway"}, changes={"reason": NOTHING_CHANGED})
+            return followed, tuple(part.name for row in rows for part in row.file.parts)
+        carried, spare = await self._carry.settle(ledger, transfer, followed, rows)
         root = files_root(files).hex()
         declared = stand_on(standing, transfer.declaration)
-        return await ledger.record(
+        submitted = await ledger.record(
             transfer,
             Tag.SUBMITTED,
             actor=principal.client,
-            public={"files": len(files), "root_committed": True},
+            public={"files": len(files), "root_committed": True, "carried": carried},
             private={"root": root, "bytes": transfer.bytes, "declaration": declared},
             changes={"root": root, "declaration": declared},
         )
+        return submitted, spare
 
     async def withdraw(self, principal: Principal, transfer_id: str) -> Transfer:
         """End a transfer that has not left. Withdrawing what is withdrawn changes nothing."""

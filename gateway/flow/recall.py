@@ -21,6 +21,7 @@ from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Unusable
 from gateway.core.facts import Tag, opens
 from gateway.core.intake import file_leaf
+from gateway.core.seal import manifest_digest
 from gateway.core.transfer import Transfer
 from gateway.flow.recorder import open_opening
 from gateway.ports import Reading, StoredFile
@@ -57,6 +58,8 @@ def _seal(stored: StoredFile, evidence_key: bytes) -> bytes:
         stored.persons_sensitive.hex(),
         stored.persons_nonsensitive.hex(),
     ]
+    if stored.carried:
+        told.append(stored.carried)
     return hmac.digest(key, canonical.encode(told), "sha256")
 
 
@@ -90,6 +93,39 @@ async def check_transfer(view: Reading, transfer: Transfer, evidence_key: bytes)
         raise BrokenPromise(
             f"the row of {transfer.id} is not what the ledger recorded: it was altered; open an incident"
         )
+
+
+async def own_words(view: Reading, transfer_id: str, evidence_key: bytes) -> dict[str, Any]:
+    """What a sender itself last declared of a transfer, without the project's standing words that a submission joins.
+
+    Raises:
+        BrokenPromise: Where an entry's opening is not its own.
+    """
+    words: dict[str, Any] = {}
+    for index, body in await view.entries_of(transfer_id):
+        entry = parse_document(body)
+        if entry["tag"] in {Tag.OPENED.value, Tag.DECLARED.value}:
+            words = (await _private(view, index, body, entry, evidence_key))["declaration"]
+    return words
+
+
+async def recorded_manifest(view: Reading, transfer: Transfer, evidence_key: bytes) -> dict[str, Any]:
+    """The manifest of a sealed transfer, held against the digest the ledger committed to when it was signed.
+
+    This holds also where the gateway has another signing key by now.
+
+    Raises:
+        BrokenPromise: Where it is another one, or was never recorded.
+    """
+    recorded = ""
+    for index, body in await view.entries_of(transfer.id):
+        entry = parse_document(body)
+        if entry["tag"] == Tag.SEALED.value:  # the last one: a clearance may lapse and be earned again
+            recorded = (await _private(view, index, body, entry, evidence_key))["manifest"]
+    document = transfer.manifest.encode()
+    if not recorded or manifest_digest(document) != recorded:
+        raise BrokenPromise(f"the manifest of {transfer.id} is not the one the ledger recorded: it was altered")
+    return parse_document(document)
 
 
 async def _private(

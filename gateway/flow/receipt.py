@@ -67,6 +67,7 @@ class Receipts:
             files=files,
             proof=proof,
             issued_at=timestamp(ledger.now),
+            carried={each["path"]: each["carried"]["version"] for each in manifest["files"] if "carried" in each},
         )
         signature = self._signer.sign(NAMESPACE, receipt)
         return await ledger.record(  # step 3

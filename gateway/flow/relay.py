@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -28,7 +29,7 @@ from gateway.core.intake import Part
 from gateway.core.names import DatasetName
 from gateway.core.records import Endpoint
 from gateway.core.relay import next_attempt
-from gateway.core.seal import MANIFEST_NAMESPACE
+from gateway.core.seal import MANIFEST_NAMESPACE, sealed_name
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -69,8 +70,9 @@ class Relay:
             raise BrokenPromise("the endpoint's key changed after sealing: withdraw and submit again")
         try:
             connector = self._connectors.make(endpoint)
-            source = await self._source(transfer)
-            work = asyncio.to_thread(connector.deliver, consignment_of(transfer), source)
+            consignment = consignment_of(transfer)
+            source = await self._source(transfer, {parcel.name for parcel in consignment.parcels})
+            work = asyncio.to_thread(connector.deliver, consignment, source)
             delivery = await asyncio.wait_for(work, LONGEST_ATTEMPT)
         except EndpointError as refused:
             return await self._refused(transfer, refused)
@@ -78,13 +80,15 @@ class Relay:
             return await self._refused(transfer, EndpointError("the attempt took longer than a day"))
         return await self._delivered(transfer, delivery)
 
-    async def _source(self, transfer: Transfer) -> SealedParcels:
+    async def _source(self, transfer: Transfer, sent: AbstractSet[str]) -> SealedParcels:
         async with self._recorder.records.read() as view:
             files = await view.files(transfer.id)
         sealed = await self._recorder.keyring.get_all(transfer.id, SEALED)
         headers, parts = {}, {}
         for stored in files:
-            name, key = f"{stored.file.path}.c4gh", f"{SEALED}{stored.file.number}"
+            name, key = sealed_name(stored.file.path), f"{SEALED}{stored.file.number}"
+            if name not in sent:  # it is carried: the manifest says so, whatever the row says
+                continue
             if key not in sealed:
                 raise StoreError("the key of a file was destroyed", code="key-destroyed", retry=False)
             headers[name], parts[name] = sealed[key], stored.file.parts
@@ -152,7 +156,7 @@ def signed_manifest(transfer: Transfer, gateway_key: str) -> dict[str, Any]:
 
 
 def consignment_of(transfer: Transfer) -> Consignment:
-    """The consignment a signed manifest describes."""
+    """The consignment a signed manifest describes: what is carried is there already and is no parcel."""
     manifest = parse_document(transfer.manifest)
     name = DatasetName(transfer.institution, transfer.endpoint, transfer.project, transfer.dataset)
     parcels = tuple(
@@ -163,6 +167,7 @@ def consignment_of(transfer: Transfer) -> Consignment:
             header_size=each["header_size"],
         )
         for each in manifest["files"]
+        if "carried" not in each
     )
     return Consignment(
         transfer.id,

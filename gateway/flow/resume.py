@@ -137,37 +137,47 @@ class Resume:
 
     # --- after a crash -----------------------------------------------------------------------------------------------
 
-    async def recover(self) -> int:
-        """Make uploads that a crash cut off ones that can go on; returns how many. Those being written are left alone."""
+    async def recover(self, *, alone: bool) -> int:
+        """Make uploads that a crash cut off ones that can go on; returns how many. Those being written are left alone.
+
+        Args:
+            alone: Whether no other process serves. Beside one, a part that is whole may be one whose row is just being
+                written: what may be another's is left for the next start.
+        """
         async with self._recorder.records.read() as view:
             noted = [each for each in await view.partials() if any(part.size == UNFINISHED for part in each.parts)]
         recovered = 0
         for partial in noted:
             try:
-                recovered += await self._recover(partial)
+                recovered += await self._recover(partial, alone=alone)
             except GatewayError as failure:  # one damaged upload must not keep the gateway from its work
                 self._recorder.observer.saw("upload.unrecovered", transfer_id=partial.transfer_id, code=failure.code)
         return recovered
 
-    async def _recover(self, partial: Partial) -> bool:
+    async def _recover(self, partial: Partial, *, alone: bool) -> bool:
         *before, last = partial.parts
-        left = await asyncio.to_thread(self._intake.reception.spool.salvage, last.name)
+        spool = self._intake.reception.spool
+        if not alone and last.name in await asyncio.to_thread(spool.names, partial.transfer_id):
+            return False
+        left = await asyncio.to_thread(spool.salvage, last.name)
         if left is None:
             return False
         whole = left // crypt4gh.CIPHER_SEGMENT * crypt4gh.CIPHER_SEGMENT
         parts = cut((*before, Part(last.name, whole)), whole + sum(part.size for part in before))
         parts = await self._as_far_as_it_opens(partial.transfer_id, parts)
 
-        async def job(ledger: Ledgering) -> None:
+        async def job(ledger: Ledgering) -> bool:
             if await ledger.tx.partial(partial.transfer_id, partial.path) != partial:
-                return
-            if not parts:
+                return False
+            if parts:
+                size = crypt4gh.plain_size(sum(part.size for part in parts))
+                await ledger.tx.put_partial(replace(partial, parts=parts, size=size))
+            else:
                 await ledger.tx.drop_partial(partial.transfer_id, partial.path)
-                return
-            size = crypt4gh.plain_size(sum(part.size for part in parts))
-            await ledger.tx.put_partial(replace(partial, parts=parts, size=size))
+            return True
 
-        await self._recorder.do(job)
+        if not await self._recorder.do(job):
+            return False
         await self._intake.reception.forget(partial.transfer_id, partial.parts, but=parts)
         self._recorder.observer.saw("upload.recovered", transfer_id=partial.transfer_id)
         return True

@@ -3,12 +3,14 @@
 Steps, with what happens when one fails (each failure is a BrokenPromise: the transfer fails and nothing is addressed):
 1. The clearance of this year: a clearance of last year lapses and is decided again, its persons uncounted.
 2. The clearance document carries the gateway's signature.
-3. The files in the database are the submitted ones (Merkle root), and the root is the cleared one.
+3. The files in the database are the submitted ones (Merkle root), the root is the cleared one, the gateway sealed their
+   rows, and what is carried was really brought by the version it names (`flow.carry`).
 4. The endpoint and its key come from the signed registry, and its fingerprint is the cleared one.
 5. The recorded facts, decided again under the same rule pack, give the same decision (digest).
 6. The votes, counted again from their signatures as of the clearance, still clear it.
-7. Only now: for each file, the vault header is opened and a header for the recipient's key is made. The payload is not
-   touched. Opening a header is the unwrap that the `sealed` fact records.
+7. Only now: for each file that is sent, the vault header is opened and a header for the recipient's key is made. The
+   payload is not touched. Opening a header is the unwrap that the `sealed` fact records. Carried files are at the
+   endpoint already, under the header they were sent with.
 8. The manifest is composed under the earned `Cleared`, signed, and recorded.
 """
 
@@ -33,6 +35,7 @@ from gateway.core.review import tally
 from gateway.core.seal import (
     CLEARANCE_NAMESPACE,
     MANIFEST_NAMESPACE,
+    Carried,
     Cleared,
     clear,
     compose_manifest,
@@ -40,7 +43,9 @@ from gateway.core.seal import (
 )
 from gateway.core.situation import Vocabulary, thaw_situation
 from gateway.core.transfer import State, Transfer
+from gateway.flow.carry import Carry
 from gateway.flow.decide import case_of
+from gateway.flow.recall import check_rows
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import HeaderOpener, Rulebooks, Signer, StoredFile
@@ -58,6 +63,7 @@ class Seal:
         rulebooks: Installed rule packs.
         calendar: The mainland's working days.
         vocabulary: To read recorded facts back.
+        carry: Knows where carried files lie.
         opener: The private half of the vault key.
         signer: The gateway's signing key, which signed the clearance and signs the manifest.
     """
@@ -70,6 +76,7 @@ class Seal:
         rulebooks: Rulebooks,
         calendar: WorkCalendar,
         vocabulary: Vocabulary,
+        carry: Carry,
         opener: HeaderOpener,
         signer: Signer,
     ) -> None:
@@ -78,6 +85,7 @@ class Seal:
         self._rulebooks = rulebooks
         self._calendar = calendar
         self._vocabulary = vocabulary
+        self._carry = carry
         self._opener = opener
         self._signer = signer
 
@@ -95,12 +103,15 @@ class Seal:
         decision = self._decide_again(transfer, clearance)  # step 5
         case = case_of(transfer, decision, registry)
         self._check(transfer, clearance, files, registry, case.digest())  # steps 3 and 4
+        await asyncio.to_thread(check_rows, files, await self._recorder.evidence_key(transfer.id))
+        carried = await self._carry.places(transfer, files)
         count = tally(votes, case, transfer.person, registry, cleared_at, local_day(cleared_at))
         cleared = clear(case, decision, count)  # step 6
         if not isinstance(cleared, Cleared):
             raise BrokenPromise(f"the clearance cannot be earned again: {cleared.reason}")
-        headers = await self._address(transfer.id, registry.get(Endpoint, transfer.endpoint), files)  # step 7
-        return await self._record(transfer, cleared, files, headers)  # step 8
+        own = [stored for stored in files if not stored.carried]
+        headers = await self._address(transfer.id, registry.get(Endpoint, transfer.endpoint), own)  # step 7
+        return await self._record(transfer, cleared, files, headers, carried)  # step 8
 
     # --- earning the clearance again ---------------------------------------------------------------------------------
 
@@ -165,11 +176,16 @@ class Seal:
         return crypt4gh.seal_header(keys, recipient, entropy.token(32), [entropy.token(12) for _ in keys])
 
     async def _record(
-        self, transfer: Transfer, cleared: Cleared, files: Sequence[StoredFile], headers: dict[str, bytes]
+        self,
+        transfer: Transfer,
+        cleared: Cleared,
+        files: Sequence[StoredFile],
+        headers: dict[str, bytes],
+        carried: dict[str, Carried],
     ) -> Transfer:
-        keyring = self._recorder.keyring  # together, so that they share its commits
-        await asyncio.gather(
-            *(keyring.put(transfer.id, f"{SEALED}{each.file.number}", headers[each.file.path]) for each in files)
+        keyring, numbers = self._recorder.keyring, {stored.file.path: stored.file.number for stored in files}
+        await asyncio.gather(  # together, so that they share its commits
+            *(keyring.put(transfer.id, f"{SEALED}{numbers[path]}", header) for path, header in headers.items())
         )
         manifest = compose_manifest(
             cleared,
@@ -182,6 +198,7 @@ class Seal:
             files=[stored.file for stored in files],
             header_sizes={path: len(header) for path, header in headers.items()},
             sealed_at=timestamp(self._recorder.clock.now()),
+            carried=carried,
         )
         signature = self._signer.sign(MANIFEST_NAMESPACE, manifest)
         return await self._recorder.record(

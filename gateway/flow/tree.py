@@ -12,7 +12,7 @@ from __future__ import annotations
 from gateway.core.errors import BrokenPromise, StoreError
 from gateway.core.receipt import LedgerProof
 from gateway.ports import Keyring, LedgerSigner, Reading, Writing
-from gateway.wire import merkle
+from gateway.wire import Malformed, checkpoint, merkle
 
 LEDGER = "ledger"
 HIGH_WATER = "high-water"
@@ -31,9 +31,20 @@ async def high_water(keyring: Keyring) -> bytes | None:
 async def keep_high_water(keyring: Keyring, note: bytes) -> None:
     """Keep a checkpoint outside the database; call it once the transaction that signed it is durable.
 
-    Kept too late (a crash in between) it is a little low; kept too early it would speak of entries that never came.
+    Kept too late (a crash in between) it is a little low; kept too early it would speak of entries that never came. One
+    that is lower than what another process kept meanwhile is not kept.
     """
-    await keyring.put(LEDGER, HIGH_WATER, note)
+    kept = await high_water(keyring)
+    if kept is None or _size(kept) <= _size(note):
+        await keyring.put(LEDGER, HIGH_WATER, note)
+
+
+def _size(note: bytes) -> int:
+    """The tree a checkpoint speaks of; -1 where it cannot be read."""
+    try:
+        return checkpoint.parse_checkpoint(checkpoint.parse_note(note).text).size
+    except Malformed:
+        return -1
 
 
 async def root_of(view: Reading, size: int) -> bytes:

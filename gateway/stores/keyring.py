@@ -136,6 +136,20 @@ class FileKeyring:
         _check_names(transfer_id, prefix)
         return await asyncio.to_thread(self._get_all, transfer_id, prefix)
 
+    async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
+        """Keep a transfer's secrets (old name to new) under another as well; all of them, or none.
+
+        They are unwrapped and wrapped again under their new names, in one transaction.
+
+        Raises:
+            StoreError: Code `key-destroyed`: one of them was destroyed, or never there.
+        """
+        for name, new in names.items():
+            _check_names(transfer_id, name)
+            _check_names(to, new)
+        month = _month_of(self._clock.now())
+        await self._do(lambda connection: self._copy(connection, month, transfer_id, to, names))
+
     async def drop(self, transfer_id: str, name: str) -> None:
         """Destroy one secret, if it is there."""
         _check_names(transfer_id, name)
@@ -188,6 +202,16 @@ class FileKeyring:
             "INSERT INTO secrets (transfer_id, name, wrapper, fingerprint, wrapped) VALUES (?, ?, ?, ?, ?)",
             (transfer_id, name, wrapper, _fingerprint(key), wrapped),
         )
+
+    def _copy(
+        self, connection: sqlite3.Connection, month: str, transfer_id: str, to: str, names: Mapping[str, str]
+    ) -> None:
+        for name, new in names.items():
+            secret = self._unwrap(connection, transfer_id, name)
+            if secret is None:
+                raise StoreError("this key was destroyed, or never made", code="key-destroyed", retry=False)
+            _delete(connection, "transfer_id = ? AND name = ?", (to, new))
+            self._wrap(connection, month, to, new, secret)
 
     def _unwrap(self, connection: sqlite3.Connection, transfer_id: str, name: str) -> bytes | None:
         """A secret; None where it is gone, or the key it was wrapped under."""

@@ -23,7 +23,7 @@ from gateway.core.errors import StoreError, Unusable
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -44,7 +44,10 @@ _STORED = (
     "modified_at",
     "carried",
 )
+_MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
+_BAN = [tables.bans.c[each.name] for each in fields(Ban)]
+_UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
 
@@ -115,6 +118,12 @@ class View:
         )
         return int(row[0] or 0) if row else 0
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        """Of the transfers a filter finds the one of the highest version, or None; raises as `transfers` does."""
+        statement = select(*_TRANSFER).where(*_conditions(wanted)).order_by(tables.transfers.c.version.desc()).limit(1)
+        row = await self._first(statement)
+        return _transfer(row) if row else None
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path in code point order."""
         of = tables.files.c.transfer_id == transfer_id
@@ -140,6 +149,18 @@ class View:
         if transfer_id:
             statement = statement.where(columns.transfer_id == transfer_id)
         return [_partial(row) for row in await self._rows(statement)]
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        """What was made in its folder that is no file, by path in code point order."""
+        columns = tables.marks.c
+        rows = await self._rows(select(*_MARK).where(columns.transfer_id == transfer_id).order_by(columns.path))
+        return [Mark(*row) for row in rows]
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        """What was kept with a mark; empty where nothing was, or there is no such mark."""
+        columns = tables.marks.c
+        row = await self._first(select(columns.content).where(columns.transfer_id == transfer_id, columns.path == path))
+        return bytes(row.content) if row else b""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes in the order they came; none of them is trusted before its signature is checked."""
@@ -243,6 +264,23 @@ class View:
         columns = tables.revocations.c
         named = select(columns.client).where(columns.client == client, columns.token_id.in_(["", token_id]))
         return await self._first(named.limit(1)) is not None
+
+    # --- bounds --------------------------------------------------------------------------------------------------
+
+    async def undelivered(self, institution: str) -> int:
+        """Plaintext bytes in an institution's transfers that are neither delivered nor at an end."""
+        columns = tables.transfers.c
+        # The index over states finds few rows, the one over institutions their whole history: SQLite would take that one.
+        owned = columns.institution.concat("") == institution
+        held = and_(owned, columns.state.in_(_UNDELIVERED))
+        row = await self._first(select(func.sum(columns.bytes)).where(held))
+        return int(row[0] or 0) if row else 0
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        """Bans that stand at that time, the newest first."""
+        columns = tables.bans.c
+        standing = select(*_BAN).where(columns.until > now).order_by(columns.at.desc(), columns.remote).limit(limit)
+        return [Ban(**row._mapping) for row in await self._rows(standing)]  # noqa: SLF001  # as above
 
 
 def listed(limit: int) -> int:

@@ -8,7 +8,8 @@ A change must keep these:
 2. A part being written is held by a file lock, which the system drops when its process dies. So `sweep`, and a new
    writer of the same name, can tell what was left behind from what is being written, in any process.
 3. A failed write leaves nothing behind, empty directories included, and says what to do.
-4. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
+4. What is held has its note behind its bytes, with a digest over it: half a note is none. `sweep` leaves such parts alone.
+5. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +31,12 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
+_MARK = b"hetao/1\n"  # ends a note
+_SUM = 16
+_TRAILER = 8 + _SUM + len(_MARK)  # the note's length and its digest, then the mark
+_MAX_NOTE = 16 << 20
+_PIECE = 1 << 20
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
 
 
@@ -65,10 +73,7 @@ class LocalSpool:
             try:
                 descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
-                message = (
-                    "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
-                )
-                raise StoreError(message, code="part-missing", retry=False) from None
+                raise _missing() from None
             return os.fdopen(descriptor, "rb")
 
     def salvage(self, name: str) -> int | None:
@@ -83,6 +88,71 @@ class LocalSpool:
                 return path.stat().st_size
             return _adopt(path)
 
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        """Parts that dead writers held, with their notes, sorted; those a living writer holds are not among them."""
+        with _told("the vault cannot be listed"):
+            return sorted(
+                (path.relative_to(self._root).with_suffix("").as_posix(), note)
+                for path in _files(self._root)
+                if path.suffix == _UNFINISHED and (note := _note_left(path)) is not None
+            )
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        """Give committed parts second names (old to new), durable on return; all of them, or none.
+
+        A second name is a hard link; where the file system has none, or no more for this part, its bytes are copied.
+
+        Raises:
+            StoreError: Where a part is missing (`part-missing`), a new name exists (`part-exists`) or is being written.
+        """
+        paths = [(self._path(name), self._path(new)) for name, new in names.items()]
+        made: list[Path] = []
+        with _told("a part cannot be copied"):
+            try:
+                for source, target in paths:
+                    self._second_name(source, target)
+                    made.append(target)
+                # Once a directory: a dataset's parts get their second names in one.
+                for directory in {target.parent for target in made}:
+                    _sync_directory(directory)
+            except BaseException:
+                for target in made:
+                    target.unlink(missing_ok=True)
+                for directory in {target.parent for _, target in paths}:
+                    self._remove_empty(directory)
+                raise
+
+    def _second_name(self, source: Path, target: Path) -> None:
+        for _ in range(_ATTEMPTS):
+            self._make_directories(target.parent)
+            try:
+                os.link(source, target, follow_symlinks=False)
+            except FileExistsError:
+                raise StoreError(
+                    "this part exists already: parts are never replaced", code="part-exists", retry=False
+                ) from None
+            except FileNotFoundError:  # the part, or a directory that was empty and somebody removed
+                if not source.exists():
+                    raise _missing() from None
+            except OSError as refused:
+                if refused.errno not in _NO_LINKS:
+                    raise
+                return self._copied(source, target)
+            else:
+                return None
+        raise StoreError("the part's name is contended: try again", code="part-busy")
+
+    def _copied(self, source: Path, target: Path) -> None:
+        writer = self.create(target.relative_to(self._root).as_posix())
+        try:
+            with self.open(source.relative_to(self._root).as_posix()) as part:
+                while piece := part.read(_PIECE):
+                    writer.write(piece)
+            writer.commit()
+        except BaseException:
+            writer.abort()
+            raise
+
     def delete(self, name: str) -> None:
         """Remove a part if it is there, durably, and the directories that are empty then."""
         path = self._path(name)
@@ -96,23 +166,36 @@ class LocalSpool:
 
     def names(self, prefix: str) -> Sequence[str]:
         """Committed parts, sorted: all of them, or those whose name begins with the whole segments of `prefix`."""
-        below = self._root / self._checked(prefix.rstrip("/")) if prefix else self._root
         with _told("the vault cannot be listed"):
             return sorted(
-                path.relative_to(self._root).as_posix() for path in _files(below) if path.suffix != _UNFINISHED
+                path.relative_to(self._root).as_posix()
+                for path in _files(self._below(prefix))
+                if path.suffix != _UNFINISHED
+            )
+
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        """Parts a living writer of any process holds, sorted; the prefix is as of `names`."""
+        with _told("the vault cannot be listed"):
+            return sorted(
+                path.relative_to(self._root).with_suffix("").as_posix()
+                for path in _files(self._below(prefix))
+                if path.suffix == _UNFINISHED and _is_held(path)
             )
 
     def sweep(self) -> int:
-        """Remove what dead writers left behind; returns how many files. Parts being written are left alone."""
+        """Remove what dead writers left behind; returns how many files. Parts being written or held are left alone."""
         swept = 0
         with _told("the vault cannot be swept"):
             for path in _files(self._root):
-                if path.suffix == _UNFINISHED and _remove_leftover(path):
+                if path.suffix == _UNFINISHED and _note_left(path) is None and _remove_leftover(path):
                     swept += 1
                     self._remove_empty(path.parent)
         return swept
 
     # --- directories -------------------------------------------------------------------------------------------------
+
+    def _below(self, prefix: str) -> Path:
+        return self._root / self._checked(prefix.rstrip("/")) if prefix else self._root
 
     def _checked(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -156,6 +239,7 @@ class _PartWriter:
         self._descriptor = descriptor
         self._open = True
         self._named = False
+        self._content: int | None = None  # bytes before the note, where there is one
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append sealed bytes; a failure removes the part."""
@@ -165,11 +249,28 @@ class _PartWriter:
             while at < len(rest):
                 at += os.write(self._descriptor, rest[at:])
 
+    def hold(self, note: bytes) -> None:
+        """Make what was written durable with a note, without a name; a failure removes the part."""
+        assert self._open, "the part is committed or aborted"
+        assert self._content is None, "the part is held already"
+        assert len(note) <= _MAX_NOTE, "a note of this size is no note"
+        content = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        self.write(note + len(note).to_bytes(8, "big") + blake2b(note, digest_size=_SUM).digest() + _MARK)
+        with self._all_or_nothing("a part cannot be made durable"):
+            os.fsync(self._descriptor)
+            _sync_directory(self._path.parent)
+        self._content = content
+
     def commit(self) -> None:
         """Return once the part and its name are durable; a failure removes the part."""
         assert self._open, "the part is committed or aborted"
         with self._all_or_nothing("a part cannot be made durable"):
-            os.fsync(self._descriptor)
+            if self._content is None:
+                os.fsync(self._descriptor)
+            else:
+                os.ftruncate(
+                    self._descriptor, self._content
+                )  # durable with the name: both are the file system's records
             # Nobody else can give this name: that takes the lock on the unfinished file, which is held here.
             self._unfinished.rename(self._path)
             self._named = True
@@ -198,6 +299,11 @@ class _PartWriter:
             except OSError:
                 self.abort()
                 raise
+
+
+def _missing() -> StoreError:
+    message = "a sealed part is missing from the vault: restore it, or ask the sender to send the file again"
+    return StoreError(message, code="part-missing", retry=False)
 
 
 def _unfinished(path: Path) -> Path:
@@ -231,16 +337,43 @@ def _take(path: Path) -> int | None:
     return descriptor
 
 
+def _note_left(unfinished: Path) -> bytes | None:
+    """The note behind an unfinished part whose writer is gone; None where there is none, or the writer lives."""
+    try:
+        descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return _note_in(descriptor)
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _note_in(descriptor: int) -> bytes | None:
+    size = os.fstat(descriptor).st_size
+    trailer = os.pread(descriptor, _TRAILER, max(0, size - _TRAILER))
+    length = int.from_bytes(trailer[:8], "big")
+    if len(trailer) < _TRAILER or not trailer.endswith(_MARK) or length > min(_MAX_NOTE, size - _TRAILER):
+        return None
+    note = os.pread(descriptor, length, size - _TRAILER - length)
+    return note if blake2b(note, digest_size=_SUM).digest() == trailer[8 : 8 + _SUM] else None
+
+
 def _adopt(path: Path) -> int | None:
     """Give an unfinished file whose writer is gone its name; its size, 0 where it is not there. None where its writer lives."""
     try:
-        descriptor = os.open(_unfinished(path), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_unfinished(path), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(descriptor), _unfinished(path).lstat()):
             return 0
+        if (note := _note_in(descriptor)) is not None:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - _TRAILER - len(note))
         os.fsync(descriptor)
         _unfinished(path).rename(path)
         _sync_directory(path.parent)
@@ -270,6 +403,21 @@ def _remove_leftover(unfinished: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _is_held(unfinished: Path) -> bool:
+    """Whether a writer lives. It asks for a shared lock: two that ask at once do not take each other for a writer."""
+    try:
+        descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:  # it ended meanwhile
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _files(below: Path) -> Iterator[Path]:

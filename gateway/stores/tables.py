@@ -187,7 +187,8 @@ partials = sa.Table(
     _time("at"),
 )
 
-# What a client made in a dataset's folder that is no file of it: `folder`, `submit`, `withdraw`.
+# What a client made in a dataset's folder that is no file of it: `folder`, `submit`, `withdraw`. `content` is kept for an
+# order that was written under a temporary name, until it gets its own.
 marks = sa.Table(
     "marks",
     metadata,
@@ -196,6 +197,7 @@ marks = sa.Table(
     _word("kind"),
     _whole("size"),
     _time("at"),
+    _bytes("content"),
 )
 
 # What files that list other files say (BagIt manifests, RO-Crate), as it was read when they came in.

@@ -6,7 +6,7 @@ A change must keep these:
 1. Whoever reads what it is about to change, or appends, holds the turn: the row lock on `tree_head`. SQLite gives it
    with BEGIN IMMEDIATE; in PostgreSQL the first statement takes it. So what a transaction read is still true when it
    commits: a count of persons, a transfer's state, the next version. One lock, and so no order of locks to get wrong.
-2. Leases and spent tokens need no turn: they hold only their own rows, and so run beside everything else. A claim is
+2. Leases, spent tokens and bans need no turn: they hold only their own rows, and so run beside everything else. A claim is
    best made in a transaction of its own.
 3. A statement that failed leaves the transaction unfit to commit (`failed`), whoever catches the error: PostgreSQL
    would answer COMMIT with a silent rollback.
@@ -26,9 +26,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict, GatewayError
 from gateway.core.facts import Entry, Tag
+from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Partial, PersonSet, StoredChange, StoredFile
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -127,10 +128,13 @@ class Transaction(View):
 
     async def put_file(self, stored: StoredFile) -> None:
         """Insert or replace a file by transfer and path."""
-        values = asdict(stored)
-        received = values.pop("file")
-        received["parts"] = [[part.name, part.size] for part in stored.file.parts]
-        await self._put(tables.files, {**values, **received})
+        await self._put(tables.files, _file_values(stored))
+
+    async def put_files(self, stored: Sequence[StoredFile]) -> None:
+        """The same for many, in one statement."""
+        values = [_file_values(each) for each in stored]
+        if values:
+            await self._run(_upsert(self._dialect, tables.files, tuple(values[0])), values)
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer, if it is there; its number is not given again."""
@@ -145,7 +149,7 @@ class Transaction(View):
         values = {
             "transfer_id": partial.transfer_id,
             "path": partial.path,
-            "parts": [[part.name, part.size] for part in partial.parts],
+            "parts": _parts_kept(partial.parts),
             "size": partial.size,
             "modified_at": partial.modified,
             "at": partial.at,
@@ -172,6 +176,15 @@ class Transaction(View):
         first = max(at_least, highest + 1, known.next if known else 0)
         await self._put(tables.file_numbers, {"transfer_id": transfer_id, "next": first})
         return first
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        """Insert or replace a mark by transfer and path."""
+        await self._put(tables.marks, {**asdict(mark), "content": content})
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        """Forget a mark, if it is there."""
+        columns = tables.marks.c
+        await self._run(delete(tables.marks).where(columns.transfer_id == transfer_id, columns.path == path))
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""
@@ -274,6 +287,28 @@ class Transaction(View):
         """Revoke a client's token, or with an empty id the client as a whole; the first time stands."""
         values = {"client": client, "token_id": token_id, "at": at}
         await self._run_beside(_insert_new(self._dialect, tables.revocations), values)
+
+    async def put_ban(self, ban: Ban) -> None:
+        """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""
+        values = asdict(ban)
+        await self._run_beside(_upsert(self._dialect, tables.bans, tuple(values)), values)
+        await self._run_beside(delete(tables.bans).where(tables.bans.c.until <= ban.at))
+
+    async def drop_ban(self, remote: str) -> bool:
+        """Lift a ban; whether there was one, ended or not."""
+        return (await self._run_beside(delete(tables.bans).where(tables.bans.c.remote == remote))).rowcount > 0
+
+
+def _file_values(stored: StoredFile) -> dict[str, Any]:
+    # By hand: `dataclasses.asdict` copies every finding of every file, which a hundred thousand rows pay for in seconds.
+    values = {each.name: getattr(stored, each.name) for each in fields(StoredFile) if each.name != "file"}
+    received = {each.name: getattr(stored.file, each.name) for each in fields(ReceivedFile)}
+    kept = {"findings": dict(stored.findings), "facts": dict(stored.facts), "parts": _parts_kept(stored.file.parts)}
+    return {**values, **received, **kept}
+
+
+def _parts_kept(parts: Sequence[Part]) -> list[list[str | int]]:
+    return [[part.name, part.size] for part in parts]
 
 
 def rules_column(transfer: Transfer) -> str:

@@ -65,12 +65,13 @@ class LogObserver:
         getattr(self._logger, level)(event, **fields)
 
 
-def configure_logs(level: str = "info", stream: TextIO | None = None) -> Any:
+def configure_logs(level: str = "info", stream: TextIO | None = None, *, worker: int = 0) -> Any:
     """Set up the process's logging, structlog's and the standard library's alike; returns the gateway's logger.
 
     Args:
         level: One of `LEVELS`; nothing below it is written.
         stream: Where lines go; standard error where not given.
+        worker: This process's number, on every line; 0 where it is the only one.
     """
     out = stream if stream is not None else sys.stderr
     least = getattr(logging, level.upper())
@@ -79,6 +80,8 @@ def configure_logs(level: str = "info", stream: TextIO | None = None) -> Any:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
+    if worker:
+        shared.append(lambda _logger, _method, event: {"worker": worker, **event})
     last: list[Callable[..., Any]] = [
         structlog.processors.format_exc_info,
         masked_fields,

@@ -1,26 +1,34 @@
 """Metrics: what observers are told, as Prometheus counters, gauges and histograms named `hetao_*`.
 
-What it is not: a store. Counters begin at zero with every process; facts are counted in the ledger.
+What it is not: a store. Counters begin at zero with every start of the gateway; facts are counted in the ledger.
 
 A change must keep these:
 1. Every label has a bounded set of values, listed here or taken from an enumeration of the core; anything else becomes
    `other`. No id, name, institution or endpoint is ever a label: they would grow without bound and tell who sends what.
 2. Names and labels are a contract with dashboards and alerts (`deploy/prometheus`): they are added, not changed.
 3. An event nobody knows is counted, not an error.
+4. Workers count in files that all of them see, named by the worker's number, and whichever is asked adds them up: a worker
+   that is started again goes on where it was. Gauges are of the database or of this release, not of a process.
 
 Source: OpenMetrics 1.0; prometheus.io naming practice (base units, `_total`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.values import MultiProcessValue
 
 from gateway.core.facts import Tag
 from gateway.core.formats import SIGNATURES
+from gateway.core.identity import Door
 from gateway.core.transfer import STANDING, State
 
 OTHER: Final = "other"
@@ -34,15 +42,53 @@ _CODES: Final = """
 bad-declaration bad-digest bad-json bad-path body-timeout broken-promise conflict database-busy digest-mismatch disk-full
 endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client invalid-scope invalid-token
 key-destroyed malformed-request method-not-allowed no-such-file no-such-route no-such-transfer not-authenticated
-not-initialised not-permitted not-registered outside-ranges readback store too-large unreachable unsupported-coding
-unsupported-media unusable wrong-state
+not-initialised not-permitted not-registered outside-ranges quota-reached readback store too-large too-many-failures
+too-many-transfers unreachable unsupported-coding unsupported-media unusable wrong-state
 """
 CODES: Final = frozenset(_CODES.split())
+DOORS: Final = frozenset(door.value for door in Door)
+_KINDS: Final = """
+close fsetstat fstat fstatvfs fsync limits lsetstat lstat mkdir open opendir posix_rename read readdir realpath remove
+rename rmdir setstat stat statvfs write
+"""
+KINDS: Final = frozenset(_KINDS.split())
+OUTCOMES: Final = frozenset({"ok", "no-such-file", "denied", "unsupported", "quota", "no-room", "failure"})
+REFUSALS: Final = frozenset({"banned", "knocking", "connections", "session_handles", "handles", "uploads"})
 _SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _STAY_BUCKETS: Final = (0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400)
 _BYTE_BUCKETS: Final = tuple(float(1 << exponent) for exponent in range(10, 41, 3))
 
 Fields = Mapping[str, Any]
+
+
+def share_counts(worker: int) -> str:
+    """Count in files that all workers see; returns their folder. Call it before any `PrometheusObserver` is made.
+
+    The folder is a fresh one of the parent's, named in `PROMETHEUS_MULTIPROC_DIR`, as prometheus_client wants it.
+    """
+    # The library's own way to name the files; its name for processes that are forked is their id.
+    values.ValueClass = MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]  # untyped there
+    return os.environ["PROMETHEUS_MULTIPROC_DIR"]
+
+
+class _Gauges(Collector):
+    """What stands as it is and is not counted."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self.counts: dict[str, int] = {}
+        self.ages: dict[str, float] = {}
+        self.banned = 0.0
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The families of the text format."""
+        yield _gauge("hetao_build_info", "Which gateway this is.", "version", {self._version: 1})
+        yield _gauge("hetao_transfers", "Transfers by state.", "state", self.counts)
+        about = "Age of the oldest transfer in each state that is not an end."
+        yield _gauge("hetao_transfer_state_age_seconds", about, "state", self.ages)
+        bounds = {state.value: standing.within.total_seconds() for state, standing in STANDING.items()}
+        yield _gauge("hetao_transfer_state_limit_seconds", "Longest stay in each state.", "state", bounds)
+        yield GaugeMetricFamily("hetao_banned_addresses", "Bans that stand, in all processes.", value=self.banned)
 
 
 class PrometheusObserver:
@@ -51,13 +97,17 @@ class PrometheusObserver:
     Args:
         version: This release, for `hetao_build_info`.
         routes: Route templates of the doors; a route not among them is `other`.
+        shared: Where all workers count (`share_counts`); empty where this process is the only one.
     """
 
-    def __init__(self, *, version: str, routes: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, version: str, routes: frozenset[str] = frozenset(), shared: str = "") -> None:
         self._routes = routes
         self.registry = registry = CollectorRegistry()
-        build = Gauge("hetao_build_info", "Which gateway this is.", ["version"], registry=registry)
-        build.labels(version=version).set(1)
+        self._exposed = CollectorRegistry() if shared else registry
+        if shared:
+            MultiProcessCollector(self._exposed, shared)  # type: ignore[no-untyped-call]  # untyped there
+        self._gauges = _Gauges(version)
+        self._exposed.register(self._gauges)
         self._facts = Counter("hetao_facts_total", "Facts recorded.", ["tag"], registry=registry)
         self._stays = Histogram(
             "hetao_stage_seconds",
@@ -93,16 +143,8 @@ class PrometheusObserver:
         self._others = Counter(
             "hetao_unknown_events_total", "Events this version has no metric for.", registry=registry
         )
-        self._transfers = Gauge("hetao_transfers", "Transfers by state.", ["state"], registry=registry)
-        self._ages = Gauge(
-            "hetao_transfer_state_age_seconds",
-            "Age of the oldest transfer in each state that is not an end.",
-            ["state"],
-            registry=registry,
-        )
-        self._bounds = Gauge(
-            "hetao_transfer_state_limit_seconds", "Longest stay in each state.", ["state"], registry=registry
-        )
+        self._sign_ins = _SignIns(registry)
+        self._sftp = _Sftp(registry)
         self._scraped = Counter("hetao_scrape_faltered_total", "Scrapes without a database.", registry=registry)
         self._seen: dict[str, Callable[[Fields], None]] = {
             "file.received": self._saw_file,
@@ -112,6 +154,8 @@ class PrometheusObserver:
             "request.answered": self._saw_answer,
             "token.issued": lambda _: self._tokens.labels("issued").inc(),
             "token.refused": lambda fields: self._tokens.labels(_among(CODES, fields.get("code"))).inc(),
+            **self._sign_ins.seen(),
+            **self._sftp.seen(),
         }
         self._begin()
 
@@ -119,8 +163,6 @@ class PrometheusObserver:
         """Every bounded series exists from the start: an alert on a rate needs the zero before the first one."""
         for tag in TAGS:
             self._facts.labels(tag)
-        for state, standing in STANDING.items():
-            self._bounds.labels(state.value).set(standing.within.total_seconds())
         for outcome in ("issued", "invalid-client", "invalid-scope"):
             self._tokens.labels(outcome)
 
@@ -133,24 +175,26 @@ class PrometheusObserver:
         else:
             self._others.inc()
 
-    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime) -> None:
-        """Set the gauges from the database's `state_counts`."""
+    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime, banned: int = 0) -> None:
+        """Set the gauges from the database's `state_counts` and the number of bans that stand."""
+        self._gauges.banned = banned
         for state in STATES:
             count, oldest = states.get(state, (0, None))
-            self._transfers.labels(state).set(count)
+            self._gauges.counts[state] = count
             if state in {each.value for each in STANDING}:
                 age = (now - oldest).total_seconds() if oldest and count else 0.0
-                self._ages.labels(state).set(max(0.0, age))
+                self._gauges.ages[state] = max(0.0, age)
 
     def not_counted(self) -> None:
         """The database could not be asked: gauges that would lie are taken back."""
         self._scraped.inc()
-        self._transfers.clear()
-        self._ages.clear()
+        self._gauges.counts.clear()
+        self._gauges.ages.clear()
+        self._gauges.banned = float("nan")
 
     def exposed(self) -> bytes:
         """Everything in the text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._exposed)
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -178,6 +222,86 @@ class PrometheusObserver:
         self._request_seconds.labels(route).observe(float(fields.get("seconds") or 0.0))
         if code := fields.get("code"):
             self._problems.labels(_among(CODES, code)).inc()
+
+
+class _SignIns:
+    """Sign-ins that failed, and what came of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.failures = Counter("hetao_login_failures_total", "Sign-ins that failed.", ["door"], registry=registry)
+        self.bans = Counter("hetao_bans_total", "Addresses banned by this process.", ["door"], registry=registry)
+        for door in DOORS:
+            self.failures.labels(door)
+            self.bans.labels(door)
+
+    def seen(self) -> Mapping[str, Callable[[Fields], None]]:
+        """By event."""
+        return {
+            "login.failed": lambda fields: self.failures.labels(_among(DOORS, fields.get("door"))).inc(),
+            "address.banned": lambda fields: self.bans.labels(_among(DOORS, fields.get("door"))).inc(),
+        }
+
+
+class _Sftp:
+    """The SFTP door."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connections = _standing("hetao_sftp_connections", "Connections that are signed in.", registry)
+        self.sessions = _standing("hetao_sftp_sessions", "Channels at work.", registry)
+        self.files = _standing("hetao_sftp_open_files", "Files that are open.", registry)
+        self.requests = Counter(
+            "hetao_sftp_requests_total", "Requests answered.", ["kind", "outcome"], registry=registry
+        )
+        self.received = Counter(
+            "hetao_sftp_received_bytes_total",
+            "Bytes of WRITE requests taken, of files that were never finished too.",
+            registry=registry,
+        )
+        self.abandoned = Counter(
+            "hetao_sftp_abandoned_uploads_total", "Files whose connection went away before CLOSE.", registry=registry
+        )
+        self.refusals = Counter(
+            "hetao_sftp_refusals_total", "What a bound or a ban refused.", ["reason"], registry=registry
+        )
+        for reason in REFUSALS:
+            self.refusals.labels(reason)
+
+    def seen(self) -> Mapping[str, Callable[[Fields], None]]:
+        """By event."""
+        return {
+            "sftp.entered": lambda _: self.connections.inc(),
+            "sftp.left": lambda _: self.connections.dec(),
+            "sftp.session_began": lambda _: self.sessions.inc(),
+            "sftp.session_ended": lambda _: self.sessions.dec(),
+            "sftp.opened": lambda _: self.files.inc(),
+            "sftp.closed": lambda _: self.files.dec(),
+            "sftp.abandoned": lambda _: self.abandoned.inc(),
+            "sftp.took": lambda fields: self.received.inc(float(fields.get("bytes") or 0)),
+            "sftp.answered": self._answered,
+            "sftp.refused": self._refused,
+            "address.turned_away": self._refused,
+        }
+
+    def _answered(self, fields: Fields) -> None:
+        kind, outcome = _among(KINDS, fields.get("kind")), _among(OUTCOMES, fields.get("outcome"))
+        self.requests.labels(kind, outcome).inc(float(fields.get("count") or 0))
+
+    def _refused(self, fields: Fields) -> None:
+        self.refusals.labels(_among(REFUSALS, fields.get("reason"))).inc(float(fields.get("count") or 1))
+
+
+def _standing(name: str, about: str, registry: CollectorRegistry) -> Gauge:
+    """What stands now in a process; workers add up. A worker that died left its number to the next one, which begins at 0."""
+    gauge = Gauge(name, about, registry=registry, multiprocess_mode="sum")
+    gauge.set(0)
+    return gauge
+
+
+def _gauge(name: str, about: str, label: str, held: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=[label])
+    for value, number in held.items():
+        family.add_metric([value], number)
+    return family
 
 
 def _among(known: frozenset[str], value: object) -> str:

@@ -19,6 +19,7 @@ from gateway.telemetry.health import is_ready
 from gateway.telemetry.metrics import PrometheusObserver
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+MOST_BANS: Final = 10_000
 BOUND: Final = 5.0  # seconds the gauges may take; Prometheus waits 10 unless told otherwise
 
 
@@ -41,7 +42,8 @@ def make_metrics_app(
     async def exposed(_request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(BOUND), records.read() as view:
-                metrics.counted(await view.state_counts(), clock.now())
+                now = clock.now()
+                metrics.counted(await view.state_counts(), now, len(await view.bans(now, MOST_BANS)))
         except (StoreError, TimeoutError):
             metrics.not_counted()
         return web.Response(body=metrics.exposed(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,7 +1,8 @@
-"""How fast the classifier reads, one core: `python -m tests.bench.scan [MiB]`. Seeded; not a test.
+"""How fast the classifier reads, one core: `python -m tests.bench scan [MiB [KiB]]`. Seeded; not a test.
 
-The kinds of text: a cohort table (an identifier or two among other columns), a table of hardly anything but identifiers,
-reads with binned and with full quality values, base64 and random bytes. The time of `close` (sorting distinct persons)
+The kinds of text: a cohort table (an identifier or two among other columns), a table of hardly anything but identifiers
+and one of none, reads with binned and with full quality values, with CRLF and long names, prose, JSON, base64 and random
+bytes. It feeds pieces of 1 MiB, or of so many KiB. The time of `close` (sorting distinct persons)
 and of keyed digests stands apart.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import sys
 import time
 
@@ -20,7 +22,6 @@ from gateway.core.classify import Classifier
 from gateway.core.persons import keyed_digests
 from gateway.stores.detectors import load_detector_tables
 
-PIECE = 1 << 20
 _WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 
 
@@ -63,28 +64,57 @@ def reads(rng: np.random.Generator, count: int, qualities: bytes) -> bytes:
     )
 
 
+def measurements(rng: np.random.Generator, rows: int) -> bytes:
+    values = rng.integers(0, 10**7, rows).tolist()
+    lines = (
+        f"s{n % 97},BRCA{n % 9},{v / 1e5:.4f},{v % 1000 / 100},{n % 30},group {n % 3}\n" for n, v in enumerate(values)
+    )
+    return ("sample,gene,mean,sd,n,label\n" + "".join(lines)).encode()
+
+
+def objects(rng: np.random.Generator, count: int) -> bytes:
+    values = rng.integers(0, 10**8, count).tolist()
+    return json.dumps(
+        [{"id": n, "value": v, "note": "stable at visit"} for n, v in enumerate(values)], indent=1
+    ).encode()
+
+
 def samples(seed: int = 20261120) -> dict[str, tuple[str, bytes]]:
     """Name of a file and a few megabytes of its content by the kind of text."""
     rng = np.random.default_rng(seed)
     raw = rng.bytes(6_000_000)
+    binned, table = reads(rng, 20_000, b"F:,#"), measurements(rng, 60_000)
     return {
         "cohort table": ("cohort.csv", cohort(rng, 40_000)),
         "identifiers only": ("ids.csv", identifiers(rng, 80_000)),
-        "reads, binned quality": ("a.fastq", reads(rng, 20_000, b"F:,#")),
+        "table without identifiers": ("measured.csv", table),
+        "reads, binned quality": ("a.fastq", binned),
         "reads, full quality": ("a.fastq", reads(rng, 20_000, bytes(range(33, 74)))),
+        "reads, CRLF": ("a.fastq", binned.replace(b"\n", b"\r\n")),
+        "reads, long names": ("a.fastq", binned.replace(b" 1:N:0", b" sample/barcode=" + b"x" * 80 + b" 1:N:0")),
+        "prose, English": (
+            "a.txt",
+            ("The patient was seen on Tuesday with a cough and mild fever; stable. " * 9 + "\n").encode() * 5000,
+        ),
+        "prose, Chinese": (
+            "a.txt",
+            ("患者因反复发热、咳嗽三天入院，体温三十八度。初步诊断:肺炎，建议住院治疗。" * 9 + "\n").encode() * 3000,
+        ),
+        "JSON": ("a.json", objects(rng, 40_000)),
         "base64": ("a.txt", base64.encodebytes(raw)),
         "random bytes": ("a.bin", raw),
+        "a table that ends in random bytes": ("a.csv", table[: 1 << 20] + raw[: 1 << 21]),
     }
 
 
-def measure(name: str, data: bytes, size: int) -> tuple[float, float, float, int]:
+def measure(name: str, data: bytes, size: int, piece: int) -> tuple[float, float, float, int]:
     """MB/s of feeding, seconds of closing, seconds of digests, persons."""
     tables, repeats = load_detector_tables(), max(size // len(data), 1)
     classifier = Classifier(name, tables)
     begun = time.process_time()
     for _ in range(repeats):
-        for at in range(0, len(data), PIECE):
-            classifier.feed(data[at : at + PIECE])
+        for at in range(0, len(data), piece):
+            classifier.feed(data[at : at + piece])
     fed = time.process_time()
     found = classifier.close()
     closed = time.process_time()
@@ -100,15 +130,22 @@ def sha256_rate() -> float:
     return len(data) / (time.process_time() - begun) / 1e6
 
 
-def main() -> None:
-    size = int(sys.argv[1] if len(sys.argv) > 1 else 128) << 20
-    table = Table("text", "MB/s", "close s", "digests s", "persons", title=f"scan, {size >> 20} MiB each, one core")
+def main(mebibytes: int = 128, kibibytes: int = 1024) -> None:
+    size, piece = mebibytes << 20, kibibytes << 10
+    table = Table(
+        "text",
+        "MB/s",
+        "close s",
+        "digests s",
+        "persons",
+        title=f"scan, {mebibytes} MiB each in pieces of {kibibytes} KiB, one core",
+    )
     for kind, (name, data) in samples().items():
-        rate, closing, digesting, persons = measure(name, data, size)
+        rate, closing, digesting, persons = measure(name, data, size, piece)
         table.add_row(kind, f"{rate:,.0f}", f"{closing:.3f}", f"{digesting:.3f}", f"{persons:,}")
     table.caption = f"SHA-256 in the same run: {sha256_rate():,.0f} MB/s"
     Console().print(table)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(number) for number in sys.argv[1:]))

@@ -13,7 +13,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Mark, PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
 from gateway.stores.tree import right_edge
 from gateway.wire import merkle
 
@@ -76,6 +76,7 @@ async def everything(records: Records) -> dict[str, Any]:
         return {
             "transfers": await view.transfers(TransferFilter(), limit=1000),
             "files": await view.files("t1"),
+            "marks": await view.marks("t1"),
             "votes": await view.votes("t1"),
             "persons": await view.person_sets("", 2026, "national"),
             "hgr": await view.hgr_counted("trial-a", "hku-genomics"),
@@ -92,6 +93,7 @@ async def write_everything(tx: Writing) -> None:
     await tx.serialise("persons of sz-lab")
     await tx.put_file(stored())
     await tx.put_transfer(transfer(next_at=NOW), "key")
+    await tx.put_mark(Mark("t1", "raw", "folder", 0, NOW))
     await tx.put_vote("t1", Vote(b"{}", b"sig"), NOW)
     await tx.put_persons(PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4))
     await tx.put_hgr("t1", "trial-a", "hku-genomics", 5, 2)

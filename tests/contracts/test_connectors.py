@@ -40,6 +40,15 @@ def test_delivering_again_changes_nothing_and_sends_nothing(site: Site) -> None:
     assert site.everything() == expected(SMALL, consignment)
 
 
+def test_a_version_in_which_everything_is_carried_is_a_manifest_alone(site: Site) -> None:
+    consignment = pack({})
+    delivery = site.connector().deliver(consignment, MemorySource({}))
+    assert site.everything() == expected({}, consignment)
+    assert delivery.detail == {}
+    assert delivery.sent == len(consignment.manifest) + len(consignment.signature)
+    assert site.connector().deliver(consignment, MemorySource({})).sent == 0
+
+
 @pytest.mark.parametrize("crash_at", [0, 1, HEADER, 5_000, 5_200, 40_000, 75_370])
 def test_a_reader_that_dies_leaves_nothing_half_and_the_next_attempt_completes(site: Site, crash_at: int) -> None:
     consignment = pack(SMALL)

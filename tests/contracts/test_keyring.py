@@ -102,6 +102,29 @@ async def test_destroying_what_begins_so(keyring: Keyring) -> None:
     assert await keyring.get("t2", "file/1") == OTHER
 
 
+async def test_secrets_are_kept_under_another_transfer_as_well(keyring: Keyring, clock: FakeClock) -> None:
+    await keyring.put("t1", "file/0", KEY)
+    await keyring.put("t1", "file/1", OTHER)
+    clock.advance(days=40)
+    await keyring.copy("t1", "t2", {"file/0": "own/0", "file/1": "own/1"})
+    await keyring.destroy("t1")
+    await keyring.destroy_month("2026-11")  # a copy belongs to the month it was made in
+    assert await keyring.get("t2", "own/0") == KEY
+    assert await keyring.get("t2", "own/1") == OTHER
+    assert await gone(keyring, "t2", "file/0")
+    await keyring.copy("t1", "t2", {})
+
+
+async def test_all_secrets_are_kept_or_none(keyring: Keyring) -> None:
+    await keyring.put("t1", "file/0", KEY)
+    with pytest.raises(StoreError) as refused:
+        await keyring.copy("t1", "t2", {"file/0": "own/0", "file/1": "own/1"})
+    assert (refused.value.code, refused.value.retry) == ("key-destroyed", False)
+    assert await gone(keyring, "t2", "own/0")
+    with pytest.raises(ValueError, match="NUL"):
+        await keyring.copy("t1", "t2", {"file/0": "own\0"})
+
+
 async def test_a_name_that_cannot_be_kept(keyring: Keyring) -> None:
     for transfer_id, name in (("", "a"), ("t\0", "a"), ("t", "a\0")):
         with pytest.raises(ValueError, match="NUL"):

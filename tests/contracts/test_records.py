@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import NOW, SOON, check_ledger, everything, keep, stored, transfer, write_everything
 from tests.fakes.records import FakeRecords
@@ -56,6 +56,7 @@ async def test_what_is_written_together_is_there_together(records: Records) -> N
     left = await everything(records)
     assert left["transfers"] == [transfer(next_at=NOW)]
     assert left["files"] == [stored()]
+    assert left["marks"] == [Mark("t1", "raw", "folder", 0, NOW)]
     assert left["votes"] == [Vote(b"{}", b"sig")]
     assert left["persons"] == [PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"", 3, 4)]
     assert left["hgr"] == (5, 2)
@@ -223,6 +224,18 @@ async def test_versions_of_a_dataset(records: Records) -> None:
 PAST = [transfer(f"t{number}", opened_at=NOW + timedelta(hours=number // 2)) for number in range(7)]
 
 
+async def test_the_newest_version_that_a_filter_finds(records: Records) -> None:
+    states = [State.RECEIPTED, State.HELD, State.REFUSED]
+    versions = [
+        transfer(f"t{number}", dataset="a", version=number, state=state) for number, state in enumerate(states, 1)
+    ]
+    await keep(records, *versions, transfer("t9", dataset="b", version=9))
+    async with records.read() as view:
+        assert await view.newest(TransferFilter(dataset="a")) == versions[2]
+        assert await view.newest(TransferFilter(dataset="a", states=(State.RECEIPTED, State.HELD))) == versions[1]
+        assert await view.newest(TransferFilter(dataset="c")) is None
+
+
 async def test_listing_goes_from_the_newest_to_the_oldest_in_pages(records: Records) -> None:
     await keep(records, *PAST)
     seen: list[str] = []
@@ -364,6 +377,42 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.partials("t1") == [later]
         assert await view.partials() == [later, replace(begun, transfer_id="t2")]
         assert await view.partials("t3") == []
+
+
+async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> None:
+    paths = ["b", "B", "a/z", "a-z", "数据"]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        for path in paths:
+            await tx.put_mark(Mark("t1", path, "folder", 0, NOW))
+        await tx.put_mark(Mark("t1", "SUBMIT.part", "submit", 5, SOON), b"\0 a\n\xff")
+        await tx.put_mark(Mark("t1", "b", "withdraw", 7, SOON))
+        assert await tx.mark_content("t1", "SUBMIT.part") == b"\0 a\n\xff"
+        await tx.drop_mark("t1", "B")
+        await tx.drop_mark("t1", "B")
+        await tx.drop_mark("t2", "b")
+    async with records.read() as view:
+        assert [each.path for each in await view.marks("t1")] == sorted({*paths, "SUBMIT.part"} - {"B"})
+        assert (await view.marks("t1"))[0] == Mark("t1", "SUBMIT.part", "submit", 5, SOON)
+        assert Mark("t1", "b", "withdraw", 7, SOON) in await view.marks("t1")
+        assert await view.mark_content("t1", "SUBMIT.part") == b"\0 a\n\xff"
+        assert await view.mark_content("t1", "b") == await view.mark_content("t1", "none") == b""
+        assert await view.marks("t2") == []
+    with pytest.raises(StoreError):
+        await committing(records, lambda tx: tx.put_mark(Mark("t9", "a", "folder", 0, NOW)))
+
+
+async def test_many_files_are_kept_at_once(records: Records) -> None:
+    first = [stored(path=f"{number:03d}.csv", number=number, carried="t0" * (number % 2)) for number in range(300)]
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_files([])
+        await tx.put_files(first)
+        await tx.put_files([replace(first[7], modified_at=NOW, carried="t9")])
+    async with records.read() as view:
+        found = await view.files("t1")
+    assert found[7].carried == "t9"
+    assert [*found[:7], *found[8:]] == [*first[:7], *first[8:]]
 
 
 async def test_file_numbers_never_come_back(records: Records) -> None:
@@ -606,6 +655,50 @@ async def test_revocations(records: Records) -> None:
 
 
 # --- faults: the fake's own hook -------------------------------------------------------------------------------------
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+async def test_bytes_that_are_neither_delivered_nor_at_an_end(records: Records) -> None:
+    for number, state in enumerate(State):
+        await keep(records, transfer(f"t{number}", state=state, bytes=1 << (2 * number)))
+    await keep(records, transfer("big", bytes=1 << 50), transfer("other", institution="gz-lab", bytes=7))
+    counted = [number for number, state in enumerate(State) if state not in ENDS | {State.DELIVERED}]
+    async with records.read() as view:
+        assert await view.undelivered("sz-lab") == sum(1 << (2 * number) for number in counted) + (1 << 50)
+        assert await view.undelivered("gz-lab") == 7
+        assert await view.undelivered("nobody") == 0
+
+
+async def test_bans_stand_until_they_end_or_are_lifted(records: Records) -> None:
+    later = NOW + timedelta(hours=1)
+    first = Ban("192.0.2.1", "failures", NOW, SOON)
+    second = Ban("2001:db8::/64", "scanning", NOW + timedelta(seconds=1), later)
+    async with records.write() as tx:
+        await tx.put_ban(first)
+        await tx.put_ban(second)
+    async with records.read() as view:
+        assert await view.bans(NOW, 10) == [second, first]
+        assert await view.bans(NOW, 1) == [second]
+        assert await view.bans(SOON, 10) == [second]
+        assert await view.bans(later, 10) == []
+    longer = replace(first, until=later, reason="again")
+    async with records.write() as tx:
+        await tx.put_ban(longer)
+        assert await tx.bans(SOON, 10) == [second, longer]
+        assert await tx.drop_ban(second.remote)
+        assert not await tx.drop_ban(second.remote)
+    async with records.read() as view:
+        assert await view.bans(SOON, 10) == [longer]
+
+
+async def test_bans_that_ended_are_forgotten_by_the_next(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_ban(Ban("192.0.2.1", "failures", NOW, SOON))
+        await tx.put_ban(Ban("192.0.2.2", "failures", SOON, SOON + timedelta(hours=1)))
+    async with records.read() as view:
+        assert [each.remote for each in await view.bans(NOW, 10)] == ["192.0.2.2"]
 
 
 async def test_the_fake_plays_a_database_that_goes_away_at_the_commit() -> None:

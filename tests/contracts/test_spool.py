@@ -130,6 +130,20 @@ def test_names_below_a_prefix_of_whole_segments(spool: Spool) -> None:
     assert spool.names("t9") == []
 
 
+def test_unfinished_parts_are_those_being_written(spool: Spool) -> None:
+    writers = {name: spool.create(name) for name in ("t1/1/0", "t1/0/0", "t12/0/0")}
+    put(spool, "t1/2/0", b"whole")
+    assert spool.unfinished("") == ["t1/0/0", "t1/1/0", "t12/0/0"]
+    assert spool.unfinished("t1") == spool.unfinished("t1/") == ["t1/0/0", "t1/1/0"]
+    assert spool.unfinished("t9") == []
+    writers["t1/0/0"].commit()
+    writers["t1/1/0"].abort()
+    assert spool.unfinished("t1") == []
+    with pytest.raises(StoreError):
+        spool.unfinished("..")
+    writers["t12/0/0"].abort()
+
+
 BAD_NAMES = [
     "",
     "/",
@@ -160,6 +174,38 @@ def test_a_prefix_cannot_leave_the_vault(spool: Spool) -> None:
     for prefix in ("..", "/etc", "a/../..", "."):
         with pytest.raises(StoreError):
             spool.names(prefix)
+
+
+def test_a_second_name_lives_on_when_the_first_goes(spool: Spool) -> None:
+    put(spool, "t1/0/0", b"one")
+    put(spool, "t1/1/0", b"two")
+    spool.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert spool.names("t2/a") == ["t2/a/0", "t2/a/1"]
+    for name in spool.names("t1/"):
+        spool.delete(name)
+    assert [read(spool, name) for name in spool.names("")] == [b"one", b"two"]
+    spool.delete("t2/a/0")
+    assert spool.names("") == ["t2/a/1"]
+    spool.copy({})
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ({"t1/0/0": "t2/a/0", "t1/9/9": "t2/a/1"}, "part-missing"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "t1/0/0"}, "part-exists"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/0"}, "part-exists"),
+        ({"t1/0/0": "t2/a/0", "t1/1/0": "../a"}, "part-name"),
+    ],
+)
+def test_all_get_their_second_names_or_none(spool: Spool, names: dict[str, str], code: str) -> None:
+    put(spool, "t1/0/0", b"one")
+    put(spool, "t1/1/0", b"two")
+    with pytest.raises(StoreError) as refused:
+        spool.copy(names)
+    assert (refused.value.code, refused.value.retry) == (code, False)
+    assert spool.names("") == ["t1/0/0", "t1/1/0"]
+    assert read(spool, "t1/0/0") == b"one"
 
 
 def test_many_writers_at_once(spool: Spool) -> None:
@@ -225,9 +271,9 @@ os._exit(9)
 
 
 @contextlib.contextmanager
-def dying_writer(root: Path) -> Iterator[subprocess.Popen[bytes]]:
+def dying_writer(root: Path, program: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A process that holds a half-written part until its input ends, then dies without a word."""
-    command = [sys.executable, "-c", DYING, str(root)]
+    command = [sys.executable, "-c", program or DYING, str(root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -236,12 +282,15 @@ def dying_writer(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_what_a_dead_writer_left_is_swept_and_what_is_being_written_is_not(local: LocalSpool, root: Path) -> None:
     with dying_writer(root) as process:
+        assert local.unfinished("t1") == ["t1/0/0"]
         assert local.sweep() == 0
         with pytest.raises(StoreError) as busy:
             local.create("t1/0/0")
         assert (busy.value.code, busy.value.retry) == ("part-busy", True)
         process.communicate()
         assert process.returncode == 9
+    assert local.unfinished("t1") == []
+    assert everything_in(root) == ["t1", "t1/0", "t1/0/0.unfinished"]
     mine = local.create("t2/0/0")
     assert local.names("") == []
     assert local.sweep() == 1
@@ -287,6 +336,51 @@ def test_a_commit_syncs_the_file_then_names_it_then_syncs_the_directory(
     calls.clear()
     local.delete("t1/0/0")
     assert calls == ["sync vault/t1/0"]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EMLINK, errno.EXDEV], ids=errno.errorcode.get)
+def test_where_there_are_no_hard_links_bytes_are_copied(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    put(local, "t1/0/0", b"x" * (1 << 20), b"y")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", failing_after(0, code, os.link))
+        local.copy({"t1/0/0": "t2/a/0"})
+    assert (root / "t2/a/0").stat().st_nlink == 1
+    assert read(local, "t2/a/0") == read(local, "t1/0/0")
+
+
+def test_a_second_name_is_synced_with_every_directory_made_for_it(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, "t1/0/0", b"x")
+    put(local, "t1/1/0", b"y")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root.parent)))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", noting)
+        local.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert synced == ["vault", "vault/t2", "vault/t2/a"], "once a directory, the one with the names last"
+
+
+@pytest.mark.parametrize(("call", "works"), [("link", 0), ("link", 1), ("fsync", 0), ("fsync", 1), ("fsync", 2)])
+def test_a_disk_that_fails_gives_no_second_names(
+    call: str, works: int, local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, "t1/0/0", b"x")
+    put(local, "t1/1/0", b"y")
+    before = everything_in(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing_after(works, errno.ENOSPC, getattr(os, call)))
+        with pytest.raises(StoreError) as refused:
+            local.copy({"t1/0/0": "t2/a/0", "t1/1/0": "t2/a/1"})
+    assert refused.value.code == "disk-full"
+    assert everything_in(root) == before
 
 
 # --- a full disk -----------------------------------------------------------------------------------------------------
@@ -398,6 +492,52 @@ def test_what_a_dead_writer_left_is_kept_where_it_is_wanted(local: LocalSpool, r
     assert local.names("") == ["t1/0/0"]
     assert read(local, "t1/0/0") == b"half"
     assert local.sweep() == 0
+
+
+HOLDING = DYING.replace('writer.write(b"half")', 'writer.write(b"sealed"); writer.hold(b"what it is")')
+
+
+def test_what_a_dead_writer_held_is_found_by_its_note_and_not_swept(local: LocalSpool, root: Path) -> None:
+    with dying_writer(root, HOLDING) as process:
+        assert local.held() == []
+        process.communicate()
+    assert local.sweep() == 0
+    assert local.held() == [("t1/0/0", b"what it is")]
+    assert local.names("") == []
+    assert local.salvage("t1/0/0") == 6
+    assert read(local, "t1/0/0") == b"sealed"
+    assert local.held() == []
+
+
+@pytest.mark.parametrize("damage", [-1, -9, -20, -30, 0])
+def test_half_a_note_is_none(local: LocalSpool, root: Path, damage: int) -> None:
+    with dying_writer(root, HOLDING) as process:
+        process.communicate()
+    unfinished = root / "t1/0/0.unfinished"
+    if damage == 0:
+        unfinished.write_bytes(unfinished.read_bytes()[:-1])
+    else:
+        content = bytearray(unfinished.read_bytes())
+        content[damage] ^= 1
+        unfinished.write_bytes(content)
+    assert local.held() == []
+    assert local.sweep() == 1
+    assert everything_in(root) == []
+
+
+@pytest.mark.parametrize("note", [b"", b"n", b"n" * 100_000])
+def test_a_held_part_gets_its_name_without_its_note(spool: Spool, note: bytes) -> None:
+    writer = spool.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(note)
+    assert spool.names("") == []
+    assert spool.held() == []
+    writer.commit()
+    assert read(spool, "t1/0/0") == b"sealed"
+    gone = spool.create("t1/0/1")
+    gone.hold(note)
+    gone.abort()
+    assert spool.names("") == ["t1/0/0"]
 
 
 def test_there_is_nothing_to_salvage_where_nothing_was_written(spool: Spool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -14,7 +15,8 @@ from stdnum.cn import ric, uscc
 from gateway.core.classify.stream import Block
 from gateway.core.classify.window import fold, window_of
 from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, open_window, parse_tables, scan
-from gateway.core.detectors.digits import SHORTEST, dense_runs, find_runs, sparse_runs
+from gateway.core.detectors.digits import LONGEST, find_runs
+from gateway.core.detectors.lanes import PAD
 from gateway.core.errors import Unusable
 from gateway.stores.detectors import load_detector_tables, read_documents
 
@@ -150,15 +152,16 @@ def test_credit_codes_agree_with_stdnum(organisation, prefix):
     assert not _valid(other, "cn_uscc")
 
 
+_GROUPS = re.compile(r"(?<!\d)\d{4}(?=[ -]\d{4}(?!\d))|(?<=(?<!\d)\d{4}[ -])\d{4}(?!\d)", re.ASCII)
+
+
 @given(st.text(st.sampled_from("0123456789ab ,-."), max_size=400))
-def test_both_ways_to_find_runs_agree(text):
-    window = open_window(text.encode())
-    dense = dense_runs(window)
-    sampled = (window.data[::SHORTEST] >= 48) & (window.data[::SHORTEST] <= 57)
-    sparse = sparse_runs(window, np.flatnonzero(sampled) * SHORTEST)
-    assert dense.start.tolist() == sparse.start.tolist()
-    assert dense.length.tolist() == sparse.length.tolist()
-    assert find_runs(window).start.tolist() == dense.start.tolist()
+def test_runs_are_those_a_plain_search_finds(text):
+    runs = find_runs(open_window(text.encode()))
+    plain = {m.start(): min(len(m[0]), LONGEST) for m in re.finditer(r"\d{6,}", text)}
+    plain |= {m.start(): 4 for m in _GROUPS.finditer(text)}
+    assert dict(zip((runs.start - PAD).tolist(), runs.length.tolist(), strict=True)) == plain
+    assert runs.start.tolist() == sorted(runs.start.tolist())
 
 
 PIECES = ["11010519491231002X", "A123456(3)", "+852 9123 4567", "138-0013-8000", "6217 0000 1000 1234 569", "a@b.com"]

@@ -18,11 +18,11 @@ from tests.core.examples import NOW
 # The ledger's grammar. Entries of years ago must still be read: this list may only grow, and only at the end of each part.
 PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "transfer.opened": (
-        ("institution", "endpoint", "project", "version", "door", "direction"),
+        ("institution", "endpoint", "project", "version", "door", "direction", "follows"),
         ("dataset", "person", "declaration"),
     ),
     "transfer.declared": ((), ("declaration",)),
-    "transfer.submitted": (("files", "root_committed"), ("root", "bytes", "declaration")),
+    "transfer.submitted": (("files", "root_committed", "carried"), ("root", "bytes", "declaration")),
     "transfer.classified": (("inspectable", "level"), ("findings", "persons")),
     "transfer.held": (("rules", "cure", "rulebook", "decision"), ("facts",)),
     "transfer.voted": (("officer", "vote", "ballot"), ("reason", "signature")),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Conflict, GatewayError, Incomplete, TooLarge, Unusable
-from gateway.core.intake import Limits, check_room, check_submission, file_leaf, files_root
+from gateway.core.intake import Limits, check_quota, check_room, check_submission, file_leaf, files_root
 from tests.core.examples import FILES, received
 
 LISTED = {file.path: file.size for file in FILES}
@@ -189,3 +189,19 @@ def test_bounds_are_named(files: int, held: int, incoming: int, says: str) -> No
 
 def test_the_bounds_fit_each_other() -> None:
     assert Limits().file_bytes <= Limits().transfer_bytes < 1 << 53
+
+
+@pytest.mark.parametrize(("held", "incoming"), [(0, 0), (0, 1000), (999, 1), (999, 0), (500, 500)])
+def test_the_quota_is_inclusive(held: int, incoming: int) -> None:
+    check_quota(replace(SMALL, undelivered_bytes=1000), held, incoming)
+
+
+@pytest.mark.parametrize(("held", "incoming"), [(1000, 0), (1000, 1), (0, 1001), (501, 500), (2000, 0)])
+def test_the_quota_says_how_to_make_room(held: int, incoming: int) -> None:
+    with pytest.raises(TooLarge, match=r"may have 1000 bytes here.*: submit what is ready, withdraw") as refused:
+        check_quota(replace(SMALL, undelivered_bytes=1000), held, incoming)
+    assert (refused.value.code, refused.value.retry) == ("quota-reached", True)
+
+
+def test_no_quota_is_no_bound() -> None:
+    check_quota(replace(SMALL, undelivered_bytes=0), 1 << 60, 1 << 60)

@@ -61,7 +61,7 @@ def proof(body: bytes | None = None, **changes: Any) -> LedgerProof:
     return LedgerProof(**values)
 
 
-def receipt(of: LedgerProof | None = None, how: str = "signed") -> bytes:
+def receipt(of: LedgerProof | None = None, how: str = "signed", **more: Any) -> bytes:
     return compose_receipt(
         transfer={
             "id": "t-1",
@@ -76,6 +76,7 @@ def receipt(of: LedgerProof | None = None, how: str = "signed") -> bytes:
         files=FILES,
         proof=of or proof(),
         issued_at="2026-11-20T02:00:01.000Z",
+        **more,
     )
 
 
@@ -95,6 +96,13 @@ def test_a_receipt_holds() -> None:
     found = check(GOOD)
     assert found.problems == ()
     assert found.body == BODY
+
+
+def test_a_receipt_says_which_version_brought_a_carried_file() -> None:
+    body = json.loads(receipt(carried={FILES[0].path: 3}))
+    assert [each.pop("carried", None) for each in body["files"]] == [3, *[None] * (len(FILES) - 1)]
+    assert body["files"] == BODY["files"]
+    assert (body["carried"], BODY["carried"]) == (1, 0)
 
 
 def test_what_a_receipt_says() -> None:

@@ -17,6 +17,7 @@ from gateway.core import seal
 from gateway.core.decide import Decision, cures
 from gateway.core.review import APPROVE, REJECT, Tally, Vote, tally
 from gateway.core.seal import (
+    Carried,
     Cleared,
     NotCleared,
     clear,
@@ -245,6 +246,24 @@ def test_the_manifest_names_every_file_in_order() -> None:
         "segments": 1,
     }
     assert manifest(*FILES[::-1]) == manifest(), "the order in which files are given does not matter"
+
+
+def test_a_carried_file_says_where_it_lies() -> None:
+    plain, (first, *_) = json.loads(manifest()), sorted(FILES, key=lambda file: file.path)
+    body = json.loads(
+        compose_manifest(
+            cleared(),
+            dataset=DATASET,
+            files=FILES,
+            header_sizes={file.path: 124 for file in FILES if file is not first},
+            sealed_at="2026-11-20T02:00:00.000Z",
+            carried={first.path: Carried(1, "old name.csv.c4gh", 108, "SHA256:old")},
+        )
+    )
+    place = {"version": 1, "name": "old name.csv.c4gh", "recipient_key": "SHA256:old"}
+    assert body["files"][0] == {**plain["files"][0], "header_size": 108, "carried": place}
+    assert body["files"][1:] == plain["files"][1:]
+    assert body["files_root"] == plain["files_root"], "the root covers carried files, too"
 
 
 @pytest.mark.parametrize(

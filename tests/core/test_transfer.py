@@ -14,6 +14,7 @@ from gateway.core.facts import Tag
 from gateway.core.transfer import (
     BEFORE_CLEARANCE,
     ENDS,
+    FALLEN,
     NOTHING_LEFT,
     STANDING,
     TRANSITIONS,
@@ -74,6 +75,7 @@ def test_state_names_are_stable() -> None:
 
 def test_every_state_is_an_end_or_has_a_deadline_an_owner_and_a_verb() -> None:
     assert set(STANDING) == set(State) - ENDS
+    assert FALLEN | {State.RECEIPTED} == ENDS
     for state, standing in STANDING.items():
         assert standing.within.total_seconds() > 0
         assert standing.owner in {"sender", "gateway", "officers", "operator"}

@@ -90,6 +90,7 @@ class SftpSite:
             clock=rig.clock,
             observer=rig.observer,
             room=lambda: (1 << 40, 1 << 39),
+            defender=rig.defender,
             limits=limits,
         ) as self.port:
             line = " ".join((self.folder / "host.pub").read_text().split()[:2])

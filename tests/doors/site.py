@@ -121,6 +121,7 @@ class Site:
             catalogue=self.catalogue,
             observer=self.rig.observer,
             health=health,
+            defender=self.rig.defender,
             limits=limits,
         )
 

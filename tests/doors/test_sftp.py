@@ -12,7 +12,7 @@ import pytest
 from asyncssh.sftp import SFTPServerHandler
 
 from gateway.doors.sftp import DoorLimits
-from gateway.doors.sftp.files import DoorFiles
+from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.sessions import OFFERED
 from tests.doors.sftp_site import BASE, SftpSite
 
@@ -69,6 +69,36 @@ async def test_a_dataset_goes_its_whole_way(site):
         assert (await client.stat(f"{BASE}/birds/2026/a.csv")).size == len(CSV)
         assert (await client.statvfs("/outbox")).bavail
     assert site.rig.arrived("a.csv.c4gh") == CSV
+    assert site.observer.of("sftp.mistaken") == []
+
+
+async def test_the_next_version_is_the_whole_folder_and_sends_what_changed(site):
+    async with site.client() as client:
+        await put(client, f"{BASE}/birds/declaration.toml", DECLARATION)
+        for name in ("a", "b", "c", "d"):
+            await put(client, f"{BASE}/birds/2026/{name}.csv", CSV + name.encode())
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        await site.rig.settle()
+        await client.utime(f"{BASE}/birds/2026/a.csv", (1_700_000_000, 1_700_000_000))
+        assert (await client.stat(f"{BASE}/birds/2026/a.csv")).mtime == 1_700_000_000
+        assert "Version 1: 5 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        with pytest.raises(asyncssh.SFTPNoSuchFile):
+            await client.remove(f"{BASE}/birds/2026/x.csv")
+        await client.remove(f"{BASE}/birds/2026/b.csv")
+        await client.rename(f"{BASE}/birds/2026/c.csv", f"{BASE}/birds/2026/e.csv")
+        await put(client, f"{BASE}/birds/2026/d.csv", CSV)
+        assert sorted(await client.listdir(f"{BASE}/birds/2026")) == [".", "..", "a.csv", "d.csv", "e.csv"]
+        assert (await client.stat(f"{BASE}/birds/2026/a.csv")).mtime == 1_700_000_000
+        assert "Version 2: 4 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        await site.rig.settle()
+        assert "receipted" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
+        folder = "sz-lab/trial/birds/v2/"
+        arrived = {name.removeprefix(folder) for name in site.rig.hong_kong.files if name.startswith(folder)}
+        assert arrived == {"2026/d.csv.c4gh", "manifest.json", "manifest.json.sig"}
+        await put(client, f"{BASE}/birds/2026/d.csv", CSV)  # the same bytes again
+        await put(client, f"{BASE}/birds/SUBMIT", b"")
+        assert "Version 2: 4 files" in (await (await client.open("/status/hku/trial/birds.txt", "rb")).read()).decode()
     assert site.observer.of("sftp.mistaken") == []
 
 
@@ -475,7 +505,7 @@ async def test_no_other_command_no_shell_no_forwarding(site, command):
 
 async def test_connections_of_an_institution_and_open_files_are_bounded(tmp_path):
     made = await SftpSite(tmp_path).found()
-    bounds = DoorLimits(connections=2, handles=3)
+    bounds = DoorLimits(connections=2, session_handles=3)
     async with made.served(bounds), made.client() as client, made.connected(), made.client("li-si"):
         with pytest.raises((asyncssh.Error, OSError)):
             async with made.client():
@@ -494,7 +524,7 @@ async def test_every_public_method_of_the_librarys_server_is_overridden():
         for name, member in vars(asyncssh.SFTPServer).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
-    ours = {name for each in DoorFiles.__mro__ if each.__module__.startswith("gateway.") for name in vars(each)}
+    ours = {name for each in MeteredFiles.__mro__ if each.__module__.startswith("gateway.") for name in vars(each)}
     assert len(theirs) > 30
     assert theirs - ours == set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import jwt
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from gateway.core.errors import StoreError
+from gateway.flow.defender import Defence, Defender
 from tests.doors.site import head
 from tests.identity.parties import ISSUER, TOKEN_URL, p256
 
@@ -132,3 +134,31 @@ async def test_a_gateway_without_a_registry_is_not_ready(site):
     site.rig.registrar._folded = type(site.rig.registrar._folded)()
     answer = await post(site, site.form())
     assert (answer.status, answer.json()["code"]) == (503, "not-initialised")
+
+
+async def test_too_many_failures_are_answered_429_until_the_ban_ends(site):
+    rig = site.rig
+    rig.defender = Defender(
+        records=rig.records,
+        clock=rig.clock,
+        observer=rig.observer,
+        defence=Defence(failures=3, ban=timedelta(minutes=2)),
+    )
+    async with site.served():
+        for _ in range(2):
+            assert (await post(site, site.form(client_assertion="x"))).status == 401
+        assert (await post(site, site.form())).status == 200  # a sign-in forgives
+        assert (await post(site, {"grant_type": "password"})).status == 400  # no attempt to sign in
+        for _ in range(3):
+            assert (await post(site, site.form(client_assertion="x"))).status == 401
+        answer = await post(site, site.form())
+        assert (answer.status, answer.json()["code"], answer.headers["retry-after"]) == (
+            429,
+            "too-many-failures",
+            "120",
+        )
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert site.observer.of("address.banned") == [{"door": "https", "remote": "127.0.0.1", "seconds": 120.0}]
+        assert (await site.raw(head("GET", "/.well-known/jwks.json", {}))).status == 200
+        rig.clock.advance(seconds=121)
+        assert (await post(site, site.form())).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from gateway.core.errors import StoreError
@@ -33,6 +34,14 @@ class FakeKeyring:
             for (owner, name), (_, secret) in self.secrets.items()
             if owner == transfer_id and name.startswith(prefix)
         }
+
+    async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
+        month = self._clock.now().strftime("%Y-%m") if self._clock else ""
+        copies: dict[tuple[str, str], tuple[str, bytes]] = {}
+        for name, new in names.items():
+            _check(to, new)
+            copies[to, new] = (month, await self.get(transfer_id, name))
+        self.secrets |= copies
 
     async def drop(self, transfer_id: str, name: str) -> None:
         _check(transfer_id, name)

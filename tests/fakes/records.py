@@ -19,7 +19,7 @@ from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -35,6 +35,7 @@ class FakeState:
     files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
     partials: dict[tuple[str, str], Partial] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    marks: dict[tuple[str, str], tuple[Mark, bytes]] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class FakeState:
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     spent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    bans: dict[str, Ban] = field(default_factory=dict)
 
     def copied(self) -> FakeState:
         return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -55,6 +57,9 @@ class FakeState:
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
         owners |= {each[0] for each in self.partials}
+        owners |= (
+            {each[0] for each in self.marks} | set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        )
         if not owners <= set(self.transfers):
             raise StoreError("a row belongs to a transfer that is not there", code="database-refused", retry=False)
 
@@ -121,6 +126,10 @@ class FakeView:
         asked = (institution, endpoint, project, dataset)
         return max((each.version for each in self.state.transfers.values() if _dataset(each) == asked), default=0)
 
+    async def newest(self, wanted: TransferFilter) -> Transfer | None:
+        found = [each for each in self.state.transfers.values() if self._matches(each, wanted)]
+        return max(found, key=lambda each: each.version, default=None)
+
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
 
@@ -133,6 +142,13 @@ class FakeView:
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         found = self.state.partials
         return [found[key] for key in sorted(found) if not transfer_id or key[0] == transfer_id]
+
+    async def marks(self, transfer_id: str) -> Sequence[Mark]:
+        return [self.state.marks[key][0] for key in sorted(self.state.marks) if key[0] == transfer_id]
+
+    async def mark_content(self, transfer_id: str, path: str) -> bytes:
+        found = self.state.marks.get((transfer_id, path))
+        return found[1] if found else b""
 
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         return [vote for owner, vote, _ in self.state.votes if owner == transfer_id]
@@ -188,6 +204,15 @@ class FakeView:
 
     async def revoked(self, client: str, token_id: str) -> bool:
         return (client, "") in self.state.revocations or (client, token_id) in self.state.revocations
+
+    async def undelivered(self, institution: str) -> int:
+        over = ENDS | {State.DELIVERED}
+        own = [each for each in self.state.transfers.values() if each.institution == institution]
+        return sum(each.bytes for each in own if each.state not in over)
+
+    async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
+        standing = sorted((each for each in self.state.bans.values() if each.until > now), key=lambda each: each.remote)
+        return sorted(standing, key=lambda each: each.at, reverse=True)[:limit]
 
     def _matches(self, each: Transfer, wanted: TransferFilter) -> bool:
         equal = {name: getattr(wanted, name) for name in ("institution", "endpoint", "project", "dataset")}
@@ -247,6 +272,10 @@ class FakeTransaction(FakeView):
         kept = replace(stored, findings=self._json(stored.findings), facts=self._json(stored.facts))
         self.state.files[stored.transfer_id, stored.file.path] = kept
 
+    async def put_files(self, stored: Sequence[StoredFile]) -> None:
+        for each in stored:
+            await self.put_file(each)
+
     async def drop_file(self, transfer_id: str, path: str) -> None:
         dropped = self.state.files.pop((transfer_id, path), None)
         if dropped:
@@ -263,6 +292,12 @@ class FakeTransaction(FakeView):
         number = max([self.state.numbers.get(transfer_id, 0), *used])
         self.state.numbers[transfer_id] = number + 1
         return number
+
+    async def put_mark(self, mark: Mark, content: bytes = b"") -> None:
+        self.state.marks[mark.transfer_id, mark.path] = mark, content
+
+    async def drop_mark(self, transfer_id: str, path: str) -> None:
+        self.state.marks.pop((transfer_id, path), None)
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         self.state.votes.append((transfer_id, vote, at))
@@ -319,6 +354,13 @@ class FakeTransaction(FakeView):
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
         self.state.revocations.setdefault((client, token_id), at)
+
+    async def put_ban(self, ban: Ban) -> None:
+        self.state.bans[ban.remote] = ban
+        self.state.bans = {remote: each for remote, each in self.state.bans.items() if each.until > ban.at}
+
+    async def drop_ban(self, remote: str) -> bool:
+        return self.state.bans.pop(remote, None) is not None
 
     def _json(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The value as a database gives it back: tuples become lists, and what is no JSON is refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from gateway.core.errors import StoreError
@@ -18,6 +18,7 @@ class FakeSpool:
 
     def die(self) -> None:
         """All writers die where they are."""
+        self.notes |= {writer.name: writer.note for writer in self.writers if writer.open and writer.note is not None}
         self.left |= {writer.name: bytes(writer.data) for writer in self.writers if writer.open}
         self.busy.clear()
         self.writers.clear()
@@ -25,6 +26,7 @@ class FakeSpool:
     def __init__(self, room: int | None = None) -> None:
         self.parts: dict[str, bytes] = {}
         self.busy: set[str] = set()
+        self.notes: dict[str, bytes] = {}
         self.left: dict[str, bytes] = {}  # by writers that died
         self.room = room
         self.writers: list[_Writer] = []
@@ -52,18 +54,34 @@ class FakeSpool:
         if name in self.busy:
             return None
         if name in self.left:
+            self.notes.pop(name, None)
             self.parts.setdefault(name, self.left.pop(name))
         return len(self.parts.get(name, b""))
+
+    def held(self) -> Sequence[tuple[str, bytes]]:
+        return sorted(self.notes.items())
+
+    def copy(self, names: Mapping[str, str]) -> None:
+        made: dict[str, bytes] = {}
+        for name, new in names.items():
+            _check(name)
+            _check(new)
+            if name not in self.parts:
+                raise StoreError("a sealed part is missing", code="part-missing", retry=False)
+            if new in self.parts or new in made:
+                raise StoreError("this part exists already", code="part-exists", retry=False)
+            made[new] = self.parts[name]
+        self.parts |= made
 
     def delete(self, name: str) -> None:
         _check(name)
         self.parts.pop(name, None)
 
     def names(self, prefix: str) -> Sequence[str]:
-        stem = prefix.rstrip("/")
-        if prefix:
-            _check(stem)
-        return sorted(name for name in self.parts if not stem or name == stem or name.startswith(stem + "/"))
+        return _below(self.parts, prefix)
+
+    def unfinished(self, prefix: str) -> Sequence[str]:
+        return _below(self.busy, prefix)
 
 
 class _Writer:
@@ -72,6 +90,7 @@ class _Writer:
         self.name = name
         self.data = bytearray()
         self.open = True
+        self.note: bytes | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self.open
@@ -81,6 +100,10 @@ class _Writer:
             self.abort()
             raise StoreError("the vault's disk is full", code="disk-full")
 
+    def hold(self, note: bytes) -> None:
+        assert self.open
+        self.note = note
+
     def commit(self) -> None:
         assert self.open
         self._spool.parts[self.name] = bytes(self.data)
@@ -89,6 +112,13 @@ class _Writer:
     def abort(self) -> None:
         self.open = False
         self._spool.busy.discard(self.name)
+
+
+def _below(names: Iterable[str], prefix: str) -> list[str]:
+    stem = prefix.rstrip("/")
+    if prefix:
+        _check(stem)
+    return sorted(name for name in names if not stem or name == stem or name.startswith(stem + "/"))
 
 
 def _check(name: str) -> None:

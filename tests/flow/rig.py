@@ -22,10 +22,12 @@ from gateway.core.registry import NAMESPACE, Change, compose_change
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State, Transfer
 from gateway.flow.audit import Audit
+from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
 from gateway.flow.conductor import Conductor
 from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
+from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
@@ -175,6 +177,7 @@ class Rig:
         self.hku_private, self.hku_public = key_pair("hku")
         self.genesis = ""
         self.limits = Limits()
+        self.defence = Defence(exempt=parse_networks("127.0.0.0/8"))
         self.protected = True
         self.restart()
 
@@ -189,6 +192,7 @@ class Rig:
             entropy=self.entropy,
             observer=self.observer,
         )
+        self.defender = Defender(records=self.records, clock=self.clock, observer=self.observer, defence=self.defence)
         self.registrar = Registrar(self.recorder, self.genesis, policies().vocabulary)
         calendar, tables = prc_calendar(), load_detector_tables()
         self.intake = Intake(
@@ -218,6 +222,7 @@ class Rig:
             rulebooks=self.rulebooks,
             calendar=calendar,
             vocabulary=policies().vocabulary,
+            carry=Carry(self.recorder, self.spool),
             opener=RigOpener(self.vault_private),
             signer=self.signer,
         )

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from gateway.core.transfer import State
+from gateway.flow.tree import high_water, keep_high_water
 from tests.flow.rig import Rig
 
 TABLE = b"island,bill_mm\n" + b"Biscoe,39.1\n" * 10
@@ -94,3 +95,17 @@ async def test_a_destroyed_evidence_key_breaks_no_proof(rig: Rig):
     found = await rig.audit.verify()
     assert found.problems == ()
     assert found.openings < before
+
+
+async def test_the_kept_checkpoint_does_not_go_back(rig: Rig):
+    await lived(rig)
+    early = await high_water(rig.keyring)
+    await rig.send({"b.csv": TABLE}, dataset="later")
+    await rig.settle()
+    late = await high_water(rig.keyring)
+    assert early != late
+    await keep_high_water(rig.keyring, early)  # another process was slower
+    assert await high_water(rig.keyring) == late
+    await rig.keyring.put("ledger", "high-water", b"damaged")
+    await keep_high_water(rig.keyring, early)
+    assert await high_water(rig.keyring) == early

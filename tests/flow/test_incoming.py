@@ -68,7 +68,7 @@ async def test_a_new_name_that_says_something_has_to_come_with_the_bytes(rig, ne
     assert await listed(rig, opened.id) == {"a.csv": len(CONTENT)}
 
 
-async def test_nothing_is_renamed_or_dated_that_is_not_there_or_submitted(rig):
+async def test_nothing_is_renamed_or_dated_that_is_not_there_or_renamed_that_is_submitted(rig):
     opened = await rig.send({"a.csv": CONTENT}, submit=False)
     with pytest.raises(NotFound):
         await rig.intake.rename_file(rig.sender, opened.id, "b.csv", "c.csv")
@@ -77,8 +77,6 @@ async def test_nothing_is_renamed_or_dated_that_is_not_there_or_submitted(rig):
     await rig.intake.submit(rig.sender, opened.id)
     with pytest.raises(Conflict, match="open"):
         await rig.intake.rename_file(rig.sender, opened.id, "a.csv", "c.csv")
-    with pytest.raises(Conflict, match="open"):
-        await rig.intake.date_file(rig.sender, opened.id, "a.csv", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 async def test_what_is_fed_counts_when_it_is_finished_and_leaves_nothing_when_aborted(rig):

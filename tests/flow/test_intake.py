@@ -17,6 +17,7 @@ from gateway.core.transfer import State
 from gateway.flow.intake import Announced
 from gateway.ports import TransferFilter
 from gateway.wire import crypt4gh
+from tests.fakes.keyring import FakeKeyring
 from tests.fakes.spool import FakeSpool
 from tests.flow.rig import GENERAL, Rig, chunks, sender
 
@@ -136,27 +137,57 @@ async def test_an_upload_that_runs_stops_a_submission(rig: Rig):
     assert (await rig.intake.submit(rig.sender, transfer)).files == 2
 
 
+def another_process(rig: Rig, **parts: object) -> Rig:
+    """The same stores, and a memory of its own."""
+    other = Rig.__new__(Rig)
+    other.__dict__.update(rig.__dict__ | parts)
+    other.restart()
+    return other
+
+
+async def test_nothing_is_submitted_while_another_process_receives(rig: Rig):
+    transfer = await opened(rig)
+    await put(rig, transfer, "x.bin", b"one")
+    other = another_process(rig)
+    upload = await other.intake.begin(rig.sender, transfer, "late.bin")
+    await upload.feed(bytes(3 << 20))  # what waits for its first full piece is not in the vault yet
+    with pytest.raises(Incomplete, match="1 upload"):
+        await rig.intake.submit(rig.sender, transfer)
+    await upload.finish(Announced())
+    assert (await rig.intake.submit(rig.sender, transfer)).files == 2
+    other.pool.shutdown()
+
+
+class SlowKeyring(FakeKeyring):
+    """Takes a part's key when it is told to: the part is whole then, and its row not written."""
+
+    def __init__(self, shared: FakeKeyring) -> None:
+        super().__init__()
+        self.secrets = shared.secrets
+        self.asked, self.told = asyncio.Event(), asyncio.Event()
+
+    async def put(self, transfer_id: str, name: str, secret: bytes) -> None:
+        self.asked.set()
+        await self.told.wait()
+        await super().put(transfer_id, name, secret)
+
+
 async def test_a_late_file_never_enters_a_submitted_transfer(rig: Rig):
     transfer = await opened(rig)
     await put(rig, transfer, "x.bin", b"one")
     before = rig.spool.names(transfer)
-    going, more = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        going.set()
-        await more.wait()
-        yield b"late"
-
-    other = Rig.__new__(Rig)  # another process: same stores, its own memory
-    other.__dict__.update(rig.__dict__)
-    other.restart()
-    upload = asyncio.ensure_future(other.intake.receive(rig.sender, transfer, "late.bin", slow(), Announced(4)))
-    await going.wait()
+    slow = SlowKeyring(rig.keyring)
+    other = another_process(rig, keyring=slow)
+    upload = await other.intake.begin(rig.sender, transfer, "late.bin")
+    await upload.feed(b"late")
+    ending = asyncio.ensure_future(upload.finish(Announced()))
+    await slow.asked.wait()
     await rig.intake.submit(rig.sender, transfer)
-    more.set()
+    slow.told.set()
     with pytest.raises(Conflict):
-        await upload
+        await ending
     assert rig.spool.names(transfer) == before
+    assert (await rig.transfer(transfer)).files == 1
     other.pool.shutdown()
 
 
@@ -205,6 +236,46 @@ async def test_bounds_hold_while_bytes_arrive(rig: Rig):
     with pytest.raises(TooLarge, match="2 files"):
         await put(rig, transfer, "c", b"")
     assert len(rig.spool.names(transfer)) == 2
+
+
+async def test_what_is_not_delivered_counts_against_the_quota(rig: Rig):
+    rig.limits = Limits(undelivered_bytes=1500, open_transfers=2)
+    rig.restart()
+    first, second = await opened(rig), await opened(rig)
+    await put(rig, first, "a", b"x" * 1000)
+    begun = [await rig.intake.begin(rig.sender, second, name) for name in ("b", "c")]
+    with pytest.raises(TooLarge, match="1500 bytes") as refused:
+        await rig.intake.begin(rig.sender, second, "d", Announced(size=501))
+    assert refused.value.code == "quota-reached"
+    for each in begun:
+        await each.feed(b"x" * 500)
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await begun[0].feed(b"x")  # while it comes
+    await begun[0].abort()
+    await begun[1].finish(Announced())
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await rig.intake.begin(rig.sender, second, "e")
+    with pytest.raises(TooLarge) as many:
+        await opened(rig)
+    assert (many.value.code, many.value.retry) == ("too-many-transfers", True)
+    await rig.intake.withdraw(rig.sender, first)
+    await put(rig, second, "e", b"x" * 1000)
+
+
+async def test_uploads_side_by_side_do_not_pass_the_quota_together(rig: Rig):
+    rig.limits = Limits(undelivered_bytes=1500)
+    rig.restart()
+    transfer = await opened(rig)
+    begun = [await rig.intake.begin(rig.sender, transfer, name) for name in ("a", "b")]
+    for each in begun:
+        await each.feed(b"x" * 1000)
+    await begun[0].finish(Announced())
+    with pytest.raises(TooLarge, match="1500 bytes"):
+        await begun[1].finish(Announced())  # when it is recorded
+    again = await rig.intake.begin(rig.sender, transfer, "a")
+    await again.feed(b"y" * 500)
+    await again.finish(Announced())  # a file that is replaced makes room for itself
+    assert len(rig.spool.names(transfer)) == 1
 
 
 async def test_a_full_disk_refuses_the_file_and_keeps_the_rest(rig: Rig):

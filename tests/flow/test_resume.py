@@ -199,8 +199,8 @@ async def test_after_a_crash_a_long_upload_goes_on_where_its_segments_end(rig, t
     if torn:  # what the machine had not written when it lost its power
         rig.spool.left[name] = rig.spool.left[name][:-torn] + bytes(torn)
     rig.restart()
-    assert await rig.resume.recover() == 1
-    assert await rig.resume.recover() == 0
+    assert await rig.resume.recover(alone=True) == 1
+    assert await rig.resume.recover(alone=True) == 0
     note = await noted(rig, transfer, "a.bin")
     assert note.size % SEGMENT == 0
     assert NOTED + (1 << 20) - note.size in {0, SEGMENT, 2 * SEGMENT}
@@ -213,14 +213,27 @@ async def test_after_a_crash_a_long_upload_goes_on_where_its_segments_end(rig, t
 async def test_an_upload_that_lives_is_not_recovered_and_one_that_left_nothing_is_forgotten(rig):
     transfer = await opened(rig)
     incoming = await begun(rig, transfer, bytes(NOTED), "a.bin")
-    assert await rig.resume.recover() == 0
+    assert await rig.resume.recover(alone=True) == 0
     assert (await noted(rig, transfer, "a.bin")).parts[-1].size == -1
     await incoming._pass._settled()
     rig.spool.die()
     rig.spool.left.clear()
     rig.restart()
-    assert await rig.resume.recover() == 1
+    assert await rig.resume.recover(alone=True) == 1
     assert await noted(rig, transfer, "a.bin") is None
+
+
+async def test_beside_another_process_a_part_that_is_whole_may_be_that_ones(rig):
+    transfer = await opened(rig)
+    await (await begun(rig, transfer, bytes(NOTED), "a.bin"))._pass._settled()
+    (name,) = rig.spool.busy
+    rig.spool.die()
+    rig.spool.parts[name] = rig.spool.left.pop(name)
+    rig.restart()
+    assert await rig.resume.recover(alone=False) == 0
+    assert name in rig.spool.parts
+    assert await rig.resume.recover(alone=True) == 1
+    assert (await noted(rig, transfer, "a.bin")).size == NOTED
 
 
 async def test_what_was_altered_in_the_vault_does_not_go_on(rig):

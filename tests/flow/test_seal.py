@@ -128,7 +128,7 @@ async def test_votes_are_counted_again_before_sealing(rig: Rig):
         pytest.param(lambda body: body[:-1] + bytes([body[-1] ^ 1]), id="flipped"),
         pytest.param(lambda body: body[65564:] + body[:65564], id="swapped segments"),
         pytest.param(lambda body: body[:65564], id="dropped segment"),
-        pytest.param(lambda body: body + body[:65564], id="doubled segment"),
+        pytest.param(lambda body: body[:65564] + body, id="doubled segment"),
     ],
 )
 async def test_ciphertext_altered_in_the_vault_never_gets_its_final_name(rig: Rig, alter: Callable[[bytes], bytes]):
@@ -139,6 +139,15 @@ async def test_ciphertext_altered_in_the_vault_never_gets_its_final_name(rig: Ri
     ended = await rig.transfer(sent.id)
     assert ended.state is State.FAILED
     assert not [path for path in rig.hong_kong.files if path.endswith(".c4gh")]
+
+
+async def test_what_is_put_behind_a_part_in_the_vault_stays_there(rig: Rig):
+    content = b"n\n" + b"12\n" * 60_000
+    sent = await rig.send({"big.csv": content})
+    (name,) = rig.spool.names(sent.id)
+    rig.spool.parts[name] += rig.spool.parts[name][:65564]
+    await rig.settle()
+    assert rig.arrived("big.csv.c4gh") == content
 
 
 async def test_an_altered_manifest_is_not_relayed(rig: Rig):

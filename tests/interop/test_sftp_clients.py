@@ -267,9 +267,86 @@ def test_rclone_synchronises_twice_and_sends_only_what_changed(world, here):
     (source / "d1" / "f4.bin").write_bytes(CONTENT)
     changed = rclone(world, "copy", str(source), f"REMOTE:{BASE}/rclone", "-v")
     assert changed.count("Copied (") == 1, changed
-    assert "Version 2: 1 files" in world.status("rclone")
+    assert f"Version 2: {len(made) + 1} files" in world.status("rclone")
     arrived(world, "rclone", made | {"d1/f4.bin": CONTENT})
     assert "nothing to transfer" in rclone(world, "sync", str(source), f"REMOTE:{BASE}/rclone", "-v")
+
+
+def submit(world: SftpWorld, dataset: str, here: Path) -> None:
+    (here / "SUBMIT").touch()
+    world.sftp(f"put {here}/SUBMIT {BASE}/{dataset}/SUBMIT")
+    world.until(dataset, "receipted")
+
+
+def delivered(world: SftpWorld, dataset: str, version: int) -> set[str]:
+    """What lies in a version's folder in Hong Kong."""
+    base = world.running.world.folder / "hong-kong-hku" / "in" / "sz-genomics" / "island-ecology" / dataset
+    folder = base / f"v{version}"
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def versions(world: SftpWorld, dataset: str) -> list[str]:
+    return [name for name in world.listed("/receipts/hku-genomics/island-ecology") if name.startswith(f"{dataset}.v")]
+
+
+@pytest.mark.parametrize("program", ["rclone", "lftp", "sftp"])
+def test_two_synchronisations_make_two_versions_and_relay_what_changed(world, here, program):
+    dataset = f"twice-{program}"
+    source = here / "tree"
+    tables = {f"d{number % 2}/t{number}.csv": f"island,birds\nlamma,{number}\n" * 50 for number in range(6)}
+    for path, content in tables.items():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text(content)
+    shutil.copy(here / "declaration.toml", source)
+    synchronise(world, program, source, dataset)
+    submit(world, dataset, here)
+    whole = {f"{path}.c4gh" for path in (*tables, "declaration.toml")}
+    assert delivered(world, dataset, 1) == whole | {"manifest.json", "manifest.json.sig"}
+
+    (source / "d0/t2.csv").write_text("island,birds\nlantau,70\n" * 60)
+    (source / "d1/new.csv").write_text("island,birds\ncheung chau,3\n")
+    (source / "d1/t3.csv").unlink()
+    synchronise(world, program, source, dataset, changed=("d0/t2.csv", "d1/new.csv"), deleted=("d1/t3.csv",))
+    submit(world, dataset, here)
+    assert delivered(world, dataset, 2) == {
+        "d0/t2.csv.c4gh",
+        "d1/new.csv.c4gh",
+        "manifest.json",
+        "manifest.json.sig",
+    }
+    synchronise(world, program, source, dataset, changed=())
+    submit(world, dataset, here)  # nothing is new: the second version stands
+    assert f"Version 2: {len(tables) + 1} files" in world.status(dataset)
+    assert versions(world, dataset) == [f"{dataset}.v{n}.json{end}" for n in (1, 2) for end in ("", ".sig")]
+    arrived(world, dataset, {path.relative_to(source).as_posix(): path.read_bytes() for path in source.rglob("*.*")})
+
+
+def synchronise(
+    world: SftpWorld,
+    program: str,
+    source: Path,
+    dataset: str,
+    *,
+    changed: tuple[str, ...] | None = None,
+    deleted: tuple[str, ...] = (),
+) -> None:
+    """Make the dataset's folder what the source is; what OpenSSH's client cannot find out by itself it is told."""
+    if program == "rclone":
+        said = rclone(world, "sync", str(source), f"REMOTE:{BASE}/{dataset}", "-v", "--transfers", "4")
+        assert ("There was nothing to transfer" in said) == (changed == ())
+    elif program == "lftp":
+        connect = f"ssh -a -x {' '.join(world.options(flag='-p'))}"
+        script = (
+            f'set sftp:connect-program "{connect}"; set net:max-retries 1; set cmd:fail-exit yes; '
+            f"open -u sz-genomics, sftp://127.0.0.1; mirror -R -e -P 3 {source} {BASE}/{dataset}"
+        )
+        done = subprocess.run([need("lftp"), "-c", script], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    elif changed is None:
+        world.sftp(f"mkdir {BASE}/{dataset}\nput -pr {source}/* {BASE}/{dataset}/")
+    else:
+        put = [f"put -p {source}/{path} {BASE}/{dataset}/{path}" for path in changed]
+        world.sftp("\n".join([*put, *(f"rm {BASE}/{dataset}/{path}" for path in deleted)]))
 
 
 def test_lftp_mirrors_a_folder(world, here):

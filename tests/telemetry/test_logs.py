@@ -43,6 +43,14 @@ def test_a_line_is_json_with_time_level_event_and_fields(logs):
     }
 
 
+def test_a_workers_number_is_on_every_line_also_on_those_of_libraries(logs):
+    observer = LogObserver(configure_logs("info", logs, worker=2))
+    observer.saw("file.received", bytes=1)
+    observer.saw("worker.failed", worker=7)
+    logging.getLogger("asyncssh").warning("something")
+    assert [line["worker"] for line in lines(logs)] == [2, 7, 2]
+
+
 @pytest.mark.parametrize(
     ("event", "fields", "level"),
     [

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -81,6 +85,46 @@ def test_requests_and_tokens_are_counted(observer):
     assert b"secret" not in observer.exposed()
 
 
+def test_sign_ins_and_bans_are_counted_by_door_and_no_address_is_told(observer):
+    observer.saw("login.failed", door="sftp", remote="192.0.2.7")
+    observer.saw("login.failed", door="telnet", remote="192.0.2.7")
+    observer.saw("address.banned", door="https", remote="192.0.2.7", seconds=3600.0)
+    observer.saw("address.turned_away", reason="banned", probe=True)
+    assert sample(observer, "hetao_login_failures_total", door="sftp") == 1
+    assert sample(observer, "hetao_login_failures_total", door="other") == 1
+    assert sample(observer, "hetao_bans_total", door="https") == 1
+    assert sample(observer, "hetao_bans_total", door="sftp") == 0
+    assert sample(observer, "hetao_sftp_refusals_total", reason="banned") == 1
+    assert sample(observer, "hetao_sftp_refusals_total", reason="uploads") == 0
+    assert b"192.0.2.7" not in observer.exposed()
+    assert sample(observer, "hetao_unknown_events_total") == 0
+
+
+def test_the_sftp_door_is_counted(observer):
+    for event in ("sftp.entered", "sftp.entered", "sftp.left", "sftp.session_began", "sftp.opened", "sftp.abandoned"):
+        observer.saw(event)
+    observer.saw("sftp.answered", kind="write", outcome="ok", count=1000, probe=True)
+    observer.saw("sftp.answered", kind="../../etc", outcome="strange", count=2, probe=True)
+    observer.saw("sftp.took", bytes=32_768_000, probe=True)
+    observer.saw("sftp.refused", reason="handles", count=5)
+    assert sample(observer, "hetao_sftp_connections") == 1
+    assert sample(observer, "hetao_sftp_sessions") == 1
+    assert sample(observer, "hetao_sftp_open_files") == 1
+    assert sample(observer, "hetao_sftp_abandoned_uploads_total") == 1
+    assert sample(observer, "hetao_sftp_requests_total", kind="write", outcome="ok") == 1000
+    assert sample(observer, "hetao_sftp_requests_total", kind="other", outcome="other") == 2
+    assert sample(observer, "hetao_sftp_received_bytes_total") == 32_768_000
+    assert sample(observer, "hetao_sftp_refusals_total", reason="handles") == 5
+    assert sample(observer, "hetao_unknown_events_total") == 0
+
+
+def test_bans_that_cannot_be_counted_are_not_a_number(observer):
+    observer.counted({}, EPOCH, 3)
+    assert sample(observer, "hetao_banned_addresses") == 3
+    observer.not_counted()
+    assert math.isnan(sample(observer, "hetao_banned_addresses"))
+
+
 def test_series_that_alerts_need_begin_at_zero(observer):
     for tag in Tag:
         assert sample(observer, "hetao_facts_total", tag=tag.value) == 0
@@ -136,3 +180,45 @@ def test_no_field_makes_a_series_that_is_not_foreseen(told):
         for label, value in labels:
             assert value in allowed.get(label, {value})
             assert len(value) < 40
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+COUNTING = """
+import sys
+from gateway.telemetry.metrics import PrometheusObserver, share_counts
+folder = share_counts(int(sys.argv[1]))
+observer = PrometheusObserver(version="1", routes=frozenset({"/healthz"}), shared=folder)
+for _ in range(int(sys.argv[2])):
+    observer.saw("file.received", transfer_id="t1", file=1, bytes=1000, format="csv")
+    observer.saw("request.answered", method="GET", route="/healthz", status=200, seconds=0.5)
+if len(sys.argv) > 3:
+    from tests.fakes.clock import EPOCH
+    observer.counted({"held": (3, EPOCH)}, EPOCH)
+    sys.stdout.buffer.write(observer.exposed())
+"""
+
+
+def worker_counts(folder, worker, times, *more):
+    command = [sys.executable, "-c", COUNTING, str(worker), str(times), *more]
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60).stdout.decode()
+
+
+def test_any_worker_tells_what_all_of_them_counted_also_those_that_died(tmp_path):
+    worker_counts(tmp_path, 1, 2)
+    worker_counts(tmp_path, 1, 3)  # started again
+    exposed = worker_counts(tmp_path, 2, 4, "exposed")
+    found = {
+        (each.name, *each.labels.values()): each.value
+        for family in text_string_to_metric_families(exposed)
+        for each in family.samples
+    }
+    assert found["hetao_received_files_total", "csv"] == 9
+    assert found["hetao_received_bytes_total",] == 9000
+    assert found["hetao_http_request_seconds_sum", "/healthz"] == 4.5
+    assert found["hetao_http_request_seconds_count", "/healthz"] == 9
+    assert found["hetao_facts_total", "transfer.opened"] == 0
+    assert found["hetao_transfers", "held"] == 3  # of the database: not added up
+    assert found["hetao_build_info", "1"] == 1
+    assert len(list(tmp_path.iterdir())) == 6  # counters, histograms and gauges of two, however often they start

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.core.errors import BrokenPromise, StoreError
+from gateway.ports import Ban
 from gateway.telemetry.health import Health, gateway_health
 from gateway.telemetry.metrics import PrometheusObserver
 from gateway.telemetry.server import make_metrics_app
@@ -50,11 +51,16 @@ async def client(parties):
 
 
 async def test_metrics_are_exposed_with_gauges(parties, client):
+    now = parties.clock.now()
+    async with parties.records.write() as tx:
+        await tx.put_ban(Ban("192.0.2.7", "failures", now, now + timedelta(hours=1)))
+        await tx.put_ban(Ban("192.0.2.8", "failures", now - timedelta(hours=2), now - timedelta(hours=1)))
     answer = await client.get("/metrics")
     text = await answer.text()
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert 'hetao_transfers{state="held"} 0.0' in text
     assert "hetao_build_info" in text
+    assert "hetao_banned_addresses 1.0" in text
     parties.records.away = True
     text = await (await client.get("/metrics")).text()
     assert "hetao_transfers{" not in text

@@ -28,6 +28,7 @@ from gateway.core.classify.judge import (
     weigh,
     with_subjects,
 )
+from gateway.core.classify.keys import keys_of
 from gateway.core.classify.names import Names
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
@@ -60,7 +61,7 @@ class Classifier:
         self._tables = tables
         self._block = block
         self._size = 0
-        self._head: bytes | None = b""
+        self._head: bytearray | None = bytearray()
         self._format: Format | None = None
         self._stream: TextStream | None = None
         self._names = Names(tables)
@@ -78,9 +79,9 @@ class Classifier:
         """Take the next bytes of the file."""
         self._size += len(chunk)
         if self._head is not None:
-            self._head += bytes(chunk)
+            self._head += chunk
             if len(self._head) >= HEAD:
-                self._begin(self._head)
+                self._begin(bytes(self._head))
         elif self._stream is not None:
             for block in self._stream.feed(chunk):
                 self._read(block)
@@ -88,7 +89,7 @@ class Classifier:
     def close(self) -> FileFindings:
         """Findings of the whole file. Call it once, after the last byte."""
         if self._head is not None:
-            self._begin(self._head)
+            self._begin(bytes(self._head))
         if self._stream is not None:
             for block in self._stream.finish():
                 self._read(block)
@@ -116,7 +117,7 @@ class Classifier:
         if self._name not in _SEQUENCES:
             self._encoded.feed(window)
         if self._genome is not None:
-            self._genome.feed(bytes(block.own))
+            self._genome.feed(block.own)
         found = scan(window, self._tables, emails=self._name not in _QUALITIES)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
@@ -133,13 +134,13 @@ class Classifier:
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
-            text = window.text(window.low, window.high)
-            self._names.read_keys(text, tags=False)
-            self._geo.read_keys(text)
+            keys = keys_of(window)
+            self._names.read_keys(keys.named)
+            self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
         elif name == "xml":
-            self._names.read_keys(window.text(window.low, window.high), tags=True)
+            self._names.read_tags(window.text(window.low, window.high))
         elif name == "text" and window.has_wide:
-            self._names.read_labels(window.text(window.low, window.high))
+            self._names.read_labels(window)
         self._first = False
 
     _geo_columns = False

@@ -19,19 +19,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.core.detectors.lanes import NEWLINE, Bytes, Mask, Places, Window, is_digit
+from gateway.core.detectors.lanes import NEWLINE, Bytes, Lanes, Mask, Places, Window
 
 RUN = 120
 LINE = 60
 LEAST = 4096
-_STEP = 16  # 3 * _STEP + 7 <= LINE
+_STEP = 32  # a run of LINE bytes holds the first _FRONT of one of them
+_FRONT = 24
 SHARE = 0.3
-_ALL = np.uint64(0x0101010101010101)  # eight times True
+_ALL, _TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_PLUS, _COMMAS, _NO_TWO = (np.uint64(0x0101010101010101 * byte) for byte in (0x2B, 0x2C, 0xFD))
 _UTF7_LOOKS = 200  # candidates decoded a window
-_ALPHABET = np.zeros(256, np.bool_)
-_ALPHABET[list((string.ascii_letters + string.digits + "+/=-_").encode())] = True
-_CODED = np.zeros(256, np.bool_)  # letters that neither bases nor their ambiguity codes are written with
-_CODED[list(b"bdefhijklmopqruvwxyzEFIJLOPQXZ")] = True
+_STOP, _DIGIT, _CODED = np.uint8(4), 1, 2  # outside the alphabet; letters that no base or code of bases is written with
+_MIXED = np.uint8(_DIGIT | _CODED)
+
+
+def _kinds() -> bytes:
+    known = bytearray([_STOP] * 256)
+    for byte in (string.ascii_letters + string.digits + "+/=-_").encode():
+        known[byte] = _DIGIT if chr(byte).isdigit() else _CODED * (byte in b"bdefhijklmopqruvwxyzEFIJLOPQXZ")
+    return bytes(known)
+
+
+_KINDS = _kinds()
 _ISO_2022 = re.compile(rb"\x1b[$()*+,\-./][$()*+,\-./@A-Z]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
 _UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{6,})-?")
@@ -53,25 +63,36 @@ class Encoded:
         """Look at one window."""
         self._wrapped(window)
         if not self.shifts:
-            text = window.text(window.low, window.high)
-            shifted = (b"\x1b" in text and _ISO_2022.search(text)) or (b"~{" in text and _HZ.search(text))
-            self.shifts = bool(shifted) or (b"+" in text and _shifts_utf7(text))
+            low, high = window.low, window.high
+            shifted = (window.owns(b"\x1b") and _ISO_2022.search(window.raw, low, high)) or (
+                window.owns(b"~") and _HZ.search(window.raw, low, high)
+            )
+            self.shifts = bool(shifted) or (window.owns(b"+") and _shifts_utf7(window.raw, low, high))
 
     def _wrapped(self, window: Window) -> None:
-        data = window.data[window.low - 1 : window.high + 1]
-        inside = data[1:-1]
-        if not _may_run(inside):
+        low, size = window.low, window.high - window.low
+        steps = _steps_with_runs(window.data[low : low + -(-size // _STEP) * _STEP].reshape(-1, _STEP))
+        if not steps.size:
             return
-        stops = np.concatenate([[-1], np.flatnonzero(~_ALPHABET[inside]), [inside.size]])
-        length = np.diff(stops) - 1
+        text = window.data[low : low + -(-size // _STEP) * _STEP].reshape(-1, _STEP)[steps]
+        kind = np.frombuffer(text.tobytes().translate(_KINDS), np.uint8).copy()
+        apart = np.flatnonzero(steps[1:] - steps[:-1] > 1) + 1
+        kind[apart * _STEP] |= _STOP  # steps that were left out lie before: no run goes on there
+        begin = steps * _STEP - np.arange(steps.size) * _STEP  # what to add to a place for its offset in the text
+        kind[size - int(begin[-1]) :] |= _STOP
+        stops = np.concatenate([[-1], np.flatnonzero(kind >= _STOP), [kind.size]])
+        length = stops[1:] - stops[:-1] - 1
         long = np.flatnonzero(length >= LINE)
-        start, length = stops[long] + 1, length[long]
-        before, after = data[start], data[start + length + 1]
+        at, length = stops[long] + 1, length[long]
+        start = at + begin[at // _STEP]
+        before, after = window.data[low + start - 1], window.data[low + start + length]
         lines = ((before == NEWLINE) | (start == 0)) & ((after == NEWLINE) | (after == ord("\r")))
-        counted = (length >= RUN) | lines
-        start, length = start[counted], length[counted]
-        mixed = _any(is_digit(inside), start, length) & _any(_CODED[inside], start, length)
-        self.wrapped_bytes += int(length[mixed].sum())
+        counted = np.flatnonzero((length >= RUN) | lines)
+        at, length = at[counted], length[counted]
+        if at.size:
+            bounds = np.stack([at, at + length], axis=1).ravel()
+            held = np.bitwise_or.reduceat(np.append(kind, np.uint8(0)), bounds)[::2]
+            self.wrapped_bytes += int(length[held & _MIXED == _MIXED].sum())
 
     def why(self, size: int) -> str:
         """Why a file of `size` bytes of text was not interpreted; empty where it was."""
@@ -82,25 +103,32 @@ class Encoded:
         return ""
 
 
-def _may_run(text: Bytes) -> bool:
-    """False where no run of LINE bytes can be: such a run holds three in a row of the halves that begin a step."""
-    rows = text[: text.size // _STEP * _STEP].reshape(-1, _STEP)[:, : _STEP // 2]
-    whole = _ALPHABET[rows].view(np.uint64)[:, 0] == _ALL  # much faster than all(axis=1)
-    return bool((whole[2:] & whole[1:-1] & whole[:-2]).any())
+def _steps_with_runs(text: Bytes) -> Places:
+    """Steps that hold all of every run of LINE bytes and its neighbours; few in ordinary text.
+
+    Such a run holds the first _FRONT bytes of a step, so nothing below `+`, nothing wide, and no comma or stop.
+    """
+    lanes = text.view("<u8")
+    found = np.flatnonzero(_may_all(lanes[:, 0]))
+    for lane in (1, 2):
+        found = found[np.flatnonzero(_may_all(lanes[found, lane]))] if found.size else found
+    near = np.zeros(len(text) + 2, np.bool_)
+    for beside in (0, 1, 2):
+        near[found + beside] = True
+    return np.flatnonzero(near[1:-1])
 
 
-def _any(mask: Mask, start: Places, length: Places) -> Mask:
-    """Whether the mask holds anywhere in each run."""
-    if not start.size:
-        return np.zeros(0, np.bool_)
-    bounds = np.stack([start, start + length], axis=1).ravel()
-    held = np.asarray(np.logical_or.reduceat(np.append(mask, np.False_), bounds))
-    return held[::2]
+def _may_all(lanes: Lanes) -> Mask:
+    """Whether all eight bytes may be of the alphabet."""
+    low = ~lanes & (lanes - _PLUS)  # a top bit where a byte is below `+`, given no wide one
+    comma = (lanes & _NO_TWO) ^ _COMMAS  # nothing where a byte is a comma or a full stop
+    other: Mask = (low | ~comma & (comma - _ALL) | lanes) & _TOPS == 0
+    return other
 
 
-def _shifts_utf7(text: bytes) -> bool:
+def _shifts_utf7(text: bytes, low: int, high: int) -> bool:
     """Whether a shifted run decodes to nothing but Chinese: two characters or more, spare bits zero."""
-    for number, match in enumerate(_UTF7.finditer(text)):
+    for number, match in enumerate(_UTF7.finditer(text, low, high)):
         if number >= _UTF7_LOOKS:
             return False
         if _is_utf7(match[1]):

@@ -68,13 +68,15 @@ class GenomeHeader:
         """False only where the header proves another species."""
         return self._native or not self._foreign
 
-    def feed(self, own: bytes) -> None:
+    def feed(self, own: memoryview) -> None:
         """The next bytes of the file."""
         if self.done:
             return
-        *lines, self._line = (self._line + own).split(b"\n")
-        for line in lines:
-            self._take(line)
+        text, at = self._line + own, 0
+        while not self.done and (end := text.find(b"\n", at)) >= 0:
+            self._take(text[at:end])
+            at = end + 1
+        self._line = b"" if self.done else text[at:]
         if len(self._line) > HEADER_CAP or len(self.samples) > SAMPLES_CAP:
             self.overlong = self.done = True
             self._line = b""

@@ -17,6 +17,7 @@ ROWS = 200
 BULK = 1000  # records from which precise mainland coordinates are suspected to be important data
 _DECIMAL = re.compile(r"\s*([-+]?\d{1,3})\.(\d+)")
 _KEYED = re.compile(rb'(?i)"(?:lat|latitude|\xe7\xba\xac\xe5\xba\xa6)"\s*:\s*"?(-?\d{1,2})\.\d{4}')
+_LATITUDES = frozenset({b"lat", b"latitude", "纬度".encode()})
 
 
 @dataclass
@@ -46,8 +47,10 @@ class Geo:
             self.precise = True
             self.mainland = self.mainland or (18 <= int(lat[1]) <= 54 and 73 <= int(lon[1]) <= 136)
 
-    def read_keys(self, text: bytes) -> None:
-        """Look at the latitudes of JSON."""
+    def read_keys(self, keys: frozenset[bytes], text: bytes) -> None:
+        """Look at the latitudes of JSON, given what stands in quotes before a colon."""
+        if self.mainland or _LATITUDES.isdisjoint(key.lower() for key in keys):
+            return
         for match in _KEYED.finditer(text):
             self.precise = True
             self.mainland = self.mainland or 18 <= int(match[1]) <= 54

@@ -10,12 +10,15 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from gateway.core.classify.grid import NO_COLUMN
-from gateway.core.detectors import DetectorTables, HeaderWords, header_kinds, open_window, scan
+from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER
+from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places
 
-_KEY = re.compile(rb'"([^"\\\n]{1,100})"\s*:')
 _TAG = re.compile(rb"<([^\s<>/!?][^\s<>/]{0,99})|\s([^\s<>/=\"']{1,60})=[\"']")
 _NUMBER = re.compile(r"[-+]?[\d.,:/ \-]+(e[-+]?\d+)?$", re.IGNORECASE)
 _HEADER_BYTES = 65_536
@@ -46,11 +49,12 @@ class Names:
     def read_header(self, head: bytes, delimiter: int) -> bool:
         """Read a table's first lines; False where all of them are data."""
         found, first = False, True
-        for line in head[:_HEADER_BYTES].split(b"\n")[:LINES]:
-            text = line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "")
+        lines = head[:_HEADER_BYTES].split(b"\n")[:LINES]
+        texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
+        for line, text, held in zip(lines, texts, self._hold_identifiers(texts), strict=True):
             if not text.strip():
                 continue
-            cells, whole = self._cells(text, delimiter)
+            cells, whole = ((), False) if held else _cells(text, delimiter)
             kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
             named = [column for column, words in kinds.items() if words]
             again = sum(len(cells[column]) <= _SHORT for column in named) > 1
@@ -64,24 +68,22 @@ class Names:
             first = first and line.startswith(b"# ")
         return found or bool(self.columns)
 
-    def _cells(self, line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
-        """Cells that may be names, the others empty, and whether all may; none where the line holds an identifier."""
-        if any(part.valid.any() for part in scan(open_window(line.encode()), self.tables)):
-            return (), False
-        try:
-            rows = list(csv.reader([line], delimiter=chr(delimiter)))
-        except csv.Error:  # a cell above the reader's limit
-            rows = [line.split(chr(delimiter))]
-        cells = [cell.strip() for cell in (rows[0] if rows else ())]
-        names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
-        return names, bool(names) and names == tuple(cells)
+    def _hold_identifiers(self, texts: list[str]) -> list[bool]:
+        """Whether each line holds a valid identifier; all lines are scanned at once."""
+        window = open_window("\n".join(texts).encode())
+        ends = np.flatnonzero(window.data[window.low : window.high] == NEWLINE) + window.low
+        held = np.zeros(len(texts), np.bool_)
+        for part in scan(window, self.tables):
+            held[np.searchsorted(ends, part.start[part.valid])] = True
+        return [bool(one) for one in held]
 
-    def read_keys(self, text: bytes, *, tags: bool) -> None:
-        """Look at the keys of JSON or the tags and attributes of XML in one block."""
-        if len(self._seen) >= _KEYS_CAP:
-            return
-        found = _TAG.findall(text) if tags else _KEY.findall(text)
-        keys = {key for pair in found for key in pair if key} if tags else set(found)
+    def read_tags(self, text: bytes) -> None:
+        """Look at the tags and attributes of XML in one block."""
+        if len(self._seen) < _KEYS_CAP:
+            self.read_keys(frozenset(key for pair in _TAG.findall(text) for key in pair if key))
+
+    def read_keys(self, keys: frozenset[bytes]) -> None:
+        """Look at the keys of one block."""
         for key in sorted(keys - self._seen)[: _KEYS_CAP - len(self._seen)]:
             self._seen.add(key)
             name = key.decode("utf-8", "replace")
@@ -91,15 +93,27 @@ class Names:
                     known.append(words)
                     self.shown[words.kind] = name
 
-    def read_labels(self, text: bytes) -> None:
+    def read_labels(self, window: Window) -> None:
         """Count labels such as 姓名: in prose; only for text with wide characters."""
-        if b":" not in text:  # spares sixty searches of the text
+        colons = np.flatnonzero(window.data[window.low : window.high] == ord(":")) + window.low
+        if not colons.size:  # spares sixty searches
             return
+        before = window.lanes[colons - 8]
+        near = np.flatnonzero(self._ends_label[before >> np.uint64(48)])
+        colons, before = colons[near], before[near]
         for words in self.tables.headers:
             if words.kind in _LABEL_KINDS:
-                count = sum(text.count(f"{part}:".encode()) for part in words.parts)
+                count = sum(_count(window, part.encode(), colons, before) for part in words.parts)
                 if count:
                     self.labels[words.kind] = self.labels.get(words.kind, 0) + count
+
+    @cached_property
+    def _ends_label(self) -> Mask:
+        """Shape (65536,): the last two bytes that labels end with, and so hardly any other text before a colon."""
+        known = np.zeros(1 << 16, np.bool_)
+        texts = [part.encode() for words in self.tables.headers if words.kind in _LABEL_KINDS for part in words.parts]
+        known[[int.from_bytes(text[-2:], "little") for text in texts]] = True
+        return known
 
     def supports(self, column: int, key: str) -> bool:
         """Whether the header of a column names a detector's kind."""
@@ -119,3 +133,25 @@ class Names:
             if column != NO_COLUMN and any(w.kind == kind for w in words):
                 return column
         return None
+
+
+def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
+    """Cells that may be names, the others empty, and whether all may."""
+    try:
+        rows = list(csv.reader([line], delimiter=chr(delimiter)))
+    except csv.Error:  # a cell above the reader's limit
+        rows = [line.split(chr(delimiter))]
+    cells = [cell.strip() for cell in (rows[0] if rows else ())]
+    names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
+    return names, bool(names) and names == tuple(cells)
+
+
+def _count(window: Window, text: bytes, colons: Places, before: Lanes) -> int:
+    """How often an owned text stands before a colon; `before` are the eight bytes before each."""
+    tail = text[-8:]
+    wanted = np.uint64(int.from_bytes(tail, "little"))
+    ends = colons[np.flatnonzero(before >> np.uint64(64 - 8 * len(tail)) == wanted)]
+    starts = ends[ends - len(text) >= window.low] - len(text)
+    for at in range(0, len(text) - 8, 8):
+        starts = starts[window.lanes[starts + at] == np.uint64(int.from_bytes(text[at : at + 8], "little"))]
+    return int(starts.size)

@@ -33,12 +33,16 @@ Raw = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut."""
+    """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut.
+
+    `plain` blocks are known to be ASCII; others may be.
+    """
 
     before: memoryview
     own: memoryview
     after: memoryview
     line_ends: bool
+    plain: bool = False
 
 
 class TextStream:
@@ -51,7 +55,9 @@ class TextStream:
         self._skip = bom
         self._taken = 0  # raw bytes fed so far, the byte order mark included
         self._offset = bom  # raw offset of `_pending`, meaningful while nothing is decoded
-        self._pending = b""
+        self._pending = b""  # text that no block took yet, and behind it what came since
+        self._came: list[bytes] = []
+        self._held = 0  # bytes of both
         self._before = b""
         self._ascii = True
         self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
@@ -70,10 +76,11 @@ class TextStream:
         yield from self._cut(final=True)
 
     def _append(self, raw: Raw, *, final: bool) -> None:
-        if self._decoder is None:
-            self._pending = b"".join((self._pending, raw)) if self._pending else bytes(raw)
-        elif self.broken_at is None:
-            self._pending += self._decoded(self._decoder, bytes(raw), final=final)
+        text = bytes(raw)
+        if self._decoder is not None:
+            text = self._decoded(self._decoder, text, final=final) if self.broken_at is None else b""
+        self._came.append(text)
+        self._held += len(text)
 
     def _decoded(self, decoder: codecs.IncrementalDecoder, raw: bytes, *, final: bool) -> bytes:
         start = self._taken - len(raw) - len(decoder.getstate()[0])
@@ -90,20 +97,27 @@ class TextStream:
 
     def _cut(self, *, final: bool) -> Iterator[Block]:
         at, keep = 0, 0 if final else self._block + CONTEXT
+        if self._held <= keep:
+            return
+        self._pending, self._came = b"".join((self._pending, *self._came)), []
         while len(self._pending) - at > keep:
             end, whole = self._next_end(at)
+            plain = False
             if self._decoder is None and self.broken_at is None:
-                flaw = self._flaw(at, end)
+                flaw, plain = self._flaw(at, end)
                 if flaw is not None and self._reread(at, end, final=final):
                     at = 0
                     continue
                 self.broken_at = flaw
             view = memoryview(self._pending)
-            yield Block(memoryview(self._before), view[at:end], view[end : end if whole else end + CONTEXT], whole)
+            after = view[end : end if whole else end + CONTEXT]
+            plain = plain and whole and not self._before
+            yield Block(memoryview(self._before), view[at:end], after, whole, plain)
             self._before = b"" if whole else self._pending[max(end - CONTEXT, 0) : end]
             at = end
         self._offset += at
         self._pending = self._pending[at:]
+        self._held = len(self._pending)
 
     def _next_end(self, at: int) -> tuple[int, bool]:
         text = self._pending
@@ -117,21 +131,22 @@ class TextStream:
             end -= 1
         return safe_end(text, at, end), False
 
-    def _flaw(self, at: int, end: int) -> int | None:
-        """Raw offset of the first byte that is no text, in bytes that were not decoded."""
+    def _flaw(self, at: int, end: int) -> tuple[int | None, bool]:
+        """Raw offset of the first byte that is no text, in bytes that were not decoded, and whether all are ASCII."""
         own = np.frombuffer(self._pending, np.uint8, end - at, at)
+        least = int(own.view(np.int8).min())  # below zero for a wide byte; a least is found faster than a place
         flaws = []
-        control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
-        if control.any():
-            flaws.append(int(control.argmax()))
-        if own.max() >= 0x80:
+        if (own.min() if least < 0 else least) < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:
+            control = (own < _TAB) | ((own - _SHIFT) < _SPACE - _SHIFT) & (own != _ESCAPE)
+            flaws += [int(control.argmax())] if control.any() else []
+        if least < 0:
             try:
-                codecs.utf_8_decode(self._pending[at:end], "strict", True)
+                codecs.utf_8_decode(memoryview(self._pending)[at:end], "strict", True)
             except UnicodeDecodeError as error:
                 flaws.append(error.start)
             else:
                 self._ascii = False
-        return self._offset + at + min(flaws) if flaws else None
+        return self._offset + at + min(flaws) if flaws else None, least >= 0
 
     def _reread(self, at: int, end: int, *, final: bool) -> bool:
         """Take everything from `at` on as GB18030 if nothing before it was wide and this block reads as Chinese."""

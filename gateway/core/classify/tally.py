@@ -194,9 +194,8 @@ def sorted_distinct(parts: list[Lanes]) -> Lanes:
     """Sorted distinct values of several arrays."""
     merged = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
     merged.sort()
-    fresh = np.ones(merged.size, np.bool_)
-    fresh[1:] = merged[1:] != merged[:-1]
-    return merged[fresh]
+    fresh = np.flatnonzero(merged[1:] != merged[:-1])
+    return merged if fresh.size + 1 >= merged.size else np.concatenate([merged[:1], merged[fresh + 1]])
 
 
 def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:

@@ -13,9 +13,9 @@ import unicodedata
 
 import numpy as np
 
-from gateway.core.classify.escapes import decoded
+from gateway.core.classify.escapes import decoded, may_escape
 from gateway.core.classify.stream import Block
-from gateway.core.detectors.lanes import NEWLINE, PAD, Bytes, Window
+from gateway.core.detectors.lanes import Bytes, Window, padded
 
 _DROP = 1  # in _BECOMES: the character goes; 0: it stays
 _UNSEEN = {0x034F, *range(0xFE00, 0xFE10)}  # grapheme joiner and variation selectors: not Cf, not seen either
@@ -46,23 +46,28 @@ _FIRST_WIDE, _FIRST_HAN, _HAN = np.uint8(0xC2), np.uint8(0xE4), np.uint8(6)  # E
 
 def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> Window:
     """Copy a block between paddings; decode escapes and fold it where it has any."""
-    parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
-    plain = [decoded(part) for part in parts] if escapes else parts
-    window = _padded(plain, delimiter)
-    if not window.has_wide:
+    window = _padded([block.before, block.own, block.after], delimiter, plain=block.plain)
+    wide = _may_fold(window)
+    if not wide and not (escapes and may_escape(window.raw)):
         return window
-    folded = [fold(part) for part in plain]
-    same = all(one is other for one, other in zip(plain, folded, strict=True))
-    return window if same else _padded(folded, delimiter)
+    parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
+    plain = [fold(decoded(part) if escapes else part) for part in parts]
+    same = all(one is other for one, other in zip(plain, parts, strict=True))
+    return window if same else _padded([part.data for part in plain], delimiter)
 
 
-def _padded(parts: list[Bytes], delimiter: int | None) -> Window:
-    before, own, after = (part.size for part in parts)
-    data = np.empty(before + own + after + 2 * PAD, np.uint8)
-    data[:PAD] = NEWLINE
-    data[-PAD:] = NEWLINE
-    np.concatenate(parts, out=data[PAD:-PAD])
-    return Window(data, PAD + before, PAD + before + own, delimiter)
+def _padded(parts: list[memoryview], delimiter: int | None, *, plain: bool = False) -> Window:
+    before, own, _ = (len(part) for part in parts)
+    return padded(parts, before, before + own, delimiter, plain=plain)
+
+
+def _may_fold(window: Window) -> bool:
+    """Whether any character begins with a byte that is not ASCII's and does not lead Han; a least is found at once."""
+    if not window.has_wide:
+        return False
+    return bool(window.data.max() >= _FIRST_HAN + _HAN) or bool(
+        (window.data - _FIRST_WIDE).min() < _FIRST_HAN - _FIRST_WIDE
+    )
 
 
 def fold(text: Bytes) -> Bytes:

@@ -1,10 +1,10 @@
 """Runs of digits, the skeleton of nearly every identifier, and what may stand beside them.
 
-A first look samples every fourth byte: a run of four digits or more cannot hide from it, so text without digits costs a
-fraction of a nanosecond a byte. Few samples are widened to runs one by one, many by one pass over all bytes; both give
-exactly the runs of at least SHORTEST digits (a test compares them).
+One pass marks digits with a bit each; runs begin and end where a set of bits does. Only runs that a detector starts from
+are taken out of it: those of six digits and more, and those of exactly four with a separator between them and another
+such (card and phone numbers in groups). Text without numbers, decimals and most qualities of reads leave nothing.
 
-A change must keep: `find_runs` is a function of the bytes alone, the two ways agree, runs are sorted.
+A change must keep: `find_runs` is a function of the bytes alone, and runs are sorted.
 """
 
 from __future__ import annotations
@@ -14,31 +14,19 @@ from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.lanes import (
-    Bytes,
-    Lanes,
-    Mask,
-    Places,
-    Window,
-    is_alnum,
-    is_digit,
-    leading_digits,
-    other_bytes,
-)
+from gateway.core.detectors.bits import Words, earlier, later, packed, places
+from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_digit
 
-SHORTEST = 4
+GROUP = 4  # digits of a group
+SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
-_DENSE = 0.05  # share of sampled bytes that are digits above which one pass over all bytes is cheaper
-_FOUR_BYTES = np.uint64(0x80808080)  # top bits of the four bytes before a sampled place
-_TO_NIBBLE = np.uint64(0x00204081)  # brings those four bits to 28..31
-_DIGITS_BEFORE = np.array([4 - mask.bit_length() for mask in range(16)])  # behind the last byte that is no digit
-_ZERO, _DOT, _TEN = np.uint8(48), np.uint8(46), np.uint8(10)
+_ZERO, _DOT = np.uint8(48), np.uint8(46)
 _SPACE, _HYPHEN = np.uint8(32), np.uint8(45)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Digit runs of a window: shape (n,) each, sorted by start, at least SHORTEST long."""
+    """Digit runs of a window: shape (n,) each, sorted by start; at least SHORTEST long, or a GROUP beside a GROUP."""
 
     start: Places
     length: Places
@@ -51,12 +39,12 @@ class Runs:
     @cached_property
     def steps(self) -> Places:
         """Bytes from each start to the next, shape (n - 1,)."""
-        return np.diff(self.start)
+        return self.start[1:] - self.start[:-1]
 
     @cached_property
     def pairs(self) -> Mask:
         """Whether a run of four is followed by another one byte behind it, shape (n - 1,) or (0,)."""
-        pairs: Mask = (self.length[:-1] == 4) & (self.length[1:] == 4) & (self.steps == 5)
+        pairs: Mask = (self.length[:-1] == GROUP) & (self.length[1:] == GROUP) & (self.steps == GROUP + 1)
         return pairs
 
     def of(self, mask: Mask) -> Runs:
@@ -66,46 +54,28 @@ class Runs:
 
 
 def find_runs(window: Window) -> Runs:
-    """All digit runs of the window, owned or not."""
-    data = window.data
-    sampled = (data[::SHORTEST] - _ZERO) < _TEN
-    count = int(np.count_nonzero(sampled))
-    if count > sampled.size * _DENSE:
-        return dense_runs(window)
-    return sparse_runs(window, np.flatnonzero(sampled) * SHORTEST)
-
-
-def dense_runs(window: Window) -> Runs:
-    """One pass over all bytes; the padding keeps both ends free of digits.
-
-    A place counts when it and the three after it are digits: its rises are the starts of runs, its falls their ends.
-    """
-    digit = is_digit(window.data)
-    two = digit[:-1] & digit[1:]
-    four = (two[:-2] & two[2:]).view(np.uint8)
-    start = np.flatnonzero(four[1:] > four[:-1]) + 1
-    end = np.flatnonzero(four[1:] < four[:-1]) + SHORTEST
+    """The digit runs of the window, owned or not; its padding keeps both ends free of digits."""
+    digits = packed(is_digit(window.data))
+    two = digits & earlier(digits, 1)
+    four = two & earlier(two, 2)  # the first of GROUP digits or more
+    six = four & earlier(two, 4)
+    edges = places(six ^ later(six, 1))
+    start, end = edges[::2], edges[1::2] + (SHORTEST - 1)
+    groups = _groups(window, four)
+    if groups.size:
+        start, end = np.concatenate([start, groups]), np.concatenate([end, groups + GROUP])
+        start.sort()
+        end.sort()
     return Runs(start, np.minimum(end - start, LONGEST))
 
 
-def sparse_runs(window: Window, sampled: Places) -> Runs:
-    """Widen sampled digits (places that are multiples of SHORTEST) to the runs they lie in."""
-    before = other_bytes(window.lanes[sampled - SHORTEST]) & _FOUR_BYTES
-    first = before != 0  # else the sample before lies in the same run
-    start = sampled[first] - _DIGITS_BEFORE[((before[first] * _TO_NIBBLE) >> np.uint64(28)).astype(np.intp) & 15]
-    length = _lengths(window, start)
-    long = length >= SHORTEST
-    return Runs(start[long], length[long])
-
-
-def _lengths(window: Window, start: Places) -> Places:
-    length = leading_digits(window.lanes[start]).astype(np.intp)
-    for reached in range(8, LONGEST, 8):
-        more = np.flatnonzero(length == reached)
-        if not more.size:
-            break
-        length[more] += leading_digits(window.lanes[start[more] + reached]).astype(np.intp)
-    return length
+def _groups(window: Window, four: Words) -> Places:
+    """Starts of runs of exactly GROUP digits with one separator between them and another such."""
+    edges = four ^ later(four, 1)
+    alone = edges & earlier(edges, 1)
+    first = places(alone & earlier(alone, GROUP + 1))
+    first = first[np.flatnonzero(is_separator(window.data[first + GROUP]))]
+    return np.union1d(first, first + (GROUP + 1)) if first.size else first
 
 
 def stands_free(window: Window, start: Places, end: Places, *, letters_before: bool = False) -> Mask:

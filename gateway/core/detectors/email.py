@@ -2,34 +2,38 @@
 
 Source: RFC 5321 section 4.1.2 and RFC 5322 section 3.4.1 (dot-atom), without comments, quotes and address literals; at
 most 64 bytes on either side of the @ (longer ones are not addresses of people). Found from the @: what stands on both
-sides is bounded by the nearest bytes that no address holds. Canonical value: a 64-bit mix of the lower-case address.
+sides is bounded by the nearest byte that no address holds, looked for among the 64 on either side. Canonical value: a
+64-bit mix of the lower-case address.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gateway.core.detectors.candidates import Candidates, candidates
-from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_letter
+from gateway.core.detectors.bits import highest, lowest, next_64, packed
+from gateway.core.detectors.candidates import Candidates, candidates, nothing
+from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, in_lower_case, is_alnum, is_letter
 
 _AT, _DOT = np.uint8(64), np.uint8(46)
-_SIDE = 64
+_SIDE = 64  # the places of one word
 _HYPHEN, _TWO, _UNDERSCORE, _PLUS, _PERCENT = (np.uint8(n) for n in (45, 2, 95, 43, 37))
 _GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def find_emails(window: Window) -> Candidates:
     """Addresses of the window; shape is local@domain.tld with a top level of at least two letters."""
+    if not window.owns(b"@"):
+        return nothing("email")
     data = window.data
     at = np.flatnonzero(data == _AT)
     at = at[_in_address(data[at - 1]) & is_alnum(data[at + 1])]
     if not at.size:
-        return candidates("email", at, at, at.astype(np.uint64), np.zeros(0, np.bool_))
-    start, end = _bounds(window, at)
+        return nothing("email")
+    start, end, near = _bounds(data, at)
     last_dot, valid = _top_level(window, at, end)
-    valid &= (at > start) & (at - start <= _SIDE) & (end - at <= _SIDE) & (last_dot > at)
+    valid &= near & (at > start) & (end - at <= _SIDE) & (last_dot > at)
     valid &= (data[start] != _DOT) & (data[at - 1] != _DOT)
-    start, end, at = start[valid], end[valid], at[valid]
+    start, end = start[valid], end[valid]
     return candidates("email", start, end, _mixed(window, start, end), np.ones(start.size, np.bool_))
 
 
@@ -39,36 +43,40 @@ def _in_address(characters: Bytes) -> Mask:
     return known
 
 
-def _bounds(window: Window, at: Places) -> tuple[Places, Places]:
-    """First and one past the last byte around each @ that an address may hold, a closing dot left out."""
-    data = window.data
-    outside = np.flatnonzero(~_in_address(data))  # holds every @ as well
-    rank = np.searchsorted(outside, at)
-    start, end = outside[rank - 1] + 1, outside[rank + 1]
-    return start, end - ((data[end - 1] == _DOT) | (data[end - 1] == ord("-")))
+def _bounds(data: Bytes, at: Places) -> tuple[Places, Places, Mask]:
+    """First and one past the last byte around each @ that an address may hold, a closing dot left out.
+
+    The mask says whether both lie within _SIDE bytes; where it does not hold, they are not the true ones.
+    """
+    outside = ~packed(_in_address(data))
+    before = _SIDE - 1 - highest(next_64(outside, at - _SIDE))
+    behind = lowest(next_64(outside, at + 1))
+    start, end = at - before, at + 1 + behind
+    near = (before < _SIDE) | ~_in_address(data[start - 1])
+    near &= (behind < _SIDE) | ~_in_address(data[np.minimum(end, data.size - 1)])
+    return start, end - ((data[end - 1] == _DOT) | (data[end - 1] == _HYPHEN)), near
 
 
 def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
+    """The last dot behind each @ and before each end (the @ where there is none), and whether letters follow it."""
     data = window.data
-    dots = np.concatenate([np.zeros(1, np.intp), np.flatnonzero(data == _DOT)])
-    dot = dots[np.searchsorted(dots, end) - 1]
-    letters = is_letter(data[end - 1]) & is_letter(data[np.minimum(dot + 1, data.size - 1)]) & (end - dot >= 3)
+    dots = next_64(window.places_of(ord(".")), at + 1)
+    inside = (np.uint64(1) << np.minimum(end - at - 1, _SIDE - 1).astype(np.uint64)) - np.uint64(1)
+    dot = at + 1 + highest(dots & inside)
+    letters = is_letter(data[end - 1]) & is_letter(data[dot + 1]) & (end - dot >= 3)
     return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
 
 
 def _mixed(window: Window, start: Places, end: Places) -> Lanes:
     """64-bit mix (the finaliser of SplitMix64 after each eight bytes) of the address in lower case."""
-    data = window.data
-    lower = data | (((data - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
-    lanes = Window(lower, 0, lower.size).lanes
     mixed = (end - start).astype(np.uint64)
     for offset in range(0, 2 * _SIDE + 8, 8):
         left = end - start - offset
         live = np.flatnonzero(left > 0)
         if not live.size:
             break
-        spare = np.clip(8 - left[live], 0, 7).astype(np.uint64) << np.uint64(3)
-        word = (lanes[start[live] + offset] << spare) >> spare
+        spare = np.maximum(8 - left[live], 0).astype(np.uint64) << np.uint64(3)
+        word = (in_lower_case(window.lanes[start[live] + offset]) << spare) >> spare
         mixed[live] = _finalise((mixed[live] ^ word) + _GOLDEN)
     return mixed
 

@@ -9,11 +9,14 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from gateway.core.detectors.bits import Words, packed
 
 Bytes = npt.NDArray[np.uint8]
 Lanes = npt.NDArray[np.uint64]
@@ -22,6 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 PAD = 64  # bytes of newline around a window: longer than the longest identifier and its neighbours
 NEWLINE = 10
+_MARGIN = bytes([NEWLINE]) * PAD
 
 _ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
 _DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -30,10 +34,10 @@ _QUADS = np.uint64(0x0000FFFF0000FFFF)
 _WHOLE = np.uint64(0xFFFFFFFF)
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
-_ZEROS_TEXT = np.uint64(0x3030303030303030)
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
-_TEN_UP = np.uint64(0x7676767676767676)  # 128 - 10 in every byte
 _FIVE_UP = np.uint64(0x7B7B7B7B7B7B7B7B)  # 128 - 5
+_FROM_A = np.uint64(0x3F3F3F3F3F3F3F3F)  # 128 - 65
+_PAST_Z = np.uint64(0x2525252525252525)  # 128 - 91
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
 
 
@@ -59,33 +63,54 @@ class Window:
     """Bytes to scan.
 
     Attributes:
-        data: Shape (PAD + n + PAD,), the text between two paddings of newlines.
+        raw: The text between two paddings of PAD newlines, the second up to seven longer: whole lanes.
         low: First owned place; a candidate belongs to the window that owns its first byte.
         high: One past the last owned place.
         delimiter: Byte between the cells of a table, or None where the text is no table.
+        plain: Known to be ASCII; spares a look.
     """
 
-    data: Bytes
+    raw: bytes
     low: int
     high: int
     delimiter: int | None = None
+    plain: bool = False
+    _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def data(self) -> Bytes:
+        """Shape (PAD + n + PAD,): `raw` as numbers, without a copy."""
+        return np.frombuffer(self.raw, np.uint8)
 
     @cached_property
     def lanes(self) -> Lanes:
-        """Shape (len(data) - 7,): the eight bytes from every place on, unaligned and without a copy."""
-        first = self.data[: self.data.size // 8 * 8].view("<u8")
-        return np.lib.stride_tricks.as_strided(first, (self.data.size - 7,), (1,), writeable=False)
+        """Shape (len(data) - 7,): the eight bytes from every place on."""
+        return lanes_of(self.data)
 
     @cached_property
     def has_wide(self) -> bool:
         """Whether any byte of the window lies outside ASCII."""
-        lanes = self.data[: self.data.size // 8 * 8].view("<u8")
-        tail = self.data[self.data.size // 8 * 8 :]
-        return bool(np.bitwise_or.reduce(lanes) & _TOPS) or bool((tail & 0x80).any())
+        return not self.plain and bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
+
+    def places_of(self, byte: int) -> Words:
+        """Places of a byte, owned or not; looked for once."""
+        if byte not in self._sets:
+            self._sets[byte] = packed(self.data == np.uint8(byte))
+        return self._sets[byte]
+
+    def owns(self, text: bytes) -> bool:
+        """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
+        return self.raw.find(text, self.low, self.high) >= 0
 
     def text(self, start: int, end: int) -> bytes:
         """Bytes between two places."""
-        return self.data[start:end].tobytes()
+        return self.raw[start:end]
+
+
+def lanes_of(data: Bytes) -> Lanes:
+    """Shape (len(data) - 7,): the eight bytes from every place on, unaligned and without a copy."""
+    first = data[: data.size // 8 * 8].view("<u8")
+    return np.lib.stride_tricks.as_strided(first, (data.size - 7,), (1,), writeable=False)
 
 
 def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter: int | None = None) -> Window:
@@ -97,11 +122,15 @@ def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter
         high: Offset one past the last owned byte; the end of `text` where not given.
         delimiter: Byte between the cells of a table.
     """
-    data = np.empty(len(text) + 2 * PAD, np.uint8)
-    data[:PAD] = NEWLINE
-    data[-PAD:] = NEWLINE
-    data[PAD:-PAD] = np.frombuffer(text, np.uint8)
-    return Window(data, PAD + low, PAD + (len(text) if high is None else high), delimiter)
+    return padded([text], low, len(text) if high is None else high, delimiter)
+
+
+def padded(
+    parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
+) -> Window:
+    """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
+    more = bytes([NEWLINE]) * (-sum(len(part) for part in parts) % 8)
+    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:
@@ -130,18 +159,11 @@ def first_digits(lanes: Lanes, count: int) -> Lanes:
     return polynomial((lanes & _DIGIT_BITS) << np.uint64(8 * (8 - count)), 10)
 
 
-def other_bytes(lanes: Lanes) -> Lanes:
-    """Top bit of every byte that is no digit."""
-    offset = lanes ^ _ZEROS_TEXT
-    others: Lanes = (((offset & _LOW7) + _TEN_UP) | offset) & _TOPS
-    return others
-
-
-def leading_digits(lanes: Lanes) -> Lanes:
-    """How many of the eight bytes are digits before the first that is none (0 to 8)."""
-    others = other_bytes(lanes)
-    lowest = others & (~others + np.uint64(1))
-    return (np.bitwise_count(lowest - np.uint64(1)) >> np.uint8(3)).astype(np.uint64)
+def in_lower_case(lanes: Lanes) -> Lanes:
+    """Capital ASCII letters as small ones, other bytes as they are."""
+    low = lanes & _LOW7
+    capital = (low + _FROM_A) & ~(low + _PAST_Z) & ~lanes & _TOPS
+    return lanes | capital >> np.uint64(2)
 
 
 def keep_last(lanes: Lanes, count: Lanes) -> Lanes:

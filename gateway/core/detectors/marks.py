@@ -67,7 +67,7 @@ class MarkFinder:
             return []
         places = self._candidates(window)
         table = window.delimiter is not None
-        data = window.data.tobytes()
+        data = window.raw
         forms: dict[bytes, MarkForm | None] = {}
         found = []
         for at in places[:_FORMS].tolist():

@@ -21,11 +21,13 @@ from gateway.core.detectors.lanes import (
     Window,
     first_digits,
     is_digit,
+    lanes_of,
     polynomial,
 )
 from gateway.core.detectors.tables import DetectorTables
 
 _WORD_REACH = 32  # bytes between a word for telephone and the number it announces
+_ROWS = 1 << 12  # numbers looked before at once
 _QUOTE = ord('"')
 _CN, _HK = np.uint64(86 * 10**11), np.uint64(852 * 10**8)
 
@@ -76,6 +78,7 @@ def find_hk_mobiles(window: Window, runs: Runs, tables: DetectorTables) -> Candi
     """91234567, 9123 4567 and 85291234567."""
     data = window.data
     bare, coded, pairs = runs.start[runs.length == 8], runs.start[runs.length == 11], _pairs(window, runs)
+    coded = coded[np.flatnonzero(data[coded] == ord("8"))]  # most are numbers of the mainland
     coded = coded[_is_code(data, coded)]
     pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | _is_code(data, pairs - 4)]
     pairs = pairs[
@@ -131,35 +134,39 @@ def _after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes,
         wanted = wanted & (before != window.delimiter) & (before != _QUOTE) & (before != NEWLINE)
     known = np.zeros(start.size, np.bool_)
     asked = np.flatnonzero(wanted)
-    if not asked.size:
-        return known
-    number = start[asked]
-    lines = np.flatnonzero(window.data == NEWLINE)
-    first = np.maximum(lines[np.searchsorted(lines, number) - 1] + 1, np.maximum(number - _WORD_REACH, PAD))
-    for size, places in _word_places(window, words).items():
-        last = places[np.searchsorted(places, number - size, side="right") - 1]
-        known[asked] |= (last >= first) & (last <= number - size)
+    for first in range(0, asked.size, _ROWS):
+        some = asked[first : first + _ROWS]
+        known[some] = _is_named(window.data[start[some, None] - np.arange(_WORD_REACH + 1, 0, -1)], words)
     return known
 
 
-def _word_places(window: Window, words: tuple[bytes, ...]) -> dict[int, Places]:
-    """Where words begin, in either case, by their length; one pass over the window for all words."""
-    lower = window.data | (((window.data - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
-    lanes = Window(lower, 0, lower.size).lanes
+def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
+    """Whether each row holds a word behind its last line end; the first byte of a row is not looked at."""
+    before[:, 0] = NEWLINE  # so that no word lies in two rows
+    lines = before.shape[1] - 1 - np.argmax(before[:, ::-1] == NEWLINE, axis=1)
+    places = _word_places(before.ravel(), words)
+    row, place = np.divmod(places, before.shape[1])
+    named = np.zeros(lines.size, np.bool_)
+    named[row[place > lines[row]]] = True
+    return named
+
+
+def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
+    """Where words begin, in either case; one pass over the text for all words."""
+    lower = text | (((text - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
     heads = np.zeros(1 << 16, np.bool_)
     heads[[int.from_bytes(word[:2], "little") for word in words]] = True
     pairs = lower[:-1].astype(np.uint16)
     pairs |= lower[1:].astype(np.uint16) << np.uint16(8)
-    near = np.flatnonzero(heads[pairs[: lanes.size - PAD]])
-    front = lanes[near]
-    found: dict[int, list[Places]] = {}
+    near = np.flatnonzero(heads[pairs])
+    lanes = lanes_of(np.append(lower, np.zeros(PAD, np.uint8)))
+    front, found = lanes[near], [near[:0]]
     for word in words:
         here = near[(front & _first_bytes(len(word))) == np.uint64(int.from_bytes(word[:8], "little"))]
         if len(word) > 8:
             here = here[lanes[here + len(word) - 8] == np.uint64(int.from_bytes(word[-8:], "little"))]
-        if here.size:
-            found.setdefault(len(word), []).append(here)
-    return {size: np.sort(np.concatenate(parts)) for size, parts in found.items()}
+        found.append(here)
+    return np.concatenate(found)
 
 
 def _first_bytes(count: int) -> np.uint64:

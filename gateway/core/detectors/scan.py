@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates
 from gateway.core.detectors.cards import find_bank_cards
-from gateway.core.detectors.digits import SHORTEST, Runs, find_runs
+from gateway.core.detectors.digits import GROUP, Runs, find_runs
 from gateway.core.detectors.email import find_emails
 from gateway.core.detectors.lanes import Places, Window
 from gateway.core.detectors.letters import find_credit_codes, find_hkids
@@ -62,7 +62,7 @@ def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list
 def _lengths(runs: Runs) -> set[int]:
     """Lengths that occur, and GROUPS where groups of four do."""
     present = set(np.flatnonzero(np.bincount(runs.length)).tolist())
-    return present | {GROUPS} if SHORTEST in present and runs.pairs.any() else present - {GROUPS}
+    return present | {GROUPS} if GROUP in present and runs.pairs.any() else present - {GROUPS}
 
 
 def _without(window: Window, runs: Runs, starts: Places) -> Runs:

@@ -22,6 +22,7 @@ from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
 from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
+from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.intake import Intake
 from gateway.ports import Observer
@@ -52,6 +53,7 @@ def make_app(
     catalogue: Catalogue,
     observer: Observer,
     health: HealthChecks,
+    defender: Defender,
     limits: BodyLimits | None = None,
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
@@ -64,11 +66,12 @@ def make_app(
         catalogue: Texts in three languages.
         observer: Told of every request, by route.
         health: By check, `ok` or a code; what `/readyz` answers.
+        defender: Counts failed sign-ins at the token endpoint.
         limits: Bounds on bodies.
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
-    token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds)
+    token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
     pages: dict[str, Handler] = {
         name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
     }

@@ -6,7 +6,7 @@ A change must keep these:
 3. Title and remedy are in the caller's language; the detail is the error's own sentence, in English.
 4. A code that is not in the table is answered as its class is: nothing new leaks by being new.
 
-Sources: RFC 9457, RFC 9110 (status codes, Retry-After), RFC 6750 section 3 (WWW-Authenticate).
+Sources: RFC 9457, RFC 9110 (status codes, Retry-After), RFC 6585 section 4 (429), RFC 6750 section 3 (WWW-Authenticate).
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ STATUS: Final[Mapping[str, int]] = {
     "not-initialised": 503,
     "not-permitted": 403,
     "not-registered": 404,
+    "quota-reached": 413,
     "store": 503,
     "too-large": 413,
+    "too-many-failures": 429,
+    "too-many-transfers": 429,
     "unsupported-coding": 415,
     "unsupported-media": 415,
     "unusable": 400,
@@ -135,6 +138,8 @@ def answer_problem(
     }
     if status in {503, 507}:
         headers["Retry-After"] = RETRY_AFTER
+    if failure.wait:
+        headers["Retry-After"] = str(failure.wait)
     if challenge and status in {401, 403}:
         headers["WWW-Authenticate"] = challenge
     if code == "unsupported-coding":

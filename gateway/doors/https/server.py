@@ -41,6 +41,7 @@ async def serving(
     tls: ssl.SSLContext | None,
     head_seconds: float = HEAD_SECONDS,
     shutdown_seconds: float = SHUTDOWN_SECONDS,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve an application until the block ends; gives the port it is on.
 
@@ -51,11 +52,12 @@ async def serving(
         tls: From `server_context`; None only behind something that ends TLS on the same host, and in tests.
         head_seconds: How long a request's head may take.
         shutdown_seconds: How long requests under way may go on at the end.
+        shared: Whether other processes listen on the same port.
     """
     runner = DoorRunner(app, head_seconds=head_seconds, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=512).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=512, reuse_port=shared or None).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

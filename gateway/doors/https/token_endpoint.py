@@ -5,7 +5,8 @@ What it is not: a way in for people or by shared secrets; there is one grant and
 A change must keep these:
 1. Errors have RFC 6749's words and one description a word; nothing tells an unknown client from a wrong key.
 2. No answer may be cached; no parameter may come twice (section 3.1).
-3. Neither assertions nor tokens reach logs: tokens are told by their id.
+3. An address whose sign-ins failed too often is answered before its form is read; what fails here is counted.
+4. Neither assertions nor tokens reach logs: tokens are told by their id.
 
 Sources: RFC 6749 sections 4.4, 5 and 3.2.1, RFC 7521 section 4.2, RFC 7523 section 2.2.
 """
@@ -21,6 +22,7 @@ from aiohttp import web
 from gateway.core.errors import CallerError, NotAuthenticated, NotFound, TooLarge
 from gateway.core.records import Client
 from gateway.doors.https.bodies import BodyLimits, read_whole
+from gateway.flow.defender import Defender
 from gateway.ports import Observer
 
 GRANT: Final = "client_credentials"
@@ -77,7 +79,16 @@ class TokenIssuer(Protocol):
 class TokenPages:
     """`/oauth2/token` and `/.well-known/jwks.json`."""
 
-    def __init__(self, *, assertions: Assertions, tokens: TokenIssuer, observer: Observer, limits: BodyLimits) -> None:
+    def __init__(
+        self,
+        *,
+        assertions: Assertions,
+        tokens: TokenIssuer,
+        observer: Observer,
+        limits: BodyLimits,
+        defender: Defender,
+    ) -> None:
+        self._defender = defender
         self._assertions = assertions
         self._tokens = tokens
         self._observer = observer
@@ -85,12 +96,19 @@ class TokenPages:
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """POST /oauth2/token."""
+        remote = request.remote or ""
+        if wait := self._defender.banned(remote):  # RFC 6585 section 4: 429, with Retry-After
+            reason = "too many sign-ins from this address failed: wait, or ask the operator to lift the ban"
+            raise NotAuthenticated(reason, code="too-many-failures", retry=True, wait=wait)
         try:
             client, issued = await self._issued(request)
         except CallerError as failure:
             if isinstance(failure, NotFound):  # the gateway has no registry yet: not this client's doing
                 raise
+            if failure.code == "invalid-client":
+                self._defender.failed(remote, "https")
             return self._refused(failure)
+        self._defender.succeeded(remote)
         self._observer.saw("token.issued", client=client.id, token_id=issued.token_id, scopes=" ".join(issued.scopes))
         body = {
             "access_token": issued.token,

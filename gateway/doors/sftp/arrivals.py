@@ -70,6 +70,11 @@ class Arrival:
         self.modified: datetime | None = None
 
     @property
+    def finished(self) -> bool:
+        """Whether it is recorded."""
+        return self._finished
+
+    @property
     def size(self) -> int:
         """Bytes received without a hole."""
         return self._before if self._incoming is None else self._incoming.size

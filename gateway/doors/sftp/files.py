@@ -24,7 +24,7 @@ import asyncssh
 from asyncssh import SFTPAttrs, SFTPName, SFTPVFSAttrs
 from asyncssh.constants import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_TRUNC, FXF_WRITE
 
-from gateway.core.errors import Conflict, GatewayError, TooLarge, Unusable
+from gateway.core.errors import Conflict, GatewayError, NotFound, Unusable
 from gateway.core.identity import Principal
 from gateway.core.names import DatasetName, settled_name
 from gateway.core.transfer import Transfer
@@ -35,9 +35,11 @@ from gateway.doors.sftp.desk import Desk
 from gateway.doors.sftp.listings import MAX_LISTING, parse_listing
 from gateway.doors.sftp.places import DECLARATION, OUTBOX, SUBMIT, Place, canonical, nothing_there, parse_place
 from gateway.doors.sftp.refusals import NoHost
-from gateway.doors.sftp.tree import MAX_MADE, Node
+from gateway.doors.sftp.tree import Node
 from gateway.flow.incoming import Incoming
+from gateway.flow.marks import FOLDER
 from gateway.flow.reread import Reread
+from gateway.ports import Mark
 
 MAX_DECLARATION: Final = 1 << 16
 _BLOCK: Final = 1 << 16
@@ -45,7 +47,7 @@ _BLOCK: Final = 1 << 16
 T = TypeVar("T")
 
 
-@dataclass
+@dataclass(eq=False)
 class Text:
     """A text of ours, open for reading."""
 
@@ -61,7 +63,7 @@ class Text:
         return self.content[offset : offset + size]
 
 
-@dataclass
+@dataclass(eq=False)
 class Look:
     """A file of the sender's own draft, open for reading."""
 
@@ -140,8 +142,6 @@ class DoorFiles(NoHost):
             return await self._look(principal, place) if text is None else Text(text)
         if place.area != OUTBOX or not place.path:
             raise denied("files are written to /outbox/<endpoint>/<project>/<dataset>/ only")
-        if len(self._open) >= self._desk.limits.handles:
-            raise answer(TooLarge(f"at most {self._desk.limits.handles} files are open in a session: close some"))
         await self._desk.tree.check_project(principal, place)
         name = place.dataset(principal.institution)
         handle = self._order(name, place) if place.order else await self._arrival(principal, name, place, pflags)
@@ -165,7 +165,6 @@ class DoorFiles(NoHost):
         if before and declares:
             raise unsupported(f"{DECLARATION} is read while it is written: send it as a whole")
         draft = await self._desk.folders.draft(principal, name)
-        self._desk.underway.forget_orders(name)
         arrival = Arrival(
             functools.partial(self._begin, draft.id, place.path, before),
             self._desk.budget,
@@ -209,16 +208,18 @@ class DoorFiles(NoHost):
         async def carry_out(content: bytes) -> None:
             if place.path == place.order:
                 await self._obey(name, place, content)
-            self._desk.underway.ordered(name, place.path, content)
+            else:
+                await self._desk.folders.keep_order(await self._caller(), name, place.path, content)
 
         return Order(carry_out, MAX_LISTING)
 
     async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
         principal = await self._caller()
         if place.order == SUBMIT:
-            await self._desk.folders.submit(principal, name, parse_listing(content))
+            ended = await self._desk.folders.submit(principal, name, parse_listing(content))
         else:
-            await self._desk.folders.withdraw(principal, name)
+            ended = await self._desk.folders.withdraw(principal, name)
+        await self._desk.folders.note_order(ended, place.path, content)
 
     async def _declare(self, draft: Transfer, content: bytes) -> None:
         try:
@@ -262,7 +263,6 @@ class DoorFiles(NoHost):
         if isinstance(file_obj, Arrival | Order):
             try:
                 await file_obj.abandon()
-                self._desk.observer.saw("sftp.abandoned", bytes=file_obj.size)
             except GatewayError as failure:
                 self._desk.observer.saw("sftp.faltered", code=failure.code)
             finally:
@@ -280,8 +280,6 @@ class DoorFiles(NoHost):
     async def stat(self, path: bytes) -> SFTPAttrs:
         """Size and time of a place."""
         principal, place = await self._caller(), parse_place(path)
-        if place.order and (ordered := self._ordered(principal, place)) is not None:
-            return attributes(Node(folder=False, size=len(ordered), modified=time.time()))
         return attributes(await self._desk.tree.stat(principal, place))
 
     async def lstat(self, path: bytes) -> SFTPAttrs:
@@ -300,21 +298,20 @@ class DoorFiles(NoHost):
     async def setstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """Keep the time of last change; modes mean nothing here and are let pass; owners and sizes cannot be set."""
         principal, place = await self._caller(), parse_place(path)
-        if place.order and self._ordered(principal, place) is not None:
-            return
         node = await self._desk.tree.stat(principal, place)
         refuse_owners(attrs)
         if attrs.size is not None and attrs.size != node.size:
             raise Conflict("a file is sent as a whole: it cannot be cut or grown")
-        if attrs.mtime is None or node.folder or place.area != OUTBOX:
+        if attrs.mtime is None or not node.writable or node.folder or place.area != OUTBOX:
             return
         name = place.dataset(principal.institution)
         arrival = self._desk.underway.arrivals.get((name, place.path))
         if arrival is not None:
             arrival.modified = time_of(attrs.mtime)
         elif int(node.modified) != attrs.mtime:
-            found = await self._desk.folders.own(principal, name, place.path)
-            await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
+            found = await self._desk.folders.file(principal, name, place.path)
+            if found is not None:  # a time alone opens no version
+                await self._desk.intake.date_file(principal, found.transfer_id, place.path, time_of(attrs.mtime))
 
     async def lsetstat(self, path: bytes, attrs: SFTPAttrs) -> None:
         """The same: there are no links."""
@@ -379,12 +376,8 @@ class DoorFiles(NoHost):
                 raise asyncssh.SFTPFileAlreadyExists("this dataset is there already")
             await self._desk.folders.draft(principal, name)
             return
-        made = self._desk.underway.folders.setdefault(name, set())
-        if place.path in made or await self._desk.folders.file(principal, name, place.path):
+        if not await self._desk.folders.make_folder(principal, name, place.path):
             raise asyncssh.SFTPFileAlreadyExists("this is there already")
-        if len(made) >= MAX_MADE:
-            raise TooLarge(f"at most {MAX_MADE} empty folders are remembered: put files into some")
-        made.add(place.path)
 
     @answering
     async def rmdir(self, path: bytes) -> None:
@@ -394,18 +387,18 @@ class DoorFiles(NoHost):
             raise denied("a dataset is ended by creating WITHDRAW in it; other folders are not yours to remove")
         if await self._desk.tree.listed(principal, place):
             raise asyncssh.SFTPDirNotEmpty("the folder is not empty")
-        self._desk.underway.folders.get(place.dataset(principal.institution), set()).discard(place.path)
+        await self._desk.folders.drop_mark(principal, place.dataset(principal.institution), place.path)
 
     @answering
     async def remove(self, path: bytes) -> None:
         """Delete a file of the draft."""
         principal, place = await self._caller(), parse_place(path)
-        if place.order and self._ordered(principal, place) is not None:
-            del self._desk.underway.orders[place.dataset(principal.institution), place.path]
+        name = place.dataset(principal.institution)
+        if place.order and await self._desk.folders.drop_mark(principal, name, place.path):
             return
         if place.area != OUTBOX or not place.path:
             raise denied("only files of a draft can be deleted")
-        await self._desk.folders.remove(principal, place.dataset(principal.institution), place.path)
+        await self._desk.folders.remove(principal, name, place.path)
 
     @answering
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
@@ -428,33 +421,31 @@ class DoorFiles(NoHost):
             return
         if new.path == DECLARATION and settled_name(old.path) != DECLARATION:
             raise Conflict(f"{DECLARATION} is read when it is written: send it under this name")
-        made = self._desk.underway.folders.get(name, set())
-        if old.path in made:
-            await self._rename_folder(principal, old, new)
+        try:
+            found = await self._desk.folders.own(principal, name, old.path)
+        except NotFound:
+            mark = await self._desk.folders.mark(principal, name, old.path)
+            if mark is None or mark.kind != FOLDER:
+                raise
+            await self._rename_folder(principal, mark, old, new)
             return
-        found = await self._desk.folders.own(principal, name, old.path)
         taken = await self._desk.folders.file(principal, name, new.path)
         if taken is not None and not replacing:
             raise asyncssh.SFTPFileAlreadyExists("a file has this name already: delete it first")
         await self._desk.intake.rename_file(principal, found.transfer_id, old.path, new.path)
 
     async def _rename_to_order(self, principal: Principal, name: DatasetName, old: Place, new: Place) -> None:
-        content = self._ordered(principal, old) if old.order == new.order else None
+        content = await self._desk.folders.kept_order(principal, name, old.path) if old.order == new.order else None
         if content is None:
             await self._desk.folders.remove(principal, name, old.path)
         await self._obey(name, new, content or b"")
-        self._desk.underway.orders.pop((name, old.path), None)
-        self._desk.underway.ordered(name, new.path, content or b"")
+        if content is not None and old.path != new.path:
+            await self._desk.folders.drop_mark(principal, name, old.path)
 
-    def _ordered(self, principal: Principal, place: Place) -> bytes | None:
-        return self._desk.underway.orders.get((place.dataset(principal.institution), place.path))
-
-    async def _rename_folder(self, principal: Principal, old: Place, new: Place) -> None:
+    async def _rename_folder(self, principal: Principal, mark: Mark, old: Place, new: Place) -> None:
         if await self._desk.tree.listed(principal, old):
             raise Conflict("a folder with files in it is not renamed: send them under the new name")
-        made = self._desk.underway.folders[old.dataset(principal.institution)]
-        made.discard(old.path)
-        made.add(new.path)
+        await self._desk.folders.rename_folder(principal, mark, new.path)
 
     async def realpath(self, path: bytes) -> bytes:
         """The path without `.` and `..`; nothing is looked up."""

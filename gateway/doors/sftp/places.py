@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.core import declaration
 from gateway.core.errors import NotFound, Unusable
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
 
@@ -23,7 +24,7 @@ README: Final = "README.txt"
 AREAS: Final = (OUTBOX, RECEIPTS, STATUS)
 SUBMIT: Final = "SUBMIT"
 WITHDRAW: Final = "WITHDRAW"
-DECLARATION: Final = "declaration.toml"
+DECLARATION: Final = declaration.DECLARATION
 MAX_REQUEST: Final = 4096  # bytes of a path as it comes; what is in a dataset is bounded further by `core.names`
 
 

@@ -7,7 +7,9 @@ A change must keep these:
 2. Public keys only, plain or certified. No password, no host-based login, no shell, agent, X11 or forwarding.
 3. A key is checked against the registry when it signs in and again while it works: one that was retired or revoked, or
    whose certificate ran out or was revoked, stops within seconds.
-4. At the end connections are cut and their sessions waited for: what was not closed leaves nothing behind.
+4. A banned address is cut off before a byte is sent to it. A failed sign-in is one connection that asked to sign in and did
+   not, sent what is not SSH, or sat until its time was over; one that only looked (a port check, `ssh-keyscan`) is none.
+5. At the end connections are cut and their sessions waited for: what was not closed leaves nothing behind.
 
 Sources: RFC 4252, RFC 9142 (key exchange), draft-ietf-sshm-mlkem-hybrid-kex.
 """
@@ -16,11 +18,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import asyncssh
 from asyncssh.constants import OPEN_RESOURCE_SHORTAGE
@@ -30,9 +32,12 @@ from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, NotPermitted, Unusable
 from gateway.core.identity import Principal
 from gateway.doors.sftp.arrivals import Budget
+from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk, DoorLimits
 from gateway.doors.sftp.sessions import VERSION, DoorSession
+from gateway.doors.sftp.shares import Shares
 from gateway.doors.sftp.tree import Tree, Underway
+from gateway.flow.defender import Defender, counted_as
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
@@ -60,10 +65,33 @@ SIGNATURES: Final = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
+SPOKEN: Final[Mapping[str, Any]] = {
+    "server_version": "hetao",
+    "config": [],
+    "encryption_algs": CIPHERS,
+    "mac_algs": MACS,
+    "compression_algs": ("none",),
+    "signature_algs": SIGNATURES,
+    "public_key_auth": True,
+    "password_auth": False,
+    "kbdint_auth": False,
+    "host_based_auth": False,
+    "gss_host": None,
+    "allow_pty": False,
+    "agent_forwarding": False,
+    "x11_forwarding": False,
+    "sftp_version": VERSION,
+    "rdns_lookup": False,
+    "encoding": None,
+    "backlog": 512,
+}
 RECHECK_SECONDS: Final = 5.0
 SHUTDOWN_SECONDS: Final = 30.0
 KEEPALIVES: Final = 3
 SESSIONS: Final = 10  # channels a connection, as OpenSSH's MaxSessions
+OFFERS: Final = 20  # wrong keys a connection; agents offer many
+WRITING: Final = 4  # times as long may a connection be idle while it writes a file
+_JUNK: Final = (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported, asyncssh.MACError)
 
 
 class Keys(Protocol):
@@ -75,9 +103,11 @@ class Keys(Protocol):
 
 @dataclass
 class _Room:
-    """Who is in: connections by institution, sessions under way."""
+    """Who is in: connections by institution, those not signed in by address, sessions under way."""
 
+    observer: Observer
     connections: Counter[str] = field(default_factory=Counter)
+    knocking: Counter[str] = field(default_factory=Counter)
     open: set[asyncssh.SSHServerConnection] = field(default_factory=set)
     sessions: int = 0
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,9 +115,11 @@ class _Room:
     def began(self) -> None:
         self.sessions += 1
         self.empty.clear()
+        self.observer.saw("sftp.session_began", probe=True)
 
     def ended(self) -> None:
         self.sessions -= 1
+        self.observer.saw("sftp.session_ended", probe=True)
         if not self.sessions:
             self.empty.set()
 
@@ -103,7 +135,14 @@ class _Connection(asyncssh.SSHServer):
         self._blob = b""
         self._offered = b""
         self._principal: Principal | None = None
+        self._client = self._institution = ""
         self._counted = False
+        self._entered = False
+        self._remote = self._knocking = ""
+        self._asked = self._faltered = False
+        self._offers = 0
+        self._came = 0.0
+        self._lane = Lane()
         self._sessions = 0
         self._checked = 0.0
         self._active = 0.0
@@ -115,23 +154,60 @@ class _Connection(asyncssh.SSHServer):
         self._connection = conn
         self._room.open.add(conn)
         self._see_offers(conn)
+        self._came = asyncio.get_running_loop().time()
+        peer = conn.get_extra_info("peername")  # gone when the connection is
+        self._remote = str(peer[0]) if peer else ""
+        counted = counted_as(self._remote)
+        most = self._desk.limits.knocking
+        if self._desk.defender.banned(self._remote):
+            self._turn_away(conn, "banned")
+        elif most and self._room.knocking[counted] >= most:
+            self._turn_away(conn, "knocking")
+        else:
+            self._knocking = counted
+            self._room.knocking[counted] += 1
+
+    def _turn_away(self, conn: asyncssh.SSHServerConnection, reason: str) -> None:
+        self._faltered = True
+        self._desk.observer.saw("address.turned_away", reason=reason, probe=True)
+        conn.abort()
+
+    def _knocked(self) -> None:
+        """Signed in or gone: no place at the door is needed any more."""
+        knocking, self._knocking = self._knocking, ""
+        if knocking:
+            self._room.knocking[knocking] -= 1
+            if not self._room.knocking[knocking]:
+                del self._room.knocking[knocking]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
-        del exc
+        self._knocked()
+        self._lane.let_go()
         if self._idle is not None:
             self._idle.cancel()
         if self._connection is not None:
             self._room.open.discard(self._connection)
-        if self._counted and self._principal is not None:
-            self._room.connections[self._principal.institution] -= 1
-            self._desk.observer.saw("sftp.left", client=self._principal.client)
+        if not self._counted:
+            if self._has_failed(exc):
+                self._desk.defender.failed(self._remote, "sftp")
+            return
+        self._room.connections[self._institution] -= 1
+        if self._entered:
+            self._desk.observer.saw("sftp.left", client=self._client)
+
+    def _has_failed(self, exc: Exception | None) -> bool:
+        """Whether a connection that ended without signing in counts as a failure."""
+        stayed = asyncio.get_running_loop().time() - self._came
+        too_long = 0 < self._desk.limits.login * 0.9 <= stayed  # the library's own timer ended it
+        return not self._faltered and (self._asked or isinstance(exc, _JUNK) or too_long)
 
     # --- who ---------------------------------------------------------------------------------------------------------
 
     def begin_auth(self, username: str) -> bool:
         """Everybody has to prove who they are."""
         self._login = username
+        self._asked = True
         return True
 
     def public_key_auth_supported(self) -> bool:
@@ -157,14 +233,23 @@ class _Connection(asyncssh.SSHServer):
 
     async def _admits(self, username: str, blob: bytes) -> bool:
         try:
-            self._principal = await self._keys.principal(username, blob, self._peer())
+            self._principal = await self._keys.principal(username, blob, self._remote)
         except GatewayError as failure:
             self._principal = None
+            self._faltered = True
             self._desk.observer.saw("sftp.faltered", code=failure.code)
         self._blob = blob
         if self._principal is None:
-            self._desk.observer.saw("login.refused", remote=self._peer())
+            self._desk.observer.saw("login.refused", remote=self._remote)
+            self._refused_key()
         return self._principal is not None
+
+    def _refused_key(self) -> None:
+        self._offers += 1
+        if self._offers == OFFERS and self._connection is not None:
+            self._connection.disconnect(
+                asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many keys: offer the right one"
+            )
 
     def auth_completed(self) -> None:
         """Somebody is in."""
@@ -173,13 +258,19 @@ class _Connection(asyncssh.SSHServer):
         assert connection is not None
         loop = asyncio.get_running_loop()
         self._checked = self._active = loop.time()
+        self._knocked()
+        self._desk.defender.succeeded(self._remote)
         self._room.connections[principal.institution] += 1
-        self._counted = True
-        if self._room.connections[principal.institution] > self._desk.limits.connections:
+        self._counted, self._institution = True, principal.institution
+        most = self._desk.limits.connections
+        if most and self._room.connections[principal.institution] > most:
+            self._desk.observer.saw("sftp.refused", reason="connections", count=1)
             connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "too many connections of this institution")
             return
+        self._entered = True
+        self._client = principal.client
         self._watch(loop)
-        self._desk.observer.saw("sftp.entered", client=principal.client, remote=self._peer())
+        self._desk.observer.saw("sftp.entered", client=principal.client, remote=self._remote)
 
     def _see_offers(self, conn: asyncssh.SSHServerConnection) -> None:
         """Keep what is offered: asyncssh shows `validate_ca_key` the authority alone, without person, serial or scopes."""
@@ -191,28 +282,24 @@ class _Connection(asyncssh.SSHServer):
 
         conn.validate_public_key = seen  # type: ignore[method-assign]  # the library has no hook; a test watches it
 
-    def _peer(self) -> str:
-        peer = self._connection.get_extra_info("peername") if self._connection else None
-        return str(peer[0]) if peer else ""
-
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the connection when nothing was asked for too long."""
-        left = self._active + self._desk.limits.idle - loop.time()
-        if left > 0 or self._sessions_busy():
-            self._idle = loop.call_later(max(left, 1.0), self._watch, loop)
+        idle = self._desk.limits.idle
+        if not idle:
+            return
+        bound = idle * WRITING if self._lane.uploads else idle
+        left = max(self._active, self._lane.active) + bound - loop.time()
+        if left > 0:
+            self._idle = loop.call_later(min(left, idle), self._watch, loop)
         elif self._connection is not None:
             self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "nothing was asked for too long")
-
-    def _sessions_busy(self) -> bool:
-        """Whether a file is being written: then the keepalive alone decides."""
-        return any(name.institution == self._login for name, _ in self._desk.underway.arrivals)
 
     async def caller(self) -> Principal:
         """The caller of a request; raises NotPermitted where the key does not hold any more."""
         loop = asyncio.get_running_loop()
         self._active = loop.time()
         if self._active - self._checked > RECHECK_SECONDS:
-            held = await self._keys.principal(self._login, self._blob, self._peer()) if self._principal else None
+            held = await self._keys.principal(self._login, self._blob, self._remote) if self._principal else None
             self._principal = held
             self._checked = self._active
         if self._principal is None:
@@ -226,7 +313,7 @@ class _Connection(asyncssh.SSHServer):
         if self._sessions >= SESSIONS:
             raise asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "too many channels")
         self._sessions += 1
-        return DoorSession(self._desk, self.caller, began=self._room.began, ended=self._ended)
+        return DoorSession(self._desk, self.caller, self._lane, began=self._room.began, ended=self._ended)
 
     def _ended(self) -> None:
         self._sessions -= 1
@@ -248,7 +335,9 @@ async def serving(
     clock: Clock,
     observer: Observer,
     room: Callable[[], tuple[int, int]],
+    defender: Defender,
     limits: DoorLimits | None = None,
+    shared: bool = False,
 ) -> AsyncIterator[int]:
     """Serve until the block ends; gives the port it is on.
 
@@ -265,7 +354,9 @@ async def serving(
         clock: For the times of folders nobody made.
         observer: Told of sign-ins and failures.
         room: Bytes of the vault's disk, all and free.
+        defender: Who may not even try; counts failed sign-ins.
         limits: Bounds of the door.
+        shared: Whether other processes listen on the same port.
 
     Raises:
         Unusable: The host key cannot be read.
@@ -273,46 +364,37 @@ async def serving(
     bounds = limits or DoorLimits()
     underway = Underway()
     tree = Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=underway, began=clock.now())
-    desk = Desk(intake, folders, resume, tree, underway, Budget(), observer, bounds, room)
-    crowd = _Room()
+    shares = Shares(handles=bounds.handles, uploads=bounds.uploads, bandwidth=bounds.bandwidth)
+    desk = Desk(intake, folders, resume, tree, underway, Budget(), observer, bounds, room, shares, defender)
+    crowd = _Room(observer)
     crowd.empty.set()
     acceptor = await asyncssh.listen(
         host,
         port,
         server_factory=lambda: _Connection(desk, keys, crowd),
         server_host_keys=[_host_key(host_key)],
-        server_version="hetao",
-        config=[],
+        **SPOKEN,
         kex_algs=_at_hand(KEX, get_kex_algs()),
-        encryption_algs=CIPHERS,
-        mac_algs=MACS,
-        compression_algs=("none",),
-        signature_algs=SIGNATURES,
-        public_key_auth=True,
-        password_auth=False,
-        kbdint_auth=False,
-        host_based_auth=False,
-        gss_host=None,
-        allow_pty=False,
-        agent_forwarding=False,
-        x11_forwarding=False,
-        sftp_version=VERSION,
         login_timeout=bounds.login,
         keepalive_interval=bounds.keepalive,
         keepalive_count_max=KEEPALIVES,
-        rdns_lookup=False,
-        encoding=None,
-        backlog=512,
+        reuse_port=shared,
     )
     try:
         yield acceptor.get_port()
     finally:
-        acceptor.close()
-        for connection in list(crowd.open):
-            connection.abort()
-        async with asyncio.timeout(SHUTDOWN_SECONDS):
-            await crowd.empty.wait()
-            await acceptor.wait_closed()
+        shares.let_through()
+        await _closed(acceptor, crowd)
+
+
+async def _closed(acceptor: asyncssh.SSHAcceptor, crowd: _Room) -> None:
+    """Cut every connection and wait for its sessions."""
+    acceptor.close()
+    for connection in list(crowd.open):
+        connection.abort()
+    async with asyncio.timeout(SHUTDOWN_SECONDS):
+        await crowd.empty.wait()
+        await acceptor.wait_closed()
 
 
 def _at_hand(wanted: Sequence[str], available: Sequence[bytes]) -> list[str]:

@@ -13,19 +13,32 @@ A change must keep these:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
 import asyncssh
-from asyncssh import SFTPLimits
-from asyncssh.constants import EXTENDED_DATA_STDERR, FXP_WRITE
+from asyncssh import SFTPError, SFTPLimits
+from asyncssh.constants import (
+    EXTENDED_DATA_STDERR,
+    FX_EOF,
+    FX_NO_SPACE_ON_FILESYSTEM,
+    FX_NO_SUCH_FILE,
+    FX_OP_UNSUPPORTED,
+    FX_PERMISSION_DENIED,
+    FX_QUOTA_EXCEEDED,
+    FXP_OPENDIR,
+    FXP_WRITE,
+)
 from asyncssh.sftp import MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, SFTPServerHandler
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, TooLarge
 from gateway.core.identity import Principal
+from gateway.doors.sftp.answers import answer
+from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk
-from gateway.doors.sftp.files import DoorFiles
+from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.sums import parse_command, sums
 
 VERSION: Final = 3
@@ -38,7 +51,36 @@ OFFERED: Final = (
     (b"copy-data", b"1"),
 )
 _NAMES: Final = frozenset(name for name, _ in OFFERED)
+_OUTCOMES: Final = {
+    FX_EOF: "ok",
+    FX_NO_SUCH_FILE: "no-such-file",
+    FX_PERMISSION_DENIED: "denied",
+    FX_OP_UNSUPPORTED: "unsupported",
+    FX_QUOTA_EXCEEDED: "quota",
+    FX_NO_SPACE_ON_FILESYSTEM: "no-room",
+}
 Caller = Callable[[], Awaitable[Principal]]
+
+
+def counted(work: Any) -> Any:
+    """A packet handler whose answers are counted by kind and outcome."""
+    kind = work.__name__.removeprefix("_process_")
+
+    @functools.wraps(work)
+    async def handler(self: _Handler, packet: Any) -> object:
+        outcome = "failure"
+        try:
+            result = await work(self, packet)
+        except SFTPError as failure:
+            outcome = _OUTCOMES.get(failure.code, outcome)
+            raise
+        else:
+            outcome = "ok"
+            return result
+        finally:
+            self.tally.answered(kind, outcome)
+
+    return handler
 
 
 class _Handler(SFTPServerHandler):
@@ -46,20 +88,22 @@ class _Handler(SFTPServerHandler):
 
     _extensions = list(OFFERED)  # noqa: RUF012  # asyncssh's table, as it is declared there
     _packet_handlers = {  # noqa: RUF012  # the same
-        kind: work
+        kind: counted(work)
         for kind, work in SFTPServerHandler._packet_handlers.items()  # noqa: SLF001  # see the module's docstring
         if isinstance(kind, int) or kind in _NAMES
     }
 
-    def __init__(self, files: DoorFiles, reader: SSHReader[bytes], writer: SSHWriter[bytes], handles: int) -> None:
+    def __init__(self, files: MeteredFiles, reader: SSHReader[bytes], writer: SSHWriter[bytes], handles: int) -> None:
         super().__init__(files, reader, writer, VERSION)
         self._files = files
         self._handles = handles
+        self.tally = files.tally
 
     async def _cleanup(self, exc: Exception | None) -> None:
         for file in list(self._file_handles.values()):
             await self._files.abandon(file)
         self._file_handles.clear()
+        self.tally.tell()
         if self._writer is not None and not self._writer.channel.is_closing():
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)
@@ -71,25 +115,39 @@ class _Handler(SFTPServerHandler):
             raise asyncssh.SFTPInvalidHandle("this file is not open")
         return await self._files.write(file, offset, data)
 
+    async def open_folder(self, packet: Any) -> bytes:
+        """OPENDIR within the session's bound."""
+        if len(self._dir_handles) >= self._handles:
+            self.tally.refusals["session_handles"] += 1
+            raise answer(TooLarge(f"at most {self._handles} folders are open in a session: close some"))
+        return await self._process_opendir(packet)
+
     def limits_told(self) -> SFTPLimits:
         """What limits@openssh.com answers."""
         return SFTPLimits(MAX_SFTP_PACKET_LEN, MAX_SFTP_READ_LEN, MAX_SFTP_WRITE_LEN, self._handles)
 
 
-async def _limits(handler: SFTPServerHandler, packet: Any) -> object:
+async def _process_limits(handler: SFTPServerHandler, packet: Any) -> object:
     packet.check_end()
     assert isinstance(handler, _Handler)
     return handler.limits_told()
 
 
-async def _write(handler: SFTPServerHandler, packet: Any) -> object:
+async def _process_write(handler: SFTPServerHandler, packet: Any) -> object:
     assert isinstance(handler, _Handler)
     # What follows the data is passed over, as OpenSSH does: rclone before 1.65 leaves stray bytes there.
     return await handler.written(packet.get_string(), packet.get_uint64(), packet.get_string())
 
 
-_Handler._packet_handlers[b"limits@openssh.com"] = _limits  # noqa: SLF001  # our own class's copy
-_Handler._packet_handlers[FXP_WRITE] = _write  # noqa: SLF001  # the same
+async def _process_opendir(handler: SFTPServerHandler, packet: Any) -> bytes:
+    """As the library's, with a bound: an open folder is memory, too."""
+    assert isinstance(handler, _Handler)
+    return await handler.open_folder(packet)
+
+
+_Handler._packet_handlers[b"limits@openssh.com"] = counted(_process_limits)  # noqa: SLF001  # our own class's copy
+_Handler._packet_handlers[FXP_OPENDIR] = counted(_process_opendir)  # noqa: SLF001  # the same
+_Handler._packet_handlers[FXP_WRITE] = counted(_process_write)  # noqa: SLF001  # the same
 
 
 class DoorSession(SSHServerStreamSession[bytes]):
@@ -98,14 +156,18 @@ class DoorSession(SSHServerStreamSession[bytes]):
     Args:
         desk: What the door works with.
         caller: Gives the caller.
+        lane: The connection's place among those of its institution.
         began: Called when the channel is open.
         ended: Called when it is done.
     """
 
-    def __init__(self, desk: Desk, caller: Caller, *, began: Callable[[], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, desk: Desk, caller: Caller, lane: Lane, *, began: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
         super().__init__(None)
         self._desk = desk
         self._caller = caller
+        self._lane = lane
         self._began = began
         self._ended = ended
         self._working = False
@@ -159,8 +221,8 @@ class DoorSession(SSHServerStreamSession[bytes]):
 
     async def _serve(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
         reader, writer = SSHReader[bytes](self, channel), SSHWriter[bytes](self, channel)
-        files = DoorFiles(channel, self._desk, self._caller)
-        await _Handler(files, reader, writer, self._desk.limits.handles).run()
+        files = MeteredFiles(channel, self._desk, self._caller, self._lane)
+        await _Handler(files, reader, writer, self._desk.limits.session_handles).run()
 
     async def _answer(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
         try:

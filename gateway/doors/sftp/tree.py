@@ -6,7 +6,8 @@ cannot read what it stored.
 A change must keep these:
 1. Another institution's things are not there: not listed, and the same answer as for nothing at all.
 2. Sizes and times are true at every moment: of files under way the bytes received without a hole, of received ones what
-   was recorded, in open and in submitted versions alike.
+   was recorded, in open and in submitted versions alike. A file under way is seen by the process that receives it; for the
+   others it is not there, or is what it was before, until it is received. Everything else here is the database's.
 3. Nothing of ours stands inside a dataset folder.
 """
 
@@ -25,9 +26,9 @@ from gateway.doors.sftp.arrivals import Arrival
 from gateway.doors.sftp.places import AREAS, OUTBOX, README, RECEIPTS, Place, nothing_there
 from gateway.flow.enquiry import Enquiry, sender_view
 from gateway.flow.folders import Folders
+from gateway.flow.marks import FOLDER
+from gateway.ports import Mark
 
-MAX_MADE: Final = 10_000  # empty folders remembered for a dataset
-MAX_ORDERS: Final = 200
 _SIGNATURE: Final = ".json.sig"
 
 
@@ -43,28 +44,9 @@ class Node:
 
 @dataclass
 class Underway:
-    """What this process holds in memory of all datasets, for every session.
-
-    Attributes:
-        arrivals: Files being written.
-        folders: Folders made that have no file yet.
-        orders: SUBMIT and WITHDRAW files as they were written, so that a client that looks sees them; until the next write.
-    """
+    """Files this process is receiving, of all datasets, for every session."""
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
-    folders: dict[DatasetName, set[str]] = field(default_factory=dict)
-    orders: dict[tuple[DatasetName, str], bytes] = field(default_factory=dict)
-
-    def ordered(self, name: DatasetName, path: str, content: bytes) -> None:
-        """Remember an order; the oldest is forgotten beyond the bound."""
-        self.orders[name, path] = content
-        while len(self.orders) > MAX_ORDERS:
-            del self.orders[next(iter(self.orders))]
-
-    def forget_orders(self, name: DatasetName) -> None:
-        """A dataset is written again: what was ordered before is history."""
-        for key in [key for key in self.orders if key[0] == name]:
-            del self.orders[key]
 
     def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
         """The files of a dataset that are being written, by path."""
@@ -174,39 +156,41 @@ class Tree:
         found = await self._folders.file(principal, name, place.path)
         if found is not None:
             return Node(folder=False, size=found.size, modified=found.modified.timestamp(), writable=True)
-        if place.path in self._underway.folders.get(name, ()):
-            return self._folder(writable=True)
-        inside = f"{place.path}/"
-        if any(path.startswith(inside) for path in await self._paths(principal, name)):
+        held, inside = await self._folders.held(principal, name), f"{place.path}/"
+        paths = {*held.files, *held.marks} if held else set()
+        if held and (mark := held.marks.get(place.path)):
+            return self._marked(mark)
+        if any(path.startswith(inside) for path in paths | set(self._underway.in_dataset(name))):
             return self._folder(writable=True)
         raise nothing_there()
 
-    async def _paths(self, principal: Principal, name: DatasetName) -> set[str]:
-        files = set(await self._folders.files(principal, name))
-        return files | set(self._underway.in_dataset(name)) | self._underway.folders.get(name, set())
+    def _marked(self, mark: Mark) -> Node:
+        folder = mark.kind == FOLDER
+        return Node(folder=folder, size=mark.size, modified=mark.at.timestamp(), writable=folder)
 
     async def _listed_in_dataset(self, principal: Principal, place: Place) -> Mapping[str, Node]:
         await self._check_registered(principal, place)
         if place.area != OUTBOX:
             raise nothing_there()
         name = place.dataset(principal.institution)
-        if not await self._folders.versions(principal, name):
+        held = await self._folders.held(principal, name)
+        if held is None:
             raise nothing_there()
         nodes = {
             path: Node(folder=False, size=each.size, modified=each.modified.timestamp(), writable=True)
-            for path, each in (await self._folders.files(principal, name)).items()
+            for path, each in held.files.items()
         }
         for path, arrival in self._underway.in_dataset(name).items():
             nodes[path] = Node(folder=False, size=arrival.size, modified=self._began, writable=True)
-        for path in self._underway.folders.get(name, ()):
-            nodes.setdefault(path, self._folder(writable=True))
+        folders = {path: self._marked(mark) for path, mark in held.marks.items() if mark.kind == FOLDER}
+        nodes = {**folders, **nodes}
         inside = f"{place.path}/" if place.path else ""
         shown: dict[str, Node] = {}
         for path, node in nodes.items():
             if path.startswith(inside) and path != inside:
                 first, deeper, _ = path.removeprefix(inside).partition("/")
                 shown[first] = self._folder(writable=True) if deeper else node
-        if place.path and not shown and place.path not in self._underway.folders.get(name, ()):
+        if place.path and not shown and place.path not in folders:
             raise nothing_there()
         return shown
 

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("kind", _WORD, nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("at", _TIME, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
     )
     _make_of_transfer(
         "manifests",

@@ -1,0 +1,124 @@
+"""One bit for every byte of a window: sets of places, sixty-four in a word.
+
+A comparison gives a byte a place; packed to bits, what it takes to find runs and to count what lies before a place costs
+an eighth and less. Bit n of word w is place 64 w + n, so shifting up moves a set to later places.
+
+A change must keep: every function is a function of the set alone; nothing here knows what the places stand for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+_ONE, _LAST = np.uint64(1), np.uint64(63)
+_FEW = 4  # one word in so many that holds a place: below, they are taken word by word
+
+
+def packed(mask: Mask) -> Words:
+    """Set of the places where the mask holds; shape (ceil(n / 64),)."""
+    octets = np.packbits(mask, bitorder="little")
+    missing = -octets.size % 8
+    return (np.append(octets, np.zeros(missing, np.uint8)) if missing else octets).view("<u8")
+
+
+def later(words: Words, count: int) -> Words:
+    """Every place moved `count` (1 to 63) bytes on."""
+    moved = words << np.uint64(count)
+    moved[1:] |= words[:-1] >> np.uint64(64 - count)
+    return moved
+
+
+def earlier(words: Words, count: int) -> Words:
+    """Every place moved `count` (1 to 63) bytes back."""
+    moved = words >> np.uint64(count)
+    moved[:-1] |= words[1:] << np.uint64(64 - count)
+    return moved
+
+
+def places(words: Words) -> Places:
+    """The places, sorted."""
+    held = np.flatnonzero(words)
+    if held.size * _FEW > words.size:
+        return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
+    rest, found = words[held], [held[:0]]
+    while held.size:
+        others = rest & (rest - _ONE)
+        found.append((held << 6) + np.bitwise_count((rest ^ others) - _ONE))
+        more = np.flatnonzero(others)
+        held, rest = held[more], others[more]
+    return np.sort(np.concatenate(found))
+
+
+def of_places(places: Places, size: int) -> Words:
+    """Set of the places, in `size` words."""
+    mask = np.zeros(size * 64, np.bool_)
+    mask[places] = True
+    return packed(mask)
+
+
+def from_place(words: Words, low: int) -> Words:
+    """The places from `low` on."""
+    kept = words.copy()
+    kept[: low >> 6] = 0
+    kept[low >> 6] &= ~np.uint64(0) << np.uint64(low & 63)
+    return kept
+
+
+def odd_before(words: Words) -> Words:
+    """Every place with an odd number of the set's places at it or before it."""
+    odd = words.copy()
+    for count in (1, 2, 4, 8, 16, 32):
+        odd ^= odd << np.uint64(count)
+    carried = np.bitwise_xor.accumulate(odd >> _LAST)
+    odd[1:] ^= np.uint64(0) - carried[:-1]
+    return odd
+
+
+def next_64(words: Words, start: Places) -> Words:
+    """The 64 places from every start on, the first of them lowest."""
+    word, shift = start >> 6, (start & 63).astype(np.uint64)
+    following = words[np.minimum(word + 1, words.size - 1)]
+    sets: Words = words[word] >> shift | following << _ONE << (_LAST - shift)
+    return sets
+
+
+def lowest(sets: Words) -> Places:
+    """The first place of every word; 64 where it holds none."""
+    return np.bitwise_count((sets & (np.uint64(0) - sets)) - _ONE).astype(np.intp)
+
+
+def highest(sets: Words) -> Places:
+    """The last place of every word; -1 where it holds none."""
+    filled = sets.copy()
+    for count in (1, 2, 4, 8, 16, 32):
+        filled |= filled >> np.uint64(count)
+    return np.bitwise_count(filled).astype(np.intp) - 1
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How many places of a set lie before any place."""
+
+    words: Words
+    before: Places  # those of all earlier words
+
+    def of(self, asked: Places) -> Places:
+        """Shape-preserving."""
+        word = asked >> 6
+        below = (_ONE << (asked & 63).astype(np.uint64)) - _ONE
+        count: Places = self.before[word] + np.bitwise_count(self.words[word] & below)
+        return count
+
+
+def ranks(words: Words) -> Ranks:
+    """Counts once, for many places."""
+    before = np.zeros(words.size, np.intp)
+    np.cumsum(np.bitwise_count(words[:-1]), out=before[1:])
+    return Ranks(words, before)

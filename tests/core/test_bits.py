@@ -1,0 +1,56 @@
+"""Sets of places beside Python's own sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.detectors import bits
+
+SIZE = 4  # words
+PLACES = st.sets(st.integers(0, 64 * SIZE - 1))
+
+
+def _words(places: set[int]) -> bits.Words:
+    return bits.of_places(np.array(sorted(places), np.intp), SIZE)
+
+
+@given(PLACES)
+def test_places_come_back_sorted(held):
+    assert bits.places(_words(held)).tolist() == sorted(held)
+
+
+@pytest.mark.parametrize("count", [3, 3000])
+def test_few_and_many_places_come_back_alike(count):
+    held = np.unique(np.random.default_rng(count).integers(0, 64 * 400, count))
+    assert bits.places(bits.of_places(held, 400)).tolist() == held.tolist()
+
+
+@given(PLACES, st.integers(1, 63))
+def test_sets_move(held, count):
+    assert bits.places(bits.later(_words(held), count)).tolist() == sorted(
+        p + count for p in held if p + count < 64 * SIZE
+    )
+    assert bits.places(bits.earlier(_words(held), count)).tolist() == sorted(p - count for p in held if p >= count)
+
+
+@given(PLACES, st.integers(0, 64 * SIZE - 1))
+def test_what_lies_before_a_place_is_counted(held, place):
+    words = _words(held)
+    assert bits.ranks(words).of(np.array([place])).tolist() == [sum(p < place for p in held)]
+    assert bits.places(bits.from_place(words, place)).tolist() == sorted(p for p in held if p >= place)
+    assert place in bits.places(bits.odd_before(words)) or sum(p <= place for p in held) % 2 == 0
+
+
+@given(PLACES, st.integers(0, 64 * (SIZE - 1)))
+def test_the_nearest_place_is_found(held, start):
+    near = [p - start for p in held if start <= p < start + 64]
+    sets = bits.next_64(_words(held), np.array([start]))
+    assert bits.lowest(sets).tolist() == [min(near, default=64)]
+    assert bits.highest(sets).tolist() == [max(near, default=-1)]
+
+
+def test_a_mask_that_fills_no_word_is_packed_too():
+    assert bits.places(bits.packed(np.array([True, False, True]))).tolist() == [0, 2]

@@ -1,0 +1,52 @@
+"""Keys of JSON beside the expression they stand for."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.classify.keys import keys_of
+from gateway.core.detectors import open_window
+
+_KEY = re.compile(rb'"([^"\\\n]{1,100})"\s*:')
+_PIECES = [
+    '"',
+    '"',
+    ":",
+    ": ",
+    '":',
+    '": ',
+    "a",
+    "姓名",
+    "a longer name than sixteen",
+    "\\",
+    "\n",
+    " ",
+    "\t",
+    "x" * 51,
+    '"b":',
+]
+
+
+def _found(text: bytes, low: int = 0, high: int | None = None) -> frozenset[bytes]:
+    return keys_of(open_window(text, low=low, high=high)).named
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=60), st.data())
+def test_keys_are_those_the_expression_finds(pieces, data):
+    text = "".join(pieces).encode()
+    assert _found(text) == set(_KEY.findall(text))
+    low, high = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    assert _found(text, low, high) == set(_KEY.findall(text[low:high]))
+
+
+def test_many_different_keys_are_all_found():
+    keys = {f"key {n}".encode() for n in range(200)} | {f"a key of many letters {n}".encode() for n in range(200)}
+    assert _found(b",".join(b'"%b": 1' % key for key in keys)) == keys
+
+
+def test_a_key_that_lost_its_quote_is_still_known_as_quoted():
+    keys = keys_of(open_window(b'"a":lat": 3'))
+    assert (keys.named, keys.quoted) == ({b"a"}, {b"a", b":lat"})
