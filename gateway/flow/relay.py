@@ -65,12 +65,13 @@ class Relay:
     async def step(self, transfer: Transfer) -> Transfer:
         """Steps 2 to 5 for a transfer on its way."""
         endpoint = (await self._registrar.registry(thorough=True)).get(Endpoint, transfer.endpoint)
-        manifest = signed_manifest(transfer, self._signer.public_line)
+        # A manifest of ten thousand files takes a second to read: not on the event loop.
+        manifest = await asyncio.to_thread(signed_manifest, transfer, self._signer.public_line)
         if endpoint.key_fingerprint() != manifest["recipient_key"]:
             raise BrokenPromise("the endpoint's key changed after sealing: withdraw and submit again")
         try:
             connector = self._connectors.make(endpoint)
-            consignment = consignment_of(transfer)
+            consignment = await asyncio.to_thread(consignment_of, transfer)
             source = await self._source(transfer, {parcel.name for parcel in consignment.parcels})
             work = asyncio.to_thread(connector.deliver, consignment, source)
             delivery = await asyncio.wait_for(work, LONGEST_ATTEMPT)

@@ -102,7 +102,8 @@ class Seal:
             votes = await view.votes(transfer.id)
         decision = self._decide_again(transfer, clearance)  # step 5
         case = case_of(transfer, decision, registry)
-        self._check(transfer, clearance, files, registry, case.digest())  # steps 3 and 4
+        # Steps 3 and 4; what looks at every file of ten thousand does so off the event loop.
+        await asyncio.to_thread(self._check, transfer, clearance, files, registry, case.digest())
         await asyncio.to_thread(check_rows, files, await self._recorder.evidence_key(transfer.id))
         carried = await self._carry.places(transfer, files)
         count = tally(votes, case, transfer.person, registry, cleared_at, local_day(cleared_at))
@@ -187,7 +188,8 @@ class Seal:
         await asyncio.gather(  # together, so that they share its commits
             *(keyring.put(transfer.id, f"{SEALED}{numbers[path]}", header) for path, header in headers.items())
         )
-        manifest = compose_manifest(
+        manifest = await asyncio.to_thread(
+            compose_manifest,
             cleared,
             dataset={
                 "institution": transfer.institution,
