@@ -35,9 +35,9 @@ def test_every_file_of_a_tree_opens_in_hong_kong(world: SftpWorld, dataset: str,
     assert sent.seconds["key_destroyed"] < PATIENCE
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 def test_a_tree_sent_by_openssh_alone_arrives_too(world: SftpWorld, tmp_path: Path, monkeypatch):
     for name in ("sftp", "ssh"):
         (tmp_path / name).symlink_to(need(name))
     monkeypatch.setenv("PATH", str(tmp_path))  # no rclone there
-    assert send_tree(world, BY_DIRECTORY, "openssh", mixed_sizes(60), patience=60).files == 60
+    assert send_tree(world, BY_DIRECTORY, "openssh", mixed_sizes(120), patience=90).files == 120

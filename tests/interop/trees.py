@@ -125,15 +125,16 @@ def _upload(world: SftpWorld, source: Path, outbox: str, patience: float) -> Non
 def _upload_by_openssh(world: SftpWorld, source: Path, outbox: str, patience: float) -> None:
     world.sftp(f"mkdir {outbox}\nput {source}/declaration.toml {outbox}/declaration.toml")
     folders = sorted(path for path in source.iterdir() if path.is_dir())
+    clients = min(AT_ONCE, len(folders))
     running = []
-    for share in (folders[number::AT_ONCE] for number in range(AT_ONCE)):
+    for share in (folders[number::clients] for number in range(clients)):
         command = [need("sftp"), "-q", *world.options(), "-b", "-", "127.0.0.1"]
         client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert client.stdin is not None
         client.stdin.write("".join(f"put -r {each} {outbox}/\n" for each in share))
         client.stdin.close()
         running.append(client)
-    assert [client.wait(patience) for client in running] == [0] * AT_ONCE
+    assert [client.wait(patience) for client in running] == [0] * clients
 
 
 # --- what became of it -----------------------------------------------------------------------------------------------
