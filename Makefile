@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock diagram clean
+.PHONY: help demo test scale lint bench lock diagram clean
 
 help:
 	@echo 'make demo [ARGS=--keep]  the whole story on embedded defaults, real files, real clients'
 	@echo 'make test [ARGS=...]     the whole test suite'
+	@echo 'make scale               3,000 and 10,000 small files the whole way, with figures; minutes'
 	@echo 'make lint                ruff, mypy --strict, import-linter'
 	@echo 'make bench               timings, as ratios against a peer in the same run'
 	@echo 'make lock                resolve pyproject.toml into requirements.lock again'
@@ -28,6 +29,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+scale: $(READY)
+	$(BIN)/python -m tests.bench folders $(or $(ARGS),3000 10000)
 
 lint: $(READY)
 	$(BIN)/ruff check .

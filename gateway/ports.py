@@ -459,6 +459,9 @@ class Keyring(Protocol):
     async def get(self, transfer_id: str, name: str) -> bytes:
         """A secret; raises StoreError with code `key-destroyed` where it is gone."""
 
+    async def get_all(self, transfer_id: str, prefix: str = "") -> Mapping[str, bytes]:
+        """By name, what is left of a transfer's secrets whose names begin so: one look for a file list of any length."""
+
     async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
         """Keep a transfer's secrets (old name to new) under another as well; all of them, or none.
 

@@ -10,6 +10,7 @@ The rules:
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -88,12 +89,16 @@ class Housekeeping:
             await self.destroy(transfer, "the appeal term is over")
         return bool(delivered or appealed)
 
+    def _discard(self, transfer_id: str) -> None:
+        for name in self._spool.names(f"{transfer_id}/"):
+            self._spool.delete(name)
+
     async def destroy(self, transfer: Transfer, because: str) -> Transfer:
         """Destroy a transfer's file keys, then its ciphertext, then say so."""
         for prefix in (f"{transfer.id}/", "sealed/"):
             await self._recorder.keyring.destroy(transfer.id, prefix)
-        for name in self._spool.names(f"{transfer.id}/"):
-            self._spool.delete(name)
+        # Off the event loop: each part is a name to remove and a directory to sync.
+        await asyncio.to_thread(self._discard, transfer.id)
 
         async def job(ledger: Ledgering) -> Transfer:
             current = await ledger.transfer(transfer.id)

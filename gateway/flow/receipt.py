@@ -11,11 +11,14 @@ Steps, with what happens when one fails:
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag, timestamp
-from gateway.core.intake import files_root
-from gateway.core.receipt import NAMESPACE, compose_receipt, receipt_digest
+from gateway.core.intake import ReceivedFile, files_root
+from gateway.core.receipt import NAMESPACE, LedgerProof, compose_receipt, receipt_digest
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.relay import signed_manifest
@@ -46,29 +49,10 @@ class Receipts:
             return transfer
         index = await _delivery_entry(ledger.tx, transfer_id)
         proof = await prove(ledger.tx, index, self._ledger)  # step 1
-        manifest = signed_manifest(transfer, self._signer.public_line)
         files = [stored.file for stored in await ledger.tx.files(transfer_id)]
-        if files_root(files).hex() != manifest["files_root"]:
-            raise BrokenPromise("the files are not the ones the manifest names: the database was altered")
-        decision = transfer.decision
-        receipt = compose_receipt(  # step 2
-            transfer={
-                "id": transfer.id,
-                "institution": transfer.institution,
-                "project": transfer.project,
-                "dataset": transfer.dataset,
-                "version": transfer.version,
-                "endpoint": transfer.endpoint,
-            },
-            verdict={
-                key: decision[key] for key in ("verdict", "rules", "citations", "mechanism", "rulebook", "digest")
-            },
-            delivery={"at": timestamp(transfer.since), "proof": transfer.delivery["proof"]},
-            files=files,
-            proof=proof,
-            issued_at=timestamp(ledger.now),
-            carried={each["path"]: each["carried"]["version"] for each in manifest["files"] if "carried" in each},
-        )
+        # Step 2, off the event loop: ten thousand files take seconds.
+        key, at = self._signer.public_line, timestamp(ledger.now)
+        receipt = await asyncio.to_thread(_composed, transfer, files, proof, key, at)
         signature = self._signer.sign(NAMESPACE, receipt)
         return await ledger.record(  # step 3
             transfer,
@@ -76,6 +60,31 @@ class Receipts:
             public={"receipt": receipt_digest(receipt)},
             changes={"receipt": receipt.decode(), "receipt_signature": signature.decode()},
         )
+
+
+def _composed(
+    transfer: Transfer, files: Sequence[ReceivedFile], proof: LedgerProof, gateway_key: str, issued_at: str
+) -> bytes:
+    manifest = signed_manifest(transfer, gateway_key)
+    if files_root(files).hex() != manifest["files_root"]:
+        raise BrokenPromise("the files are not the ones the manifest names: the database was altered")
+    decision = transfer.decision
+    return compose_receipt(
+        transfer={
+            "id": transfer.id,
+            "institution": transfer.institution,
+            "project": transfer.project,
+            "dataset": transfer.dataset,
+            "version": transfer.version,
+            "endpoint": transfer.endpoint,
+        },
+        verdict={key: decision[key] for key in ("verdict", "rules", "citations", "mechanism", "rulebook", "digest")},
+        delivery={"at": timestamp(transfer.since), "proof": transfer.delivery["proof"]},
+        files=files,
+        proof=proof,
+        issued_at=issued_at,
+        carried={each["path"]: each["carried"]["version"] for each in manifest["files"] if "carried" in each},
+    )
 
 
 async def _delivery_entry(tx: Writing, transfer_id: str) -> int:

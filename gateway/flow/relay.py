@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 
 from gateway.core.documents import parse_document
-from gateway.core.errors import BrokenPromise, EndpointError, Unusable
+from gateway.core.errors import BrokenPromise, EndpointError, StoreError, Unusable
 from gateway.core.facts import Tag, local_day
 from gateway.core.intake import Part
 from gateway.core.names import DatasetName
@@ -65,12 +65,13 @@ class Relay:
     async def step(self, transfer: Transfer) -> Transfer:
         """Steps 2 to 5 for a transfer on its way."""
         endpoint = (await self._registrar.registry(thorough=True)).get(Endpoint, transfer.endpoint)
-        manifest = signed_manifest(transfer, self._signer.public_line)
+        # A manifest of ten thousand files takes a second to read: not on the event loop.
+        manifest = await asyncio.to_thread(signed_manifest, transfer, self._signer.public_line)
         if endpoint.key_fingerprint() != manifest["recipient_key"]:
             raise BrokenPromise("the endpoint's key changed after sealing: withdraw and submit again")
         try:
             connector = self._connectors.make(endpoint)
-            consignment = consignment_of(transfer)
+            consignment = await asyncio.to_thread(consignment_of, transfer)
             source = await self._source(transfer, {parcel.name for parcel in consignment.parcels})
             work = asyncio.to_thread(connector.deliver, consignment, source)
             delivery = await asyncio.wait_for(work, LONGEST_ATTEMPT)
@@ -83,13 +84,15 @@ class Relay:
     async def _source(self, transfer: Transfer, sent: AbstractSet[str]) -> SealedParcels:
         async with self._recorder.records.read() as view:
             files = await view.files(transfer.id)
+        sealed = await self._recorder.keyring.get_all(transfer.id, SEALED)
         headers, parts = {}, {}
         for stored in files:
-            name = sealed_name(stored.file.path)
+            name, key = sealed_name(stored.file.path), f"{SEALED}{stored.file.number}"
             if name not in sent:  # it is carried: the manifest says so, whatever the row says
                 continue
-            headers[name] = await self._recorder.keyring.get(transfer.id, f"{SEALED}{stored.file.number}")
-            parts[name] = stored.file.parts
+            if key not in sealed:
+                raise StoreError("the key of a file was destroyed", code="key-destroyed", retry=False)
+            headers[name], parts[name] = sealed[key], stored.file.parts
         return SealedParcels(self._spool, headers, parts)
 
     async def _refused(self, transfer: Transfer, refused: EndpointError) -> Transfer:

@@ -16,16 +16,17 @@ Steps, with what happens when one fails (each failure is a BrokenPromise: the tr
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, decide
 from gateway.core.documents import parse_document
-from gateway.core.errors import BrokenPromise, Unusable
+from gateway.core.errors import BrokenPromise, StoreError, Unusable
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.intake import files_root
 from gateway.core.records import Endpoint
@@ -101,15 +102,16 @@ class Seal:
             votes = await view.votes(transfer.id)
         decision = self._decide_again(transfer, clearance)  # step 5
         case = case_of(transfer, decision, registry)
-        self._check(transfer, clearance, files, registry, case.digest())  # steps 3 and 4
-        check_rows(files, await self._recorder.evidence_key(transfer.id))
+        # Steps 3 and 4; what looks at every file of ten thousand does so off the event loop.
+        await asyncio.to_thread(self._check, transfer, clearance, files, registry, case.digest())
+        await asyncio.to_thread(check_rows, files, await self._recorder.evidence_key(transfer.id))
         carried = await self._carry.places(transfer, files)
         count = tally(votes, case, transfer.person, registry, cleared_at, local_day(cleared_at))
         cleared = clear(case, decision, count)  # step 6
         if not isinstance(cleared, Cleared):
             raise BrokenPromise(f"the clearance cannot be earned again: {cleared.reason}")
         own = [stored for stored in files if not stored.carried]
-        headers = await self._address(registry.get(Endpoint, transfer.endpoint), own)  # step 7
+        headers = await self._address(transfer.id, registry.get(Endpoint, transfer.endpoint), own)  # step 7
         return await self._record(transfer, cleared, files, headers, carried)  # step 8
 
     # --- earning the clearance again ---------------------------------------------------------------------------------
@@ -153,16 +155,23 @@ class Seal:
 
     # --- addressing --------------------------------------------------------------------------------------------------
 
-    async def _address(self, endpoint: Endpoint, files: Sequence[StoredFile]) -> dict[str, bytes]:
+    async def _address(self, transfer_id: str, endpoint: Endpoint, files: Sequence[StoredFile]) -> dict[str, bytes]:
         """A Crypt4GH header for the recipient of each file, by path."""
         recipient = base64.b64decode(endpoint.recipient_key)
-        return {stored.file.path: await self._header(recipient, stored) for stored in files}
+        vault = await self._recorder.keyring.get_all(transfer_id, f"{transfer_id}/")
 
-    async def _header(self, recipient: bytes, stored: StoredFile) -> bytes:
+        def work() -> dict[str, bytes]:  # off the event loop: two key agreements a file
+            return {stored.file.path: self._header(recipient, stored, vault) for stored in files}
+
+        return await asyncio.to_thread(work)
+
+    def _header(self, recipient: bytes, stored: StoredFile, vault: Mapping[str, bytes]) -> bytes:
         entropy = self._recorder.entropy
         keys: list[bytes] = []
         for part in stored.file.parts:
-            keys += self._opener.open(await self._recorder.keyring.get(stored.transfer_id, part.name))
+            if part.name not in vault:
+                raise StoreError("this key was destroyed, or never made", code="key-destroyed", retry=False)
+            keys += self._opener.open(vault[part.name])
         if not keys:  # an empty file has no segment, but a header needs a key
             keys = [entropy.token(32)]
         return crypt4gh.seal_header(keys, recipient, entropy.token(32), [entropy.token(12) for _ in keys])
@@ -175,11 +184,12 @@ class Seal:
         headers: dict[str, bytes],
         carried: dict[str, Carried],
     ) -> Transfer:
-        for stored in files:
-            if stored.file.path in headers:
-                name = f"{SEALED}{stored.file.number}"
-                await self._recorder.keyring.put(transfer.id, name, headers[stored.file.path])
-        manifest = compose_manifest(
+        keyring, numbers = self._recorder.keyring, {stored.file.path: stored.file.number for stored in files}
+        await asyncio.gather(  # together, so that they share its commits
+            *(keyring.put(transfer.id, f"{SEALED}{numbers[path]}", header) for path, header in headers.items())
+        )
+        manifest = await asyncio.to_thread(
+            compose_manifest,
             cleared,
             dataset={
                 "institution": transfer.institution,

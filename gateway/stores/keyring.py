@@ -127,6 +127,15 @@ class FileKeyring:
         _check_names(transfer_id, name)
         return await asyncio.to_thread(self._get, transfer_id, name)
 
+    async def get_all(self, transfer_id: str, prefix: str = "") -> Mapping[str, bytes]:
+        """By name, what is left of a transfer's secrets whose names begin so.
+
+        Raises:
+            BrokenPromise: Where wrapped bytes were changed.
+        """
+        _check_names(transfer_id, prefix)
+        return await asyncio.to_thread(self._get_all, transfer_id, prefix)
+
     async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
         """Keep a transfer's secrets (old name to new) under another as well; all of them, or none.
 
@@ -211,13 +220,21 @@ class FileKeyring:
         key = self._wrapping_key(row[0]) if row else None
         if row is None or key is None or _fingerprint(key) != row[1]:
             return None
-        wrapped = row[2]
-        try:
-            return ChaCha20Poly1305(key).decrypt(
-                wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], _associated(transfer_id, name)
-            )
-        except InvalidTag:
-            raise BrokenPromise("a wrapped secret was changed or moved: somebody wrote to the keyring") from None
+        return _unwrapped(key, row[2], transfer_id, name)
+
+    def _get_all(self, transfer_id: str, prefix: str) -> Mapping[str, bytes]:
+        statement = (
+            "SELECT name, wrapper, fingerprint, wrapped FROM secrets WHERE transfer_id = ? AND substr(name, 1, ?) = ?"
+        )
+        with self._connected() as connection:
+            rows = connection.execute(statement, (transfer_id, len(prefix), prefix)).fetchall()
+            # Read after the rows and once a month, not once a row: a wrapping key that is gone takes all its secrets along.
+            keys = {wrapper: self._wrapping_key(wrapper) for wrapper in {row[1] for row in rows}}
+        return {
+            name: _unwrapped(key, wrapped, transfer_id, name)
+            for name, wrapper, fingerprint, wrapped in rows
+            if (key := keys[wrapper]) is not None and _fingerprint(key) == fingerprint
+        }
 
     def _get(self, transfer_id: str, name: str) -> bytes:
         with self._connected() as connection:
@@ -335,6 +352,15 @@ class FileKeyring:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
+
+
+def _unwrapped(key: bytes, wrapped: bytes, transfer_id: str, name: str) -> bytes:
+    try:
+        return ChaCha20Poly1305(key).decrypt(
+            wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], _associated(transfer_id, name)
+        )
+    except InvalidTag:
+        raise BrokenPromise("a wrapped secret was changed or moved: somebody wrote to the keyring") from None
 
 
 def _connection(path: Path) -> sqlite3.Connection:

@@ -1,7 +1,8 @@
 """`python -m tests.bench NAME [ARGUMENT]`: timings on demand; never part of the tests.
 
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
-`sftp` (the SFTP door beside OpenSSH).
+`sftp` (the SFTP door beside OpenSSH and rclone), `rss` (memory under eight uploads at once), `folders` (trees of many
+small files, the whole way).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("scan", "large_file", "sftp")
+QUICK = ("scan", "large_file", "sftp")
+NAMES = (*QUICK, "rss", "folders")
 
 
 def main(arguments: list[str]) -> None:
-    """Run one bench, or all of them."""
-    wanted, numbers = (arguments[:1], arguments[1:]) if arguments else (list(NAMES), [])
+    """Run one bench, or those that take minutes only."""
+    wanted, numbers = (arguments[:1], arguments[1:]) if arguments else (list(QUICK), [])
     for name in wanted:
         if name not in NAMES:
             raise SystemExit(f"there is no bench {name!r}: {', '.join(NAMES)}")

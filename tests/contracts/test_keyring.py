@@ -74,6 +74,19 @@ async def test_dropping_one(keyring: Keyring) -> None:
     assert await keyring.get("t1", "b") == OTHER
 
 
+async def test_all_that_begins_so_is_read_at_once(keyring: Keyring) -> None:
+    for name in ("file/0", "file/10", "file_1", "sealed/1", "文件/1"):
+        await keyring.put("t1", name, name.encode())
+    await keyring.put("t2", "file/0", OTHER)
+    assert await keyring.get_all("t1", "file/") == {"file/0": b"file/0", "file/10": b"file/10"}
+    assert set(await keyring.get_all("t1")) == {"file/0", "file/10", "file_1", "sealed/1", "文件/1"}
+    assert await keyring.get_all("t1", "%") == {}
+    await keyring.drop("t1", "file/0")
+    assert await keyring.get_all("t1", "file/") == {"file/10": b"file/10"}
+    await keyring.destroy("t1")
+    assert await keyring.get_all("t1") == {}
+
+
 async def test_destroying_what_begins_so(keyring: Keyring) -> None:
     names = ["file/1", "file/10", "FILE/1", "fil", "file_1", "evidence", "文/1"]
     for name in names:

@@ -27,6 +27,14 @@ class FakeKeyring:
             raise StoreError("this key was destroyed, or never made", code="key-destroyed", retry=False)
         return self.secrets[transfer_id, name][1]
 
+    async def get_all(self, transfer_id: str, prefix: str = "") -> dict[str, bytes]:
+        _check(transfer_id, prefix)
+        return {
+            name: secret
+            for (owner, name), (_, secret) in self.secrets.items()
+            if owner == transfer_id and name.startswith(prefix)
+        }
+
     async def copy(self, transfer_id: str, to: str, names: Mapping[str, str]) -> None:
         month = self._clock.now().strftime("%Y-%m") if self._clock else ""
         copies: dict[tuple[str, str], tuple[str, bytes]] = {}

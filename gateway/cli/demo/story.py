@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.table import Table
 from gateway.cli.demo import files
 from gateway.cli.demo.sender import Sender
 from gateway.cli.demo.world import CLIENTS, FILINGS, World
+from gateway.core.catalogue import LANGUAGES
 from gateway.core.errors import GatewayError
 from gateway.core.facts import local_day
 
@@ -107,7 +109,7 @@ class Story:
             sender.sign_in()
         self._hetao("doctor")
         client = "curl" if self.senders["sz-genomics"].curl else "Python's HTTPS client (curl is not installed)"
-        self._note(f"the gateway answers at {world.url}; files are sent with {client}")
+        self._note(f"the gateway answers at {world.url}; files go there with {client}")
 
     def _await_ready(self) -> None:
         until = time.monotonic() + READY
@@ -118,12 +120,26 @@ class Story:
             time.sleep(0.2)
 
     def _allowed(self) -> None:
-        self._say("2", "Penguins to HKU by SFTP: no personal data, allowed at once")
+        self._say("2", "Penguins by SFTP to HKU's SFTP server: no personal data, allowed at once")
         folder = self._files("penguins", files.penguins)
-        transfer = self._send("sz-genomics", "hku-genomics", "island-ecology", folder, GENERAL)
-        shown = self.senders["sz-genomics"].wait(transfer, {"receipted"}, SOON)
-        self._verdict(shown)
-        self._proven("sz-genomics", transfer, shown, folder, "hku", self.world.folder / "hong-kong-hku" / "in")
+        (folder / "declaration.toml").write_text(_toml(GENERAL), encoding="utf-8")
+        manager = self.world.data_manager(folder.parent)
+        project = "hku-genomics/island-ecology"
+        client = "OpenSSH's sftp" if manager.sftp else "asyncssh's client, the same commands (sftp is not installed)"
+        self._note(f"SUBMIT lists {manager.list_files('penguins')} files with their SHA-256; sent with {client}")
+        put = [f"put -r penguins /outbox/{project}/", f"put SUBMIT /outbox/{project}/penguins/SUBMIT"]
+        look = f"get /status/{project}/penguins.txt"
+        fetch = [f"get /receipts/{project}/penguins.v1.json", f"get /receipts/{project}/penguins.v1.json.sig"]
+        self._typed(manager.login, [*put, look, *fetch])
+        manager.carry_out(put)
+        told = manager.await_end(look, "receipted", SOON)
+        self._note("the status: " + told.split("\n\n")[LANGUAGES.index(self.lang)].strip().replace("\n", "\n  "))
+        manager.carry_out(fetch)
+        receipt, signature = ((folder.parent / each.rpartition("/")[2]).read_text(encoding="utf-8") for each in fetch)
+        body = json.loads(receipt)
+        shown = {**body["transfer"], "state": "receipted", "decision": body["verdict"]}
+        here = self.world.folder / "hong-kong-hku" / "in"
+        self._proven("sz-genomics", (receipt, signature), shown, folder, "hku", here)
 
     def _judged(self) -> None:
         self._say("3", "Scans of a phantom to HKUST: a format the gateway cannot interpret yet, so people judge")
@@ -138,7 +154,14 @@ class Story:
         self._hetao(*vote, "--key", str(self.world.keys / "zhao"))
         shown = self.senders["sz-genomics"].wait(transfer, {"receipted"}, SOON)
         self._note("two officers, two persons, two signatures: cleared")
-        self._proven("sz-genomics", transfer, shown, folder, "hkust", self.world.folder / "hong-kong-hkust")
+        self._proven(
+            "sz-genomics",
+            self.senders["sz-genomics"].receipt(transfer),
+            shown,
+            folder,
+            "hkust",
+            self.world.folder / "hong-kong-hkust",
+        )
 
     def _documented(self) -> None:
         self._say("4", "Variants of three people to HKU: three papers are missing, no vote can replace them")
@@ -165,7 +188,14 @@ class Story:
         self._change("filings.toml", "a standard contract, an HGR report and its backup")
         shown = self.senders["sz-genomics"].wait(transfer, {"receipted"}, SOON)
         self._verdict(shown)
-        self._proven("sz-genomics", transfer, shown, folder, "hku", self.world.folder / "hong-kong-hku" / "in")
+        self._proven(
+            "sz-genomics",
+            self.senders["sz-genomics"].receipt(transfer),
+            shown,
+            folder,
+            "hku",
+            self.world.folder / "hong-kong-hku" / "in",
+        )
 
     def _refused(self) -> None:
         self._say("5", "12,000 patients with identity numbers and diagnoses to HKUST: refused")
@@ -220,7 +250,7 @@ class Story:
         self.console.print("\n".join(lines), highlight=False)
 
     def _proven(
-        self, name: str, transfer: str, shown: dict[str, Any], sent: Path, recipient: str, arrived: Path
+        self, name: str, signed: tuple[str, str], shown: dict[str, Any], sent: Path, recipient: str, arrived: Path
     ) -> None:
         """Open what arrived with the stock Crypt4GH tool, compare digests, check the receipt."""
         folder = arrived / name / shown["project"] / shown["dataset"] / f"v{shown['version']}"
@@ -233,7 +263,7 @@ class Story:
             ):
                 raise Broken(f"{sealed.name} does not open to what was sent")
             count += 1
-        receipt, signature = self.senders[name].receipt(transfer)
+        receipt, signature = signed
         base = self.world.folder / f"receipt-{shown['dataset']}.json"
         base.write_text(receipt, encoding="utf-8")
         base.with_suffix(".sig").write_text(signature, encoding="utf-8")
@@ -294,6 +324,13 @@ class Story:
     def _say(self, number: str, text: str) -> None:
         self.console.print(Panel(f"[bold]{number}[/bold]  {text}", expand=False))
 
+    def _typed(self, login: str, commands: Sequence[str]) -> None:
+        """What a data manager types."""
+        lines = [f"$ {login}", *(f"sftp> {each}" for each in commands)]
+        self.console.print(
+            "\n".join(f"  [cyan]{escape(each)}[/cyan]" for each in lines), highlight=False, soft_wrap=True
+        )
+
     def _note(self, text: str) -> None:
         self.console.print(f"[dim]-[/dim] {escape(text)}", highlight=False, soft_wrap=True)
 
@@ -310,6 +347,15 @@ def _duties(pipia: Any) -> dict[str, Any]:
         "institution_approval": True,
         "owner_unit_approval": True,
     }
+
+
+def _toml(declaration: Mapping[str, Mapping[str, Any]]) -> str:
+    """A declaration as its file: tables of words and truth values, which TOML writes as JSON does."""
+    tables = (
+        [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        for name, table in declaration.items()
+    )
+    return "".join(f"{line}\n" for lines in tables for line in lines)
 
 
 def _decrypted_sha256(sealed: Path, key: Path) -> str:

@@ -23,6 +23,7 @@ from certs.crypt4ghkeys import make_crypt4gh_key
 from certs.jwtkeys import make_jwt_key
 from certs.keyfiles import make_key_folder
 from certs.sshkeys import make_ssh_key
+from gateway.cli.demo.data_manager import DataManager
 from gateway.core.errors import StoreError
 from gateway.core.identity import SENDER_SCOPES
 
@@ -180,6 +181,13 @@ class World:
         command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(self.config)]
         self.gateway = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})  # noqa: S603  # our own interpreter and module
         log.close()
+
+    def data_manager(self, folder: Path) -> DataManager:
+        """Lin Yue of the genomics institute at her SFTP prompt, in a folder of datasets."""
+        host_key = (self.config.parent / "keys" / "sftp_host.pub").read_text(encoding="utf-8")
+        return DataManager(
+            port=self.sftp_port, host_key=host_key, user="sz-genomics", key=self.keys / "lin", folder=folder
+        )
 
     def check_gateway(self) -> None:
         """Raise where the gateway's process has ended."""
