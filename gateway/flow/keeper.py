@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from gateway.core.completeness import SETTLE
-from gateway.core.documents import parse_document
-from gateway.core.errors import BrokenPromise, Conflict, GatewayError, NotFound, StoreError, Unusable
+from gateway.core.errors import BrokenPromise, Conflict, GatewayError, NotFound, StoreError
 from gateway.core.identity import Door
 from gateway.core.intake import Limits, Part, ReceivedFile, check_quota, check_room
 from gateway.core.manifests import Manifest
@@ -35,10 +36,10 @@ from gateway.core.transfer import State, Transfer
 from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import Spool, SpoolWriter, StoredFile
-from gateway.wire import canonical
 
 MAX_HELD: Final = 256
 MAX_BATCH: Final = 64
+LINGER_SECONDS: Final = 0.25
 AGAIN_SECONDS: Final = 1.0
 FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
 _NOTES: Final = b"hetao/held-notes/v1"  # keeps the notes' key apart from the other uses of the evidence key
@@ -92,6 +93,7 @@ class Keeper:
         self._lost: dict[str, GatewayError] = {}
         self._room = asyncio.Semaphore(MAX_HELD)
         self._drainer: asyncio.Future[None] | None = None
+        self._wanted = asyncio.Event()  # somebody waits, or a batch is full: no lingering
 
     # --- what uploads and readers call -------------------------------------------------------------------------------
 
@@ -138,6 +140,7 @@ class Keeper:
             GatewayError: A file that was answered as received could not be recorded; told once.
         """
         while waiting := [each.done for each in self._unsettled.get(transfer_id, ()) if each.writer is not None]:
+            self._wanted.set()
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             failed = [each for each in waiting if each.done() and each.exception() is not None]
             if failed:
@@ -147,6 +150,7 @@ class Keeper:
 
     async def close(self) -> None:
         """Record what is held; what cannot be stays held for the next process."""
+        self._wanted.set()
         if self._drainer is not None and not self._drainer.done():
             await asyncio.wait({self._drainer}, timeout=AGAIN_SECONDS)
 
@@ -156,17 +160,26 @@ class Keeper:
         waiting = _Waiting(arrived, asyncio.get_running_loop().create_future(), writer)
         self._queue.append(waiting)
         self._unsettled[arrived.stored.transfer_id].add(waiting)
+        if writer is None or len(self._queue) >= MAX_BATCH:
+            self._wanted.set()
         if self._drainer is None or self._drainer.done():
             self._drainer = asyncio.ensure_future(self._drain())
         return waiting
 
     async def _drain(self) -> None:
         while self._queue:
+            await self._linger()
             batch = self._next()
             try:
                 await self._record(batch)
             except Exception as failure:  # noqa: BLE001  # handed to whoever waits, below
                 await self._failed(batch, failure)
+
+    async def _linger(self) -> None:
+        """Let a batch fill, as long as nobody waits: what is held is durable, and a transaction costs the same for many."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), LINGER_SECONDS)
+        self._wanted.clear()
 
     def _next(self) -> list[_Waiting]:
         """The oldest ones, of each path one."""
@@ -396,7 +409,7 @@ def _commit(writers: Sequence[SpoolWriter]) -> None:
 
 def _note(arrived: Arrived, evidence_key: bytes) -> bytes:
     stored, file = arrived.stored, arrived.stored.file
-    told = canonical.encode(
+    told = json.dumps(
         {
             "transfer": stored.transfer_id,
             "path": file.path,
@@ -412,8 +425,9 @@ def _note(arrived: Arrived, evidence_key: bytes) -> bytes:
             "received_at": stored.received_at.isoformat(),
             "modified_at": stored.modified_at.isoformat() if stored.modified_at else "",
             "header": arrived.header.hex(),
-        }
-    )
+        },
+        ensure_ascii=False,
+    ).encode()
     return _authentic(told, evidence_key) + told
 
 
@@ -426,10 +440,7 @@ def _noted(note: bytes, evidence_key: bytes) -> Arrived:
     told = note[32:]
     if not hmac.compare_digest(note[:32], _authentic(told, evidence_key)):
         raise BrokenPromise("a note in the vault is not the gateway's: it was altered; open an incident")
-    try:
-        said: dict[str, Any] = parse_document(told)
-    except Unusable as wrong:
-        raise BrokenPromise("a note in the vault cannot be read") from wrong
+    said: dict[str, Any] = json.loads(told)  # our own words, as they were just shown to be
     modified = said["modified_at"]
     file = ReceivedFile(
         path=said["path"],

@@ -33,7 +33,7 @@ from gateway.core.classify.names import Names
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
 from gateway.core.classify.window import fold, window_of
-from gateway.core.detectors import DetectorTables, MarkFinder, MarkForm, Window, open_window, scan
+from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, open_window, scan
 from gateway.core.detectors.lanes import Lanes
 from gateway.core.formats import HEAD, Format, sniff
 
@@ -69,7 +69,7 @@ class Classifier:
         self._grid = Grid(None)
         self._geo = Geo()
         self._encoded = Encoded()
-        self._finder = MarkFinder(tables)
+        self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
         self._genome: GenomeHeader | None = None
         self._has_header = False

@@ -8,7 +8,7 @@ sensitive, and how many people, is decided in `gateway.core.classify`.
 from gateway.core.detectors.candidates import Candidates
 from gateway.core.detectors.headers import header_kinds
 from gateway.core.detectors.lanes import PAD, Window, open_window
-from gateway.core.detectors.marks import Mark, MarkFinder, MarkForm
+from gateway.core.detectors.marks import Mark, MarkFinder, MarkForm, mark_finder
 from gateway.core.detectors.scan import scan
 from gateway.core.detectors.tables import Detector, DetectorTables, HeaderWords, parse_tables
 
@@ -23,6 +23,7 @@ __all__ = [
     "MarkForm",
     "Window",
     "header_kinds",
+    "mark_finder",
     "open_window",
     "parse_tables",
     "scan",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,6 +46,12 @@ class Mark:
     form: MarkForm
     place: int
     count: int = 1
+
+
+@lru_cache(maxsize=8)
+def mark_finder(tables: DetectorTables) -> MarkFinder:
+    """The finder of these tables, compiled once: it is stateless, and small files would pay for it more than for their bytes."""
+    return MarkFinder(tables)
 
 
 class MarkFinder:

@@ -75,9 +75,9 @@ class Marks:
     internal: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DetectorTables:
-    """Everything detectors look up.
+    """Everything detectors look up; loaded once, so that what is compiled from it is kept by identity.
 
     Attributes:
         detectors: By key.
