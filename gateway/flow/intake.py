@@ -47,6 +47,8 @@ __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
 SUMMED_SECONDS = 1.0
+PATIENCE = 8  # looks at what other processes hold; together longer than those linger
+PATIENCE_SECONDS = 0.1
 NOTHING_CHANGED = "nothing changed since the version before"
 
 
@@ -276,6 +278,12 @@ class Intake:
             principal, await self._own(principal, transfer_id), path, announced, resumable=resumable
         )
 
+    async def still_open(self, transfer_id: str) -> Transfer | None:
+        """A transfer, if it is open; for a caller that knows whose it is."""
+        async with self._recorder.records.read() as view:
+            found = await view.transfer(transfer_id)
+        return found if found is not None and found.state is State.OPEN else None
+
     async def begin_in(
         self,
         principal: Principal,
@@ -291,7 +299,7 @@ class Intake:
         require_state(transfer, State.OPEN)
         size = (announced and announced.size) or 0
         check_room(self._limits, transfer.files, transfer.bytes, size)
-        held = await self._undelivered(transfer.institution)
+        held = await self._undelivered(transfer)
         check_quota(self._limits, held, size)
         self._uploading[transfer_id] += 1
         try:
@@ -308,13 +316,15 @@ class Intake:
             raise
         return incoming
 
-    async def _undelivered(self, institution: str) -> int:
+    async def _undelivered(self, transfer: Transfer) -> int:
         """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""
         bound = self._limits.undelivered_bytes
         if not bound:
             return 0
-        now = asyncio.get_running_loop().time()
+        institution, now = transfer.institution, asyncio.get_running_loop().time()
         asked, size = self._sums.get(institution, (-SUMMED_SECONDS, 0))
+        if size > bound // 2:
+            await self.keeper.settled(transfer.id)
         if now - asked >= SUMMED_SECONDS or size > bound // 2:
             async with self._recorder.records.read() as view:
                 size = await view.undelivered(institution)
@@ -459,7 +469,7 @@ class Intake:
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = await self.unfinished(transfer_id)
+        unfinished = await self._unfinished_still(transfer_id)
         said = _Said(listed, only_changed, root, by)
 
         async def job(ledger: Ledgering) -> tuple[Transfer, tuple[str, ...]]:
@@ -539,6 +549,15 @@ class Intake:
         async with self._recorder.records.read() as view:
             partials = len(await view.partials(transfer_id))
         return max(len(held), self._uploading[transfer_id], partials)
+
+    async def _unfinished_still(self, transfer_id: str) -> int:
+        """The same, once other processes had the time to record what they only hold (`keeper`)."""
+        for _ in range(PATIENCE):
+            found = await self.unfinished(transfer_id)
+            if not found or self._uploading[transfer_id]:
+                return found
+            await asyncio.sleep(PATIENCE_SECONDS)
+        return await self.unfinished(transfer_id)
 
     async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
         """Note durably that a connection writes into a draft, before its first byte.

@@ -117,9 +117,17 @@ class Keeper:
         Args:
             arrived: With its header.
             writer: Of its only part; from here on the keeper's.
+
+        Raises:
+            Conflict: The transfer is not open any more.
         """
         await self._room.acquire()
         try:
+            # The part is in the vault, where whoever submits sees it; and here nobody has submitted yet.
+            async with self._recorder.records.read() as view:
+                transfer = await view.transfer(arrived.stored.transfer_id)
+            if transfer is not None:
+                require_state(transfer, State.OPEN)
             key = await self._recorder.evidence_key(arrived.stored.transfer_id)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._pool, writer.hold, _note(arrived, key))

@@ -247,6 +247,10 @@ def test_a_gateway_does_not_start_with_an_authority_it_cannot_read(world):
     environment = {**os.environ, "HETAO_SFTP__USER_CA": "nowhere.pub"}
     command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(world.running.world.config)]
     environment |= {"HETAO_HTTPS__PORT": "0", "HETAO_SFTP__PORT": "0", "HETAO_METRICS__PORT": "0"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    world.running.kill()
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        world.running.start()
     assert done.returncode == 2
     assert "sftp.user_ca" in done.stderr

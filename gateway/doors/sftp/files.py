@@ -43,7 +43,6 @@ from gateway.flow.reread import Reread
 from gateway.ports import Mark
 
 MAX_DECLARATION: Final = 1 << 16
-RECENT_SECONDS: Final = 1.0
 MAX_DRAFTS: Final = 1_000
 _BLOCK: Final = 1 << 16
 
@@ -206,14 +205,14 @@ class DoorFiles(NoHost):
         return earlier.size
 
     async def _draft(self, principal: Principal, name: DatasetName) -> Transfer:
-        """The open version. One that was open a moment ago is taken for open: what is recorded looks again."""
-        now = asyncio.get_running_loop().time()
-        draft, seen = self._desk.underway.drafts.get(name, (None, 0.0))
-        if draft is None or now - seen >= RECENT_SECONDS:
+        """The open version; the one that was it the last time is asked about by its id."""
+        known = self._desk.underway.drafts.get(name)
+        draft = await self._desk.intake.still_open(known) if known else None
+        if draft is None:
             draft = await self._desk.folders.draft(principal, name)
             if len(self._desk.underway.drafts) >= MAX_DRAFTS:
                 self._desk.underway.drafts.clear()
-            self._desk.underway.drafts[name] = (draft, now)
+            self._desk.underway.drafts[name] = draft.id
         return draft
 
     async def _begin(self, draft: Transfer, path: str, before: int, offset: int) -> Incoming:
@@ -234,12 +233,10 @@ class DoorFiles(NoHost):
 
     async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
         principal = await self._caller()
-        self._desk.underway.drafts.pop(name, None)
         if place.order == SUBMIT:
             ended = await self._desk.folders.submit(principal, name, parse_listing(content))
         else:
             ended = await self._desk.folders.withdraw(principal, name)
-        self._desk.underway.drafts.pop(name, None)  # one that a session beside this one looked up meanwhile
         await self._desk.folders.note_order(ended, place.path, content)
 
     async def _declare(self, draft: Transfer, content: bytes) -> None:

@@ -49,12 +49,12 @@ class Underway:
 
     Attributes:
         arrivals: Files being written.
-        drafts: Drafts that were open a moment ago, and when that was.
+        drafts: The id of the draft a dataset had when it was written to the last time.
         stopping: Whether the door cuts its connections: asyncssh then tells sessions the same as of an end in order.
     """
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
-    drafts: dict[DatasetName, tuple[Transfer, float]] = field(default_factory=dict)
+    drafts: dict[DatasetName, str] = field(default_factory=dict)
     stopping: bool = False
 
     def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
