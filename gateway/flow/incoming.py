@@ -195,7 +195,8 @@ class Incoming:
         return stored
 
     def _may_be_held(self, *, soon: bool) -> bool:
-        return soon and 0 < self.size <= SMALL and not self._noted and not self._capture.wanted
+        small = 0 < self.size <= SMALL and not self._noted and not self._capture.wanted
+        return soon and small and self._reception.keeper.holds
 
     async def suspend(self) -> None:
         """Keep what came so that the sender can go on with it; where that fails, as `abort`."""

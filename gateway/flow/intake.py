@@ -47,8 +47,6 @@ __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
 SUMMED_SECONDS = 1.0
-PATIENCE = 8  # looks at what other processes hold; together longer than those linger
-PATIENCE_SECONDS = 0.1
 NOTHING_CHANGED = "nothing changed since the version before"
 
 
@@ -469,7 +467,7 @@ class Intake:
         standing = (await self._registrar.registry()).get(Project, transfer.project).declaration
         # Each part was checked when it was made; the two together are checked now, before anything is frozen.
         parse_declaration(stand_on(standing, transfer.declaration), self._vocabulary)
-        unfinished = await self._unfinished_still(transfer_id)
+        unfinished = await self.unfinished(transfer_id)
         said = _Said(listed, only_changed, root, by)
 
         async def job(ledger: Ledgering) -> tuple[Transfer, tuple[str, ...]]:
@@ -549,15 +547,6 @@ class Intake:
         async with self._recorder.records.read() as view:
             partials = len(await view.partials(transfer_id))
         return max(len(held), self._uploading[transfer_id], partials)
-
-    async def _unfinished_still(self, transfer_id: str) -> int:
-        """The same, once other processes had the time to record what they only hold (`keeper`)."""
-        for _ in range(PATIENCE):
-            found = await self.unfinished(transfer_id)
-            if not found or self._uploading[transfer_id]:
-                return found
-            await asyncio.sleep(PATIENCE_SECONDS)
-        return await self.unfinished(transfer_id)
 
     async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
         """Note durably that a connection writes into a draft, before its first byte.

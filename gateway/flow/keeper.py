@@ -8,7 +8,8 @@ The rules:
 2. Whoever changes, submits or reads on of a transfer waits until nothing of it is held (`settled`). So a file that was
    answered as received is in every submission that follows.
 3. A note is authenticated under the transfer's evidence key: what was written into the vault by another hand is not recorded.
-4. Files held are bounded by number and bytes; beyond that the sender waits.
+4. Files held are bounded by number and by size; beyond that the sender waits. Nothing is held where several processes serve:
+   a client's connections meet different ones, and what one holds the others would not show.
 
 When a step fails: the transfer was submitted or ended meanwhile -> that file is refused, removed, and whoever waits for the
 transfer is told; the database is away -> what is held stays held and is tried again, and whoever waits is told.
@@ -93,6 +94,7 @@ class Keeper:
         self._lost: dict[str, GatewayError] = {}
         self._room = asyncio.Semaphore(MAX_HELD)
         self._drainer: asyncio.Future[None] | None = None
+        self.holds = True  # not where several processes serve: what one holds the others do not see
         self._wanted = asyncio.Event()  # somebody waits, or a batch is full: no lingering
 
     # --- what uploads and readers call -------------------------------------------------------------------------------
@@ -117,17 +119,9 @@ class Keeper:
         Args:
             arrived: With its header.
             writer: Of its only part; from here on the keeper's.
-
-        Raises:
-            Conflict: The transfer is not open any more.
         """
         await self._room.acquire()
         try:
-            # The part is in the vault, where whoever submits sees it; and here nobody has submitted yet.
-            async with self._recorder.records.read() as view:
-                transfer = await view.transfer(arrived.stored.transfer_id)
-            if transfer is not None:
-                require_state(transfer, State.OPEN)
             key = await self._recorder.evidence_key(arrived.stored.transfer_id)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._pool, writer.hold, _note(arrived, key))

@@ -176,6 +176,14 @@ async def test_a_file_over_the_bound_is_the_only_one_refused(rig):
     assert set(await recorded(rig, transfer)) == {"a.csv", "b.csv"}
 
 
+async def test_beside_other_processes_nothing_is_held(rig):
+    rig.intake.keeper.holds = False
+    transfer = await opened(rig)
+    await send(rig, transfer, "a.csv", b"u,v\n1,2\n")
+    assert set(await recorded(rig, transfer)) == {"a.csv"}
+    assert rig.spool.notes == {}
+
+
 async def test_large_files_and_those_of_other_doors_are_recorded_before_the_answer(rig):
     transfer = await opened(rig)
     await send(rig, transfer, "big.bin", bytes((1 << 20) + 1))
