@@ -407,7 +407,10 @@ class Intake:
         send the file again, or open a version for nothing.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self.own(principal, transfer_id)
+        await self._own(principal, transfer_id)
+        if self.keeper.date(transfer_id, parse_path(path), modified):
+            return
+        await self.keeper.settled(transfer_id)
 
         async def job(ledger: Ledgering) -> None:
             found = await ledger.tx.file(transfer_id, parse_path(path))

@@ -71,6 +71,7 @@ class _Waiting:
     arrived: Arrived
     done: asyncio.Future[StoredFile]
     writer: SpoolWriter | None = None  # of a part that is held
+    taken: bool = False  # into a transaction
 
 
 class Keeper:
@@ -135,6 +136,17 @@ class Keeper:
         """Files of a transfer that were answered as received and are not recorded yet, by path."""
         return {path: each.arrived.stored for path, each in self._held.get(transfer_id, {}).items()}
 
+    def date(self, transfer_id: str, path: str, modified: datetime) -> bool:
+        """Give a held file its time of last change; False where it is not held, or on its way into the records already.
+
+        The note does not learn of it: a crash in that quarter of a second costs the time, not the file.
+        """
+        waiting = self._held.get(transfer_id, {}).get(path)
+        if waiting is None or waiting.taken:
+            return False
+        waiting.arrived = replace(waiting.arrived, stored=replace(waiting.arrived.stored, modified_at=modified))
+        return True
+
     async def settled(self, transfer_id: str) -> None:
         """Wait until nothing of a transfer is held.
 
@@ -172,6 +184,8 @@ class Keeper:
         while self._queue:
             await self._linger()
             batch = self._next()
+            for each in batch:
+                each.taken = True
             try:
                 await self._record(batch)
             except Exception as failure:  # noqa: BLE001  # handed to whoever waits, below
@@ -307,6 +321,7 @@ class Keeper:
             each.done.set_exception(failure)
             each.done.exception()
             self._unsettled[transfer_id].discard(each)
+            each.taken = False
             each.done = asyncio.get_running_loop().create_future()
             self._unsettled[transfer_id].add(each)
             again.append(each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -174,6 +175,22 @@ async def test_a_file_over_the_bound_is_the_only_one_refused(rig):
     with pytest.raises(GatewayError, match="at most 2 files"):
         await rig.intake.keeper.settled(transfer)
     assert set(await recorded(rig, transfer)) == {"a.csv", "b.csv"}
+
+
+async def test_a_held_file_gets_its_time_without_waiting(rig, monkeypatch):
+    monkeypatch.setattr(keeper, "LINGER_SECONDS", 3600.0)
+    transfer, at = await opened(rig), datetime(2026, 1, 2, tzinfo=UTC)
+    await send(rig, transfer, "a.csv", b"u,v\n1,2\n")
+    await rig.intake.date_file(rig.sender, transfer, "a.csv", at)
+    assert await recorded(rig, transfer) == {}
+    await rig.intake.keeper.settled(transfer)
+    later = datetime(2026, 1, 3, tzinfo=UTC)
+    async with rig.records.read() as view:
+        assert (await view.file(transfer, "a.csv")).modified_at == at
+    assert not rig.intake.keeper.date(transfer, "a.csv", later)
+    await rig.intake.date_file(rig.sender, transfer, "a.csv", later)
+    async with rig.records.read() as view:
+        assert (await view.file(transfer, "a.csv")).modified_at == later
 
 
 async def test_beside_other_processes_nothing_is_held(rig):
