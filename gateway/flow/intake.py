@@ -41,13 +41,24 @@ from gateway.flow.keeper import Keeper, changed, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
+from gateway.flow.upload import VaultSealer
 from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
 
 __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
 SUMMED_SECONDS = 1.0
+MAX_DRAFTS = 1_000
 NOTHING_CHANGED = "nothing changed since the version before"
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An open transfer as it was read, when, and what had been recorded by then (`Recorder.standing`)."""
+
+    transfer: Transfer
+    read_at: float
+    standing: int
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,12 @@ class Intake:
         self._vocabulary = vocabulary
         self._limits = limits
         self.keeper = Keeper(recorder=recorder, spool=spool, pool=pool, limits=limits)
-        self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits, self.keeper)
+        sealer = VaultSealer(vault_public, recorder.entropy, recorder.clock)
+        self.reception = Reception(recorder, spool, sealer, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
         self._sums: dict[str, tuple[float, int]] = {}
+        self._drafts: dict[str, _Draft] = {}
 
     # --- open --------------------------------------------------------------------------------------------------------
 
@@ -277,10 +290,25 @@ class Intake:
         )
 
     async def still_open(self, transfer_id: str) -> Transfer | None:
-        """A transfer, if it is open; for a caller that knows whose it is."""
+        """A transfer, if it is open; for a caller that knows whose it is.
+
+        Where one process serves it may be what was read up to a second ago, provided that nothing was recorded since: only
+        a command on the host can have ended it then, and recording the file asks again.
+        """
+        standing, now = self._recorder.standing, asyncio.get_running_loop().time()
+        known = self._drafts.get(transfer_id)
+        if known and self.keeper.holds and known.standing == standing and now - known.read_at < SUMMED_SECONDS:
+            return known.transfer
         async with self._recorder.records.read() as view:
             found = await view.transfer(transfer_id)
-        return found if found is not None and found.state is State.OPEN else None
+        if found is None or found.state is not State.OPEN:
+            self._drafts.pop(transfer_id, None)
+            return None
+        if standing is not None and standing == self._recorder.standing:
+            if len(self._drafts) >= MAX_DRAFTS:
+                self._drafts.clear()
+            self._drafts[transfer_id] = _Draft(found, now, standing)
+        return found
 
     async def begin_in(
         self,

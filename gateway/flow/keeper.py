@@ -21,9 +21,9 @@ import asyncio
 import hmac
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -74,6 +74,28 @@ class _Waiting:
     taken: bool = False  # into a transaction
 
 
+class Place:
+    """Room for one file that is held.
+
+    Args:
+        evidence_key: Of its transfer.
+    """
+
+    def __init__(self, evidence_key: bytes) -> None:
+        self._evidence_key = evidence_key
+        self.held: tuple[Arrived, SpoolWriter] | None = None
+
+    def hold(self, arrived: Arrived, writer: SpoolWriter) -> None:
+        """Make a file durable in the vault with its note. Blocking.
+
+        Args:
+            arrived: With its header.
+            writer: Of its only part; the keeper's when the room's block ends.
+        """
+        writer.hold(_note(arrived, self._evidence_key))
+        self.held = (arrived, writer)
+
+
 class Keeper:
     """Records what arrived.
 
@@ -114,21 +136,18 @@ class Keeper:
         finally:
             self._unsettled_no_more(waiting)
 
-    async def hold(self, arrived: Arrived, writer: SpoolWriter) -> None:
-        """Make a file durable in the vault with its note, and record it soon; returns when there is room for more.
-
-        Args:
-            arrived: With its header.
-            writer: Of its only part; from here on the keeper's.
-        """
+    @asynccontextmanager
+    async def room(self, transfer_id: str) -> AsyncIterator[Place]:
+        """Wait for room to hold a file of a transfer. What the block held is recorded soon after it ends."""
         await self._room.acquire()
         try:
-            key = await self._recorder.evidence_key(arrived.stored.transfer_id)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._pool, writer.hold, _note(arrived, key))
+            place = Place(await self._recorder.evidence_key(transfer_id))
+            yield place
+            assert place.held is not None, "nothing was held"
         except BaseException:
             self._room.release()
             raise
+        arrived, writer = place.held
         waiting = self._enqueue(arrived, writer)
         self._held[arrived.stored.transfer_id][arrived.stored.file.path] = waiting
 
