@@ -72,6 +72,9 @@ class Spool(Protocol):
     def create(self, name: str) -> SpoolWriter:
         """Start a part; raises StoreError where the name exists."""
 
+    def commit(self, writers: Sequence[SpoolWriter]) -> None:
+        """Commit several parts at once, which costs little more than one; where it fails, what was held is held still."""
+
     def open(self, name: str) -> BinaryIO:
         """Read a committed part from its start; raises StoreError where it is missing."""
 

@@ -15,7 +15,6 @@ sender goes on from there or sends the file again.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor

@@ -240,7 +240,8 @@ class Keeper:
             each.writer for each, (answer, _) in zip(batch, answers, strict=True) if each.writer and not _no(answer)
         ]
         if held:
-            await asyncio.get_running_loop().run_in_executor(self._pool, _commit, held)
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._spool.commit, held)
+        received: dict[str, list[int]] = defaultdict(list)
         for each, (answer, obsolete) in zip(batch, answers, strict=True):
             if isinstance(answer, GatewayError):
                 await self._refused(each, answer)
@@ -254,7 +255,11 @@ class Keeper:
                 file=answer.file.number,
                 bytes=answer.file.size,
                 format=str(answer.findings.get("format", "")),
+                probe=True,
             )
+            received[answer.transfer_id].append(answer.file.size)
+        for transfer_id, sizes in received.items():
+            recorder.observer.saw("files.received", transfer_id=transfer_id, files=len(sizes), bytes=sum(sizes))
 
     async def _keep_all(
         self, ledger: Ledgering, arrived: Sequence[Arrived]
@@ -433,11 +438,6 @@ def changed(transfer: Transfer, now: datetime, **changes: Any) -> Transfer:
 
 def _no(answer: StoredFile | GatewayError) -> bool:
     return isinstance(answer, GatewayError)
-
-
-def _commit(writers: Sequence[SpoolWriter]) -> None:
-    for writer in writers:
-        writer.commit()
 
 
 # --- notes -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from blake3 import blake3
+
 from gateway.core.classify import Classifier, FileFindings
 from gateway.core.intake import Part, ReceivedFile
 from gateway.flow.reread import Run
