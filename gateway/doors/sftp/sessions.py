@@ -110,6 +110,12 @@ class _Handler(SFTPServerHandler):
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)
 
+    def log_sent_packet(self, *about: Any, **more: Any) -> None:
+        """Nothing: packets hold names and content, and making a line of each to throw it away costs more than the answer."""
+
+    def log_received_packet(self, *about: Any, **more: Any) -> None:
+        """Nothing, as above."""
+
     async def written(self, handle: bytes, offset: int, data: bytes) -> int:
         """Answer a WRITE."""
         file = self._file_handles.get(handle)
