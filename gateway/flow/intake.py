@@ -384,7 +384,9 @@ class Intake:
                 await forget_row(ledger, transfer, found)
             return (found.file.parts if found else ()) + (note.parts if note else ())
 
-        await self.reception.forget(transfer_id, await self._recorder.do(job))
+        obsolete = await self._recorder.do(job)
+        self._drafts.pop(transfer_id, None)
+        await self.reception.forget(transfer_id, obsolete)
 
     async def rename_file(self, principal: Principal, transfer_id: str, path: str, to: str) -> StoredFile:
         """Give a received file of an open transfer another name; a file that has it is replaced.
@@ -397,8 +399,14 @@ class Intake:
             Conflict: The new name would have to be inspected with the bytes: the file has to be sent again.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self.own(principal, transfer_id)
         old, new = parse_path(path), parse_path(to)
+        if settled_name(new) == settled_name(old) != old and (
+            held := await self._rename_held(principal, transfer_id, old, new)
+        ):
+            return held
+        await self._own(principal, transfer_id)
+        for each in (old, new):
+            await self.keeper.settled(transfer_id, each)
         telling = settled_name(new) != settled_name(old) and says_something(self.reception.classifier, old, new)
 
         async def job(ledger: Ledgering) -> tuple[StoredFile, StoredFile | None]:
@@ -424,9 +432,15 @@ class Intake:
             return renamed, replaced
 
         renamed, replaced = await self._recorder.do(job)
+        self._drafts.pop(transfer_id, None)
         if replaced is not None:
             await self.reception.forget(transfer_id, replaced.file.parts)
         return renamed
+
+    async def _rename_held(self, principal: Principal, transfer_id: str, old: str, new: str) -> StoredFile | None:
+        """From a client's temporary name to the one it stands for, which it was inspected under; None where it is not held."""
+        draft = await self.still_open(transfer_id)
+        return await self.keeper.rename(transfer_id, old, new) if _belongs(draft, principal) else None
 
     async def date_file(self, principal: Principal, transfer_id: str, path: str, modified: datetime) -> None:
         """Note the time of last change a sender gives a received file.
@@ -435,10 +449,11 @@ class Intake:
         send the file again, or open a version for nothing.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self._own(principal, transfer_id)
-        if self.keeper.date(transfer_id, parse_path(path), modified):
+        draft = await self.still_open(transfer_id)
+        if _belongs(draft, principal) and self.keeper.date(transfer_id, parse_path(path), modified):
             return
-        await self.keeper.settled(transfer_id)
+        await self._own(principal, transfer_id)
+        await self.keeper.settled(transfer_id, parse_path(path))
 
         async def job(ledger: Ledgering) -> None:
             found = await ledger.tx.file(transfer_id, parse_path(path))
@@ -624,6 +639,10 @@ async def _move_manifest(ledger: Ledgering, transfer_id: str, old: str, new: str
         await ledger.tx.drop_manifest(transfer_id, path)
     if found and settled_name(old) == settled_name(new):
         await ledger.tx.put_manifest(transfer_id, replace(found[0], path=new))
+
+
+def _belongs(transfer: Transfer | None, principal: Principal) -> bool:
+    return transfer is not None and transfer.institution == principal.institution
 
 
 def _require(principal: Principal, permission: Permission) -> None:

@@ -539,6 +539,46 @@ def test_a_held_part_gets_its_name_without_its_note(spool: Spool, note: bytes) -
     assert spool.names("") == ["t1/0/0"]
 
 
+def test_a_note_takes_the_place_of_the_one_before(spool: Spool) -> None:
+    writer = spool.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(b"first")
+    writer.hold(b"second, and longer")
+    writer.commit()
+    assert read(spool, "t1/0/0") == b"sealed"
+
+
+AGAIN = HOLDING.replace('writer.hold(b"what it is")', 'writer.hold(b"as it was"); writer.hold(b"what it is")')
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 40, 41, 49])
+def test_the_last_whole_note_counts_when_its_writer_died(local: LocalSpool, root: Path, cut: int) -> None:
+    with dying_writer(root, AGAIN) as process:
+        process.communicate()
+    unfinished = root / "t1/0/0.unfinished"
+    os.truncate(unfinished, unfinished.stat().st_size - cut)
+    assert local.held() == [("t1/0/0", b"as it was" if cut else b"what it is")]
+    assert local.salvage("t1/0/0") == 6
+    assert read(local, "t1/0/0") == b"sealed"
+
+
+def test_a_note_that_cannot_be_written_leaves_the_one_before(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = local.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(b"first")
+    before = next(root.rglob("*.unfinished")).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing_after(0, errno.EIO, os.fsync))
+        with pytest.raises(StoreError):
+            writer.hold(b"second")
+    assert next(root.rglob("*.unfinished")).read_bytes() == before
+    writer.hold(b"third")
+    writer.commit()
+    assert read(local, "t1/0/0") == b"sealed"
+
+
 def held_parts(spool: Spool, names: Sequence[str]) -> list[SpoolWriter]:
     writers = [spool.create(name) for name in names]
     for writer in writers:
