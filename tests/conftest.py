@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ from tests.fakes.observer import FakeObserver
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "house")
+
+# Programs that came with the environment go before the system's, as in an activated one: rclone, crypt4gh, bagit.py.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 _TEMPLATE = "hetao_template"
 _numbers = itertools.count()
