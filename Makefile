@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+UPGRADE ?= --upgrade
 # As many workers as the machine has cores; each has its own PostgreSQL and its own gateways. ARGS=-n0 runs in one process.
 WORKERS := -n logical --maxprocesses 8 --dist worksteal
 
@@ -19,7 +20,7 @@ help:
 	@echo 'make scale               3,000 and 10,000 small files the whole way, with figures; minutes'
 	@echo 'make lint                ruff, mypy --strict, import-linter'
 	@echo 'make bench               timings, as ratios against a peer in the same run'
-	@echo 'make lock                resolve pyproject.toml into requirements.lock again'
+	@echo 'make lock [UPGRADE=]     resolve pyproject.toml into requirements.lock again; with UPGRADE= only what is new changes'
 	@echo 'make diagram             redraw the lifecycle in gateway/ARCHITECTURE.md'
 
 $(READY): requirements.lock pyproject.toml
@@ -52,7 +53,7 @@ diagram: $(READY)
 	$(BIN)/python -m gateway.cli.diagram
 
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 $(UPGRADE) \
 	  --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
 	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
