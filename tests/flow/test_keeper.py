@@ -48,7 +48,7 @@ def digests(contents: dict[str, bytes]) -> dict[str, bytes]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # the keeper tells nobody: its loop gets a turn
             await asyncio.sleep(0)
 
