@@ -34,7 +34,7 @@ from gateway.core.identity import Principal
 from gateway.doors.sftp.arrivals import Budget
 from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk, DoorLimits
-from gateway.doors.sftp.sessions import VERSION, DoorSession
+from gateway.doors.sftp.sessions import VERSION, DoorSession, unlogged
 from gateway.doors.sftp.shares import Shares
 from gateway.doors.sftp.tree import Tree, Underway
 from gateway.flow.defender import Defender, counted_as
@@ -155,6 +155,7 @@ class _Connection(asyncssh.SSHServer):
         self._room.open.add(conn)
         self._see_offers(conn)
         _send_nothing_idle(conn)
+        unlogged(conn)
         self._came = asyncio.get_running_loop().time()
         peer = conn.get_extra_info("peername")  # gone when the connection is
         self._remote = str(peer[0]) if peer else ""

@@ -62,6 +62,18 @@ _OUTCOMES: Final = {
 Caller = Callable[[], Awaitable[Principal]]
 
 
+def unlogged(speaker: Any) -> None:
+    """Let a connection, channel or handler of the library's make no line of every packet.
+
+    Packets hold names and content, and a line that is made and thrown away costs as much as the answer to a small request.
+    """
+    speaker.log_sent_packet = speaker.log_received_packet = _nothing
+
+
+def _nothing(*about: Any, **more: Any) -> None:
+    """Log nothing."""
+
+
 def counted(work: Any) -> Any:
     """A packet handler whose answers are counted by kind and outcome."""
     kind = work.__name__.removeprefix("_process_")
@@ -95,6 +107,7 @@ class _Handler(SFTPServerHandler):
 
     def __init__(self, files: MeteredFiles, reader: SSHReader[bytes], writer: SSHWriter[bytes], handles: int) -> None:
         super().__init__(files, reader, writer, VERSION)
+        unlogged(self)
         self._files = files
         self._handles = handles
         self.tally = files.tally
@@ -109,12 +122,6 @@ class _Handler(SFTPServerHandler):
         if self._writer is not None and not self._writer.channel.is_closing():
             cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp fails where none is said
         await super()._cleanup(exc)
-
-    def log_sent_packet(self, *about: Any, **more: Any) -> None:
-        """Nothing: packets hold names and content, and making a line of each to throw it away costs more than the answer."""
-
-    def log_received_packet(self, *about: Any, **more: Any) -> None:
-        """Nothing, as above."""
 
     async def written(self, handle: bytes, offset: int, data: bytes) -> int:
         """Answer a WRITE."""
@@ -185,6 +192,7 @@ class DoorSession(SSHServerStreamSession[bytes]):
     def connection_made(self, chan: Any) -> None:
         """The channel is open."""
         super().connection_made(chan)
+        unlogged(chan)
         self._began()
 
     def connection_lost(self, exc: Exception | None) -> None:
