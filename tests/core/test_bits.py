@@ -41,6 +41,10 @@ def test_what_lies_before_a_place_is_counted(held, place):
     words = _words(held)
     assert bits.ranks(words).of(np.array([place])).tolist() == [sum(p < place for p in held)]
     assert bits.places(bits.from_place(words, place)).tolist() == sorted(p for p in held if p >= place)
+    assert bits.places(bits.between(words, place // 2, place)).tolist() == sorted(
+        p for p in held if place // 2 <= p < place
+    )
+    assert bits.count(words) == len(held)
     assert place in bits.places(bits.odd_before(words)) or sum(p <= place for p in held) % 2 == 0
 
 

@@ -181,6 +181,14 @@ def test_where_a_line_is_cut_changes_nothing(parts, data):
     assert sorted(_owned(first) + _owned(second)) == sorted(whole)
 
 
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_an_address_cut_anywhere_is_found_once(cut):
+    text = b"a@b.com"
+    first, second = _block(b"", text[:cut], text[cut:]), _block(text[:cut], text[cut:], b"")
+    assert _owned(window_of(first, None)) == _owned(open_window(text))
+    assert _owned(window_of(second, None)) == []
+
+
 def _block(before: bytes, own: bytes, after: bytes) -> Block:
     return Block(memoryview(before), memoryview(own), memoryview(after), line_ends=True)
 

@@ -60,7 +60,7 @@ def find_runs(window: Window) -> Runs:
     four = two & earlier(two, 2)  # the first of GROUP digits or more
     six = four & earlier(two, 4)
     edges = places(six ^ later(six, 1))
-    start, end = edges[::2], edges[1::2] + (SHORTEST - 1)
+    start, end = edges[::2].copy(), edges[1::2] + (SHORTEST - 1)
     groups = _groups(window, four)
     if groups.size:
         start, end = np.concatenate([start, groups]), np.concatenate([end, groups + GROUP])
@@ -73,7 +73,10 @@ def _groups(window: Window, four: Words) -> Places:
     """Starts of runs of exactly GROUP digits with one separator between them and another such."""
     edges = four ^ later(four, 1)
     alone = edges & earlier(edges, 1)
-    first = places(alone & earlier(alone, GROUP + 1))
+    near = alone & earlier(alone, GROUP + 1)
+    if not (window.holds(b" ") or window.holds(b"-")):
+        near = near[:0]
+    first = places(near)
     first = first[np.flatnonzero(is_separator(window.data[first + GROUP]))]
     return np.union1d(first, first + (GROUP + 1)) if first.size else first
 

@@ -102,6 +102,10 @@ class Window:
         """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
         return self.raw.find(text, self.low, self.high) >= 0
 
+    def holds(self, text: bytes) -> bool:
+        """Whether a text lies in the window, owned or not."""
+        return text in self.raw
+
     def text(self, start: int, end: int) -> bytes:
         """Bytes between two places."""
         return self.raw[start:end]
