@@ -14,7 +14,7 @@ from stdnum.cn import ric, uscc
 
 from gateway.core.classify.stream import Block
 from gateway.core.classify.window import fold, window_of
-from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, open_window, parse_tables, scan
+from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, may_hold, open_window, parse_tables, scan
 from gateway.core.detectors.digits import LONGEST, find_runs
 from gateway.core.detectors.lanes import PAD
 from gateway.core.errors import Unusable
@@ -162,6 +162,14 @@ def test_runs_are_those_a_plain_search_finds(text):
     plain |= {m.start(): 4 for m in _GROUPS.finditer(text)}
     assert dict(zip((runs.start - PAD).tolist(), runs.length.tolist(), strict=True)) == plain
     assert runs.start.tolist() == sorted(runs.start.tolist())
+
+
+@given(st.text(st.sampled_from("0123456789ab ,-.@X"), max_size=60))
+def test_a_small_window_without_shapes_holds_nothing(text):
+    window = open_window(text.encode())
+    big = open_window(text.encode() + b"\n" * 20_000)  # is not looked at before
+    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@", text, re.ASCII))
+    assert _owned(window) == _owned(big)
 
 
 PIECES = ["11010519491231002X", "A123456(3)", "+852 9123 4567", "138-0013-8000", "6217 0000 1000 1234 569", "a@b.com"]

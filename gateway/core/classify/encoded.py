@@ -127,7 +127,8 @@ def _may_all(lanes: Lanes) -> Mask:
     eight = lanes.view(np.uint8)
     stops = (eight - _PLUS) > _SPAN
     stops |= (eight | _TWO) == _STOPS  # comma and full stop differ in this bit
-    return stops.view("<u8") == 0
+    other: Mask = stops.view("<u8") == 0
+    return other
 
 
 def _shifts_utf7(text: bytes, low: int, high: int) -> bool:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from gateway.core.classify.grid import NO_COLUMN
-from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, open_window, scan
+from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, may_hold, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER
 from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places
 
@@ -49,9 +49,12 @@ class Names:
     def read_header(self, head: bytes, delimiter: int) -> bool:
         """Read a table's first lines; False where all of them are data."""
         found, first = False, True
-        lines = head[:_HEADER_BYTES].split(b"\n")[:LINES]
+        lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
         for line, text, held in zip(lines, texts, self._hold_identifiers(texts), strict=True):
+            if _is_numbers(line, delimiter):
+                first = False
+                continue
             if not text.strip():
                 continue
             cells, whole = ((), False) if held else _cells(text, delimiter)
@@ -70,7 +73,10 @@ class Names:
 
     def _hold_identifiers(self, texts: list[str]) -> list[bool]:
         """Whether each line holds a valid identifier; all lines are scanned at once."""
-        window = open_window("\n".join(texts).encode())
+        joined = "\n".join(texts).encode()
+        if not may_hold(joined):
+            return [False] * len(texts)
+        window = open_window(joined)
         ends = np.flatnonzero(window.data[window.low : window.high] == NEWLINE) + window.low
         held = np.zeros(len(texts), np.bool_)
         for part in scan(window, self.tables):
@@ -135,15 +141,27 @@ class Names:
         return None
 
 
+def _is_numbers(line: bytes, delimiter: int) -> bool:
+    """Whether cells of digits and dots are all that a line has: no name, and what most lines below a header are."""
+    between = b"\r%c" % delimiter
+    return not line.strip(b"0123456789." + between) and bool(line.strip(between))
+
+
 def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
     """Cells that may be names, the others empty, and whether all may."""
+    if '"' not in line:
+        return _named(line.split(chr(delimiter)))
     try:
         rows = list(csv.reader([line], delimiter=chr(delimiter)))
     except csv.Error:  # a cell above the reader's limit
         rows = [line.split(chr(delimiter))]
-    cells = [cell.strip() for cell in (rows[0] if rows else ())]
-    names = tuple("" if _NUMBER.match(cell) or len(cell) > LONGEST_HEADER else cell for cell in cells)
-    return names, bool(names) and names == tuple(cells)
+    return _named(rows[0] if rows else [])
+
+
+def _named(cells: list[str]) -> tuple[tuple[str, ...], bool]:
+    plain = tuple([cell.strip() for cell in cells])
+    names = tuple(["" if len(cell) > LONGEST_HEADER or _NUMBER.match(cell) else cell for cell in plain])
+    return names, bool(names) and names == plain
 
 
 def _count(window: Window, text: bytes, colons: Places, before: Lanes) -> int:

@@ -48,11 +48,12 @@ def places(words: Words) -> Places:
     if held.size * _FEW > words.size:
         return _unpacked(words)
     inside = _unpacked(words[held])
-    return (held << 6)[inside >> 6] + (inside & 63)
+    found: Places = (held << 6)[inside >> 6] + (inside & 63)
+    return found
 
 
 def _unpacked(words: Words) -> Places:
-    return np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_).nonzero()[0]
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
 
 
 def count(words: Words) -> int:
