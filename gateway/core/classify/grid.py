@@ -14,7 +14,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, between, count, from_place, later, odd_before, of_places, places, ranks
+from gateway.core.detectors.bits import (
+    Words,
+    between,
+    count,
+    from_place,
+    later,
+    odd_before,
+    of_places,
+    places,
+    ranks,
+    spots,
+)
 from gateway.core.detectors.lanes import NEWLINE, Places, Window
 
 _QUOTE, _RETURN = b'"', 13
@@ -51,14 +62,15 @@ class Grid:
         if self.delimiter is None and sum(start.size for start in starts) < _FEW:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
         ended = ranks(from_place(window.places_of(self.record_end), window.low))
-        rows = [ended.of(start) for start in starts]
+        asked = [spots(start) for start in starts]
+        rows = [ended.of(start) for start in asked]
         if self.delimiter is None:
             return [(row, np.full(row.size, NO_COLUMN)) for row in rows]
         lines = self._ends(window)
         stops = ranks(self._stops(window, ended.words, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
-        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, starts, strict=True)]
+        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, asked, strict=True)]
 
     def _rows_of_few(self, window: Window, starts: list[Places]) -> list[Places]:
         """Records counted from place to place: spares a pass over the text."""

@@ -56,7 +56,7 @@ class Distinct:
     def settle(self) -> Lanes:
         """Sorted distinct values."""
         if self._new:
-            self.values = sorted_distinct([self.values, *self._new])
+            self.values = merged(self.values, sorted_distinct(self._new))
             self._new, self._waiting = [], 0
         return self.values
 
@@ -103,17 +103,20 @@ class Tally:
     ) -> list[tuple[Source, Places, Lanes]]:
         source = self._source(part.key, column)
         valid = part.in_column if self._supported(column, part.key) else part.valid
-        good = np.flatnonzero(valid if here is None else valid & here)
         source.candidates += valid.size if here is None else int(np.count_nonzero(here))
-        source.hits += good.size
-        if not good.size:
+        values = part.value
+        if here is not None or not valid.all():  # most of a column are valid: all of them need no picking
+            good = np.flatnonzero(valid if here is None else valid & here)
+            part = part.of(good)
+            values, rows = part.value, rows[good]
+        source.hits += values.size
+        if not values.size:
             return []
-        values = part.value[good]
         if len(source.samples) < _SAMPLES:
-            _sample(source, window, part, good[: 4 * _SAMPLES])
+            _sample(source, window, part)
         if source.detector.personal:
-            return [(source, rows[good], values)]
-        self._store(0, source, values, rows[good])  # keeps no company: organisations are not people
+            return [(source, rows, values)]
+        self._store(0, source, values, rows)  # keeps no company: organisations are not people
         return []
 
     def _source(self, key: str, column: int) -> Source:
@@ -192,10 +195,9 @@ class Tally:
 
 def sorted_distinct(parts: list[Lanes]) -> Lanes:
     """Sorted distinct values of several arrays."""
-    merged = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-    merged.sort()
-    fresh = np.flatnonzero(merged[1:] != merged[:-1])
-    return merged if fresh.size + 1 >= merged.size else np.concatenate([merged[:1], merged[fresh + 1]])
+    together = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    together.sort()
+    return _distinct(together)
 
 
 def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:
@@ -220,8 +222,20 @@ def _by_column(columns: Places) -> list[tuple[int, Mask | None]]:
     return [(int(column), columns == column) for column in present]
 
 
-def _sample(source: Source, window: Window, part: Candidates, good: Places) -> None:
-    for at in good.tolist():
+def merged(first: Lanes, second: Lanes) -> Lanes:
+    """Distinct values of two sorted arrays, sorted; the stable sort joins two ascending runs in one pass."""
+    both = np.concatenate([first, second])
+    both.sort(kind="stable")
+    return _distinct(both)
+
+
+def _distinct(values: Lanes) -> Lanes:
+    fresh = np.flatnonzero(values[1:] != values[:-1])
+    return values if fresh.size + 1 >= values.size else np.concatenate([values[:1], values[fresh + 1]])
+
+
+def _sample(source: Source, window: Window, part: Candidates) -> None:
+    for at in range(min(4 * _SAMPLES, part.start.size)):
         if len(source.samples) < _SAMPLES:
             start = int(part.start[at])
             if source.before is None:

@@ -116,17 +116,29 @@ def highest(sets: Words) -> Places:
 
 
 @dataclass(frozen=True)
+class Spots:
+    """Places in the form that ranks are asked by: worked out once, asked of several sets."""
+
+    word: Places
+    below: Words  # the bits of that word before the place
+
+
+def spots(asked: Places) -> Spots:
+    """Shape-preserving."""
+    return Spots(asked >> 6, (_ONE << (asked & 63).view(np.uint64)) - _ONE)
+
+
+@dataclass(frozen=True)
 class Ranks:
     """How many places of a set lie before any place."""
 
     words: Words
     before: Places  # those of all earlier words
 
-    def of(self, asked: Places) -> Places:
+    def of(self, asked: Places | Spots) -> Places:
         """Shape-preserving."""
-        word = asked >> 6
-        below = (_ONE << (asked & 63).astype(np.uint64)) - _ONE
-        count: Places = self.before[word] + np.bitwise_count(self.words[word] & below)
+        at = asked if isinstance(asked, Spots) else spots(asked)
+        count: Places = self.before[at.word] + np.bitwise_count(self.words[at.word] & at.below)
         return count
 
 

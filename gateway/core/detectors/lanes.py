@@ -28,6 +28,7 @@ NEWLINE = 10
 _MARGIN = bytes([NEWLINE]) * PAD
 
 _ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
+_ONE, _THREE, _BEYOND = (np.uint64(n) for n in (1, 3, 63))
 _DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
 _PAIRS = np.uint64(0x00FF00FF00FF00FF)
 _QUADS = np.uint64(0x0000FFFF0000FFFF)
@@ -83,9 +84,9 @@ class Window:
         return np.frombuffer(self.raw, np.uint8)
 
     @cached_property
-    def lanes(self) -> Lanes:
-        """Shape (len(data) - 7,): the eight bytes from every place on."""
-        return lanes_of(self.data)
+    def lanes(self) -> Loads:
+        """The eight bytes from any place on, up to eight before the end."""
+        return Loads(self.data.view("<u8"))
 
     @cached_property
     def has_wide(self) -> bool:
@@ -111,10 +112,24 @@ class Window:
         return self.raw[start:end]
 
 
-def lanes_of(data: Bytes) -> Lanes:
-    """Shape (len(data) - 7,): the eight bytes from every place on, unaligned and without a copy."""
-    first = data[: data.size // 8 * 8].view("<u8")
-    return np.lib.stride_tricks.as_strided(first, (data.size - 7,), (1,), writeable=False)
+@dataclass(frozen=True)
+class Loads:
+    """Eight bytes from any place of a text of whole lanes, by two aligned loads: half of what NumPy takes for one that is not.
+
+    A place must lie more than eight bytes before the end.
+    """
+
+    aligned: Lanes
+
+    def __getitem__(self, places: Places) -> Lanes:
+        """Shape-preserving; the byte at the place is the lowest."""
+        word, shift = places >> 3, (places & 7).view(np.uint64) << _THREE
+        low, high = self.aligned[word], self.aligned[1:][word]
+        low >>= shift
+        high <<= _ONE
+        high <<= _BEYOND - shift  # together 64 - shift, in two steps, since a shift by 64 is none
+        low |= high
+        return low
 
 
 def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter: int | None = None) -> Window:

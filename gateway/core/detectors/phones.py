@@ -16,12 +16,12 @@ from gateway.core.detectors.lanes import (
     PAD,
     Bytes,
     Lanes,
+    Loads,
     Mask,
     Places,
     Window,
     first_digits,
     is_digit,
-    lanes_of,
     polynomial,
 )
 from gateway.core.detectors.tables import DetectorTables
@@ -159,7 +159,7 @@ def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
     pairs = lower[:-1].astype(np.uint16)
     pairs |= lower[1:].astype(np.uint16) << np.uint16(8)
     near = np.flatnonzero(heads[pairs])
-    lanes = lanes_of(np.append(lower, np.zeros(PAD, np.uint8)))
+    lanes = Loads(np.append(lower, np.zeros(PAD - lower.size % 8, np.uint8)).view("<u8"))
     front, found = lanes[near], [near[:0]]
     for word in words:
         here = near[(front & _first_bytes(len(word))) == np.uint64(int.from_bytes(word[:8], "little"))]
