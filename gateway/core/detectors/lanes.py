@@ -93,6 +93,11 @@ class Window:
         """Whether any byte of the window lies outside ASCII."""
         return not self.plain and bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
 
+    def rows(self, start: Places, width: int) -> Bytes:
+        """Shape (n, width): the bytes from every place on, copied row by row: a tenth of what indexing each byte takes."""
+        every = np.ndarray(self.data.size - width + 1, f"V{width}", self.raw, 0, 1)
+        return every[start].view(np.uint8).reshape(-1, width)
+
     def places_of(self, byte: int) -> Words:
         """Places of a byte, owned or not; looked for once."""
         if byte not in self._sets:

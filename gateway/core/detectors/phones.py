@@ -27,6 +27,7 @@ from gateway.core.detectors.lanes import (
 from gateway.core.detectors.tables import DetectorTables
 
 _WORD_REACH = 32  # bytes between a word for telephone and the number it announces
+_ROW = _WORD_REACH + 1
 _ROWS = 1 << 12  # numbers looked before at once
 _QUOTE = ord('"')
 _CN, _HK = np.uint64(86 * 10**11), np.uint64(852 * 10**8)
@@ -114,12 +115,14 @@ def _is_code(data: Bytes, place: Places) -> Mask:
 def _after_code(window: Window, start: Places) -> Mask:
     """Whether 852 stands before, with at most two of space, hyphen and closing bracket between."""
     data, known = window.data, np.zeros(start.size, np.bool_)
-    gap = np.ones(start.size, np.bool_)
+    asked = np.arange(start.size)  # those with nothing but such a gap so far
     for reach in range(3):
-        place = start - reach - 3
-        known |= gap & _is_code(data, place) & ~is_digit(data[place - 1])
-        between = data[start - reach - 1]
-        gap &= is_separator(between) | (between == ord(")"))
+        place = start[asked] - reach - 3
+        last = data[place + 2]
+        coded = np.flatnonzero(last == ord("2"))
+        place = place[coded]
+        known[asked[coded]] = _is_code(data, place) & ~is_digit(data[place - 1])
+        asked = asked[np.flatnonzero(is_separator(last) | (last == ord(")")))]
     return known
 
 
@@ -136,29 +139,29 @@ def _after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes,
     asked = np.flatnonzero(wanted)
     for first in range(0, asked.size, _ROWS):
         some = asked[first : first + _ROWS]
-        known[some] = _is_named(window.data[start[some, None] - np.arange(_WORD_REACH + 1, 0, -1)], words)
+        known[some] = _is_named(window.rows(start[some] - _ROW, _ROW), words)
     return known
 
 
 def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
     """Whether each row holds a word behind its last line end; the first byte of a row is not looked at."""
     before[:, 0] = NEWLINE  # so that no word lies in two rows
-    lines = before.shape[1] - 1 - np.argmax(before[:, ::-1] == NEWLINE, axis=1)
-    places = _word_places(before.ravel(), words)
-    row, place = np.divmod(places, before.shape[1])
-    named = np.zeros(lines.size, np.bool_)
-    named[row[place > lines[row]]] = True
+    named = np.zeros(len(before), np.bool_)
+    row, place = np.divmod(_word_places(before.ravel(), words), _ROW)
+    if row.size:
+        lines = _ROW - 1 - np.argmax(before[row, ::-1] == NEWLINE, axis=1)
+        named[row[place > lines]] = True
     return named
 
 
 def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
-    """Where words begin, in either case; one pass over the text for all words."""
+    """Where words begin, in either case, in no order."""
     lower = text | (((text - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
-    heads = np.zeros(1 << 16, np.bool_)
-    heads[[int.from_bytes(word[:2], "little") for word in words]] = True
-    pairs = lower[:-1].astype(np.uint16)
-    pairs |= lower[1:].astype(np.uint16) << np.uint16(8)
-    near = np.flatnonzero(heads[pairs])
+    wide = lower.max(initial=0) > 0x7F
+    heads = sorted({int.from_bytes(word[:2], "little") for word in words if wide or word[0] < 0x80})
+    near = np.concatenate([2 * _equal_any(lower[odd:], heads) + odd for odd in (0, 1)])
+    if not near.size:
+        return near
     lanes = Loads(np.append(lower, np.zeros(PAD - lower.size % 8, np.uint8)).view("<u8"))
     front, found = lanes[near], [near[:0]]
     for word in words:
@@ -167,6 +170,15 @@ def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
             here = here[lanes[here + len(word) - 8] == np.uint64(int.from_bytes(word[-8:], "little"))]
         found.append(here)
     return np.concatenate(found)
+
+
+def _equal_any(text: Bytes, pairs: list[int]) -> Places:
+    """Which two bytes, taken two by two, are any of the pairs."""
+    halves = text[: text.size // 2 * 2].copy().view("<u2")  # a copy: comparing what is not aligned takes longer
+    found = np.zeros(halves.size, np.bool_)
+    for pair in pairs:
+        found |= halves == np.uint16(pair)
+    return np.flatnonzero(found)
 
 
 def _first_bytes(count: int) -> np.uint64:
