@@ -107,18 +107,24 @@ class Names:
         before = window.lanes[colons - 8]
         near = np.flatnonzero(self._ends_label[before >> np.uint64(48)])
         colons, before = colons[near], before[near]
-        for words in self.tables.headers:
-            if words.kind in _LABEL_KINDS:
-                count = sum(_count(window, part.encode(), colons, before) for part in words.parts)
+        present = {end.tobytes() for end in np.unique(before >> np.uint64(16))}  # the last six bytes and two of nothing
+        for kind, text in self._labels:
+            if text[-6:].ljust(8, b"\0") in present or len(text) < 6:
+                count = _count(window, text, colons, before)
                 if count:
-                    self.labels[words.kind] = self.labels.get(words.kind, 0) + count
+                    self.labels[kind] = self.labels.get(kind, 0) + count
+
+    @cached_property
+    def _labels(self) -> list[tuple[str, bytes]]:
+        """Kind and text of every label."""
+        kinds = [words for words in self.tables.headers if words.kind in _LABEL_KINDS]
+        return [(words.kind, part.encode()) for words in kinds for part in words.parts]
 
     @cached_property
     def _ends_label(self) -> Mask:
         """Shape (65536,): the last two bytes that labels end with, and so hardly any other text before a colon."""
         known = np.zeros(1 << 16, np.bool_)
-        texts = [part.encode() for words in self.tables.headers if words.kind in _LABEL_KINDS for part in words.parts]
-        known[[int.from_bytes(text[-2:], "little") for text in texts]] = True
+        known[[int.from_bytes(text[-2:], "little") for _, text in self._labels]] = True
         return known
 
     def supports(self, column: int, key: str) -> bool:

@@ -22,6 +22,7 @@ from gateway.core.detectors.lanes import (
     Window,
     first_digits,
     is_digit,
+    places_of_pairs,
     polynomial,
 )
 from gateway.core.detectors.tables import DetectorTables
@@ -155,11 +156,11 @@ def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
 
 
 def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
-    """Where words begin, in either case, in no order."""
+    """Where words begin, in either case."""
     lower = text | (((text - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
     wide = lower.max(initial=0) > 0x7F
     heads = sorted({int.from_bytes(word[:2], "little") for word in words if wide or word[0] < 0x80})
-    near = np.concatenate([2 * _equal_any(lower[odd:], heads) + odd for odd in (0, 1)])
+    near = places_of_pairs(lower, heads)
     if not near.size:
         return near
     lanes = Loads(np.append(lower, np.zeros(PAD - lower.size % 8, np.uint8)).view("<u8"))
@@ -170,15 +171,6 @@ def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
             here = here[lanes[here + len(word) - 8] == np.uint64(int.from_bytes(word[-8:], "little"))]
         found.append(here)
     return np.concatenate(found)
-
-
-def _equal_any(text: Bytes, pairs: list[int]) -> Places:
-    """Which two bytes, taken two by two, are any of the pairs."""
-    halves = text[: text.size // 2 * 2].copy().view("<u2")  # a copy: comparing what is not aligned takes longer
-    found = np.zeros(halves.size, np.bool_)
-    for pair in pairs:
-        found |= halves == np.uint16(pair)
-    return np.flatnonzero(found)
 
 
 def _first_bytes(count: int) -> np.uint64:
