@@ -61,6 +61,13 @@ def count(words: Words) -> int:
     return int(np.bitwise_count(words).sum())
 
 
+def united(first: Places, second: Places) -> Places:
+    """Sorted distinct places of two sorted arrays: two ascending runs, which the stable sort joins in one pass."""
+    both = np.concatenate([first, second])
+    both.sort(kind="stable")
+    return both if both.size < 2 else both[np.flatnonzero(np.append(both[1:] != both[:-1], np.True_))]
+
+
 def of_places(places: Places, size: int) -> Words:
     """Set of the places, in `size` words."""
     mask = np.zeros(size * 64, np.bool_)
