@@ -134,6 +134,11 @@ class Tally:
         """Put values under the pattern of their record."""
         if not kept:
             return
+        if all(np.array_equal(kept[0][1], rows) for _, rows, _ in kept[1:]):  # a table that is filled: one pattern
+            pattern = sum({1 << source.bit for source, _, _ in kept})
+            for source, rows, values in kept:
+                self._store(pattern, source, values, rows)
+            return
         patterns = np.zeros(max(int(rows[-1]) for _, rows, _ in kept) + 1, np.uint64)
         for source, rows, _ in kept:
             patterns[rows] |= np.uint64(1 << source.bit)
@@ -142,9 +147,9 @@ class Tally:
             if mine[0] == mine.min() == mine.max():
                 self._store(int(mine[0]), source, values, rows)
                 continue
-            for pattern in _each(mine):
-                here = np.flatnonzero(mine == pattern)
-                self._store(int(pattern), source, values[here], rows[here])
+            for each in _each(mine):
+                here = np.flatnonzero(mine == each)
+                self._store(int(each), source, values[here], rows[here])
 
     def _store(self, pattern: int, source: Source, values: Lanes, rows: Places) -> None:
         held = self._sets.setdefault((pattern, source.bit), Distinct())

@@ -30,7 +30,7 @@ from gateway.core.detectors.tables import DetectorTables
 _WORD_REACH = 32  # bytes between a word for telephone and the number it announces
 _ROW = _WORD_REACH + 1
 _ROWS = 1 << 12  # numbers looked before at once
-_QUOTE = ord('"')
+_QUOTE, _ZERO = ord('"'), np.uint8(48)
 _CN, _HK = np.uint64(86 * 10**11), np.uint64(852 * 10**8)
 
 
@@ -56,13 +56,15 @@ def _cn(window: Window, start: Places, number: Places, separators: int) -> Candi
     """Judge numbers whose digits begin at `number`; with two separators they stand as 3-4-4."""
     if not number.size:
         return nothing("cn_mobile")
-    data, size = window.data, 11 + separators
-    free = stands_free(window, start, number + size)
+    size = 11 + separators
+    free = np.flatnonzero(stands_free(window, start, number + size))
     start, number = start[free], number[free]
-    valid = (data[number] == ord("1")) & (data[number + 1] >= ord("3")) & (data[number + 1] <= ord("9"))
-    head = (data[number + 1] - np.uint8(48)) * np.uint64(10) + (data[number + 2] - np.uint8(48))
-    tail = _fours(window, number + 4) if separators else polynomial(window.lanes[number + 3], 10)
-    return candidates("cn_mobile", start, number + size, _CN + (head + np.uint64(100)) * np.uint64(10**8) + tail, valid)
+    rows = window.rows(number - 5, 16)  # the first three digits end one lane, the last eight are the next
+    first, second, third = rows[:, 5], rows[:, 6], rows[:, 7]
+    valid = (first == ord("1")) & (second >= ord("3")) & (second <= ord("9"))
+    head = (second - _ZERO) * np.uint16(10) + (third - _ZERO) + np.uint16(100)
+    tail = _fours(window, number + 4) if separators else polynomial(rows.view("<u8")[:, 1], 10)
+    return candidates("cn_mobile", start, number + size, _CN + head * np.uint64(10**8) + tail, valid)
 
 
 def _pairs(window: Window, runs: Runs) -> Places:
