@@ -83,11 +83,12 @@ def sniff(head: bytes, name: str) -> Format:
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.isalnum() or _is_binary(head)
+    return format_.encrypted or not signature.isalnum() or is_binary(head)
 
 
-def _is_binary(text: bytes) -> bool:
-    return len(text.translate(None, _BINARY)) < len(text)  # a tenth of what an expression takes
+def is_binary(text: bytes) -> bool:
+    """Whether any byte is a control that no text holds; a tenth of what an expression takes."""
+    return len(text.translate(None, _BINARY)) < len(text)
 
 
 def encoding_of(head: bytes) -> str:
@@ -96,7 +97,7 @@ def encoding_of(head: bytes) -> str:
     GB18030 accepts much that was never written in it (Big5, for one), so at least half of its two-byte characters must
     be the punctuation or the common characters of GB 2312 (rows 1-3 and 16-55).
     """
-    if _is_binary(head):
+    if is_binary(head):
         return ""
     for encoding in ("utf-8", "gb18030"):
         try:
@@ -119,7 +120,7 @@ def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
     except UnicodeDecodeError:
         return UNKNOWN
     plain = text.encode("utf-8", "surrogatepass")
-    if _is_binary(plain):
+    if is_binary(plain):
         return UNKNOWN
     return replace(text_kind(plain, stem), encoding=encoding, bom=bom)
 
