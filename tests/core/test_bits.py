@@ -28,6 +28,12 @@ def test_few_and_many_places_come_back_alike(count):
     assert bits.places(bits.of_places(held, 400)).tolist() == held.tolist()
 
 
+@given(PLACES, PLACES)
+def test_sorted_places_are_united(first, second):
+    one, two = (np.array(sorted(places), np.intp) for places in (first, second))
+    assert bits.united(one, two).tolist() == sorted(first | second)
+
+
 @given(PLACES, st.integers(1, 63))
 def test_sets_move(held, count):
     assert bits.places(bits.later(_words(held), count)).tolist() == sorted(
