@@ -64,7 +64,7 @@ class Window:
     """Bytes to scan.
 
     Attributes:
-        raw: The text between two paddings of PAD newlines, the second up to seven longer: whole lanes.
+        raw: The text between two paddings of PAD newlines, the second up to 63 longer: sets of its places are whole words.
         low: First owned place; a candidate belongs to the window that owns its first byte.
         high: One past the last owned place.
         delimiter: Byte between the cells of a table, or None where the text is no table.
@@ -173,7 +173,7 @@ def padded(
     parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
 ) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
-    more = bytes([NEWLINE]) * (-sum(len(part) for part in parts) % 8)
+    more = _MARGIN[: -sum(len(part) for part in parts) % 64]
     return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
 
 
