@@ -72,6 +72,7 @@ class Site:
         self.folder = folder
         self.health: dict[str, str] = {"database": "ok"}
         self.port = 0
+        self.origins: frozenset[str] = frozenset()
 
     async def found(self) -> Site:
         await self.rig.found()
@@ -115,6 +116,7 @@ class Site:
 
         return make_app(
             intake=self.rig.intake,
+            uploads=self.rig.uploads,
             enquiry=self.rig.enquiry,
             assertions=self.assertions,
             tokens=self.tokens,
@@ -123,6 +125,7 @@ class Site:
             health=health,
             defender=self.rig.defender,
             limits=limits,
+            origins=self.origins,
         )
 
     @asynccontextmanager
