@@ -26,7 +26,7 @@ from aiohttp import web
 from gateway.core.errors import CallerError, Conflict, GatewayError, NotFound, TooLarge, Unusable
 from gateway.core.identity import Principal
 from gateway.core.names import parse_path
-from gateway.doors.https.bodies import BodyLimits, has_body, stream
+from gateway.doors.https.bodies import BodyLimits, has_body, refuse_codings, stream
 from gateway.doors.https.guard import PRINCIPAL
 from gateway.flow.incoming import Announced
 from gateway.flow.uploads import Addition, Kept, Uploads, Wanted
@@ -194,6 +194,7 @@ def _piece(url: str) -> str:
 
 
 def _refuse_other_media(request: web.Request) -> None:
+    refuse_codings(request)
     if request.content_type != tus.MEDIA_TYPE:
         raise CallerError(f"send {tus.MEDIA_TYPE}", code="unsupported-media")
 
@@ -201,7 +202,7 @@ def _refuse_other_media(request: web.Request) -> None:
 async def _checked(request: web.Request, limits: BodyLimits, checksum: tus.Checksum | None) -> AsyncGenerator[bytes]:
     """The body, piece by piece; at its end it has the checksum, or Conflict is raised."""
     digest = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
-    async with aclosing(stream(request, Announced(), limits)) as body:
+    async with aclosing(stream(request, Announced(), limits, rest=True)) as body:
         async for piece in body:
             if digest is not None:
                 digest.update(piece)  # at most 512 KiB: about a millisecond of the loop's time
