@@ -123,9 +123,7 @@ def sha256(content: bytes) -> str:
 async def vanishing(client: Client, url: str, offset: int, sent: bytes) -> asyncio.StreamWriter:
     """A PATCH that stops half-way with its connection left open; returns once the gateway has what was sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.site.port)
-    writer.write(
-        await client.sending(url, offset, Content_Length=str(len(TABLE) - offset), Expect="100-continue")
-    )
+    writer.write(await client.sending(url, offset, Content_Length=str(len(TABLE) - offset), Expect="100-continue"))
     assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
     writer.write(sent)
     await writer.drain()
@@ -284,6 +282,13 @@ async def test_methods_may_be_said_in_a_header(client):
     assert (await client.ask("HEAD", url)).status == 404
 
 
+def carried(sent: bytes, size: int = 30_000) -> int:
+    """Bytes in the beginning of a chunked body."""
+    line = len(b"%x\r\n" % size)
+    whole, left = divmod(len(sent), line + size + 2)
+    return whole * size + min(size, max(0, left - line))
+
+
 # --- cut --------------------------------------------------------------------------------------------------------------
 
 
@@ -301,8 +306,9 @@ async def test_a_body_that_ends_early_is_no_file_and_goes_on(client, coding, kep
     await nothing_is_received(client)
     at = await client.offset(url)
     assert at < len(TABLE)
-    if not reset:  # what was sent before a polite end came all the same; a chunk that is cut may count or not
-        assert at >= int(len(TABLE) * kept) - 30_000
+    if not reset:  # what was sent before a polite end came all the same
+        wanted = int(len(TABLE) * kept) if coding == "length" else carried(body[: int(len(body) * kept)])
+        assert at == min(wanted, len(TABLE) - 1)
     assert (await client.patch(url, at, TABLE[at:])).status == 204
     await is_received(client)
     await arrives(client)
@@ -437,7 +443,9 @@ async def test_what_a_killed_process_left_is_found_at_once(client, before, sent,
     rig.uploads.shared = shared
     found = await rig.uploads.look(client.site.sender(), url.removeprefix("/files/"))
     assert before <= found.offset <= before + sent
-    assert found.offset >= (before // SEGMENT * SEGMENT + wanted // crypt4gh.CIPHER_SEGMENT * SEGMENT if wanted else before)
+    assert found.offset >= (
+        before // SEGMENT * SEGMENT + wanted // crypt4gh.CIPHER_SEGMENT * SEGMENT if wanted else before
+    )
     assert name not in rig.spool.left
     async with client.site.served():
         assert (await client.patch(url, found.offset, content[found.offset :])).status == 204
