@@ -221,8 +221,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
-    appeal_term = timedelta(days=settings.number("review.appeal_days"))
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+    housekeeping = _housekeeping(settings, recorder, spool)
     senders = SshKeys(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
@@ -236,7 +235,6 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         State.DELIVERED: receipts.step,
     }
     resume = Resume(recorder=recorder, intake=intake)
-    idle = timedelta(hours=settings.number("limits.upload_hours"))
     return Gateway(
         settings=settings,
         database=database,
@@ -249,7 +247,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
         resume=resume,
-        uploads=Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle),
+        uploads=_uploads(settings, recorder, intake, resume),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -260,6 +258,16 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
     )
+
+
+def _housekeeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> Housekeeping:
+    appeal_term = timedelta(days=settings.number("review.appeal_days"))
+    return Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+
+
+def _uploads(settings: Settings, recorder: Recorder, intake: Intake, resume: Resume) -> Uploads:
+    idle = timedelta(hours=settings.number("limits.upload_hours"))
+    return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
 
 
 def _channel(settings: Settings) -> BoundChannel:

@@ -52,6 +52,7 @@ def test_codes_that_senders_can_meet_in_the_flow_have_rows_of_their_own():
         "flow/intake.py",
         "flow/uploads.py",
         "flow/run.py",
+        "flow/turns.py",
         "flow/enquiry.py",
         "core/intake.py",
         "core/names.py",
