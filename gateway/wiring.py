@@ -234,7 +234,6 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         State.RELAYING: relay.step,
         State.DELIVERED: receipts.step,
     }
-    resume = Resume(recorder=recorder, intake=intake)
     return Gateway(
         settings=settings,
         database=database,
@@ -246,8 +245,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
-        resume=resume,
-        uploads=_uploads(settings, recorder, intake, resume),
+        resume=Resume(recorder=recorder, intake=intake),
+        uploads=_uploads(settings, recorder, intake),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -265,8 +264,9 @@ def _housekeeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> 
     return Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
 
 
-def _uploads(settings: Settings, recorder: Recorder, intake: Intake, resume: Resume) -> Uploads:
+def _uploads(settings: Settings, recorder: Recorder, intake: Intake) -> Uploads:
     idle = timedelta(hours=settings.number("limits.upload_hours"))
+    resume = Resume(recorder=recorder, intake=intake)
     return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
 
 
