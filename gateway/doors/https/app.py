@@ -19,8 +19,10 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https.bodies import BodyLimits
-from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
-from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
+from gateway.doors.https.gatekeeper import Gatekeeper, Passwords, Tokens
+from gateway.doors.https.guard import REQUEST_ID, Answering, Router, guarding
+from gateway.doors.https.sign_in import Assertions, Certificates, SignIn
+from gateway.doors.https.token_endpoint import TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
@@ -55,6 +57,8 @@ def make_app(
     health: HealthChecks,
     defender: Defender,
     limits: BodyLimits | None = None,
+    certificates: Certificates | None = None,
+    passwords: Passwords | None = None,
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
 
@@ -66,19 +70,25 @@ def make_app(
         catalogue: Texts in three languages.
         observer: Told of every request, by route.
         health: By check, `ok` or a code; what `/readyz` answers.
-        defender: Counts failed sign-ins at the token endpoint.
+        defender: Counts failed sign-ins.
         limits: Bounds on bodies.
+        certificates: Judges client certificates; None where TLS asks for none.
+        passwords: Checks application passwords below `/dav`; None takes none.
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
-    token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
+    sign_in = SignIn(
+        assertions=assertions, certificates=certificates, observer=observer, limits=bounds, defender=defender
+    )
+    token_pages = TokenPages(sign_in=sign_in, tokens=tokens, observer=observer, by_certificate=certificates is not None)
     pages: dict[str, Handler] = {
         name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
     }
     app = web.Application()
     router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})
+    gatekeeper = Gatekeeper(tokens, certificates, passwords, defender)
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
-    app.middlewares.extend((answering.middleware(), guarding(router, tokens)))
+    app.middlewares.extend((answering.middleware(), guarding(router, gatekeeper)))
     app.on_response_prepare.append(_dress)
     app[CATALOGUE], app[OBSERVER] = catalogue, observer
     return app
