@@ -112,8 +112,10 @@ def token_thumbprint(der: bytes) -> str:
 def _parse(der: bytes, now: datetime) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as wrong:
+        usages = certificate.extensions.get_extension_for_class(
+            x509.ExtendedKeyUsage
+        ).value  # all extensions are parsed here
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as wrong:
         raise ValueError("no client's certificate") from wrong
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
         raise ValueError("no client's certificate")
@@ -128,7 +130,8 @@ def _registered(registry: Registry, certificate: x509.Certificate, thumbprint: s
     names = _uris(certificate)
     if len([each for each in names if each.startswith(CLIENT_URI)]) > 1:
         raise ValueError("it names two clients")
-    wanted = {PINNED + thumbprint, *names}
+    # A certificate may call itself anything its authority lets through: that is no thumbprint of another one.
+    wanted = {PINNED + thumbprint, *(each for each in names if not each.startswith(PINNED))}
     found = [each for each in registry.records.values() if isinstance(each, Client) and each.certificate in wanted]
     if len(found) != 1:
         raise ValueError("not registered" if not found else "registered for several clients")

@@ -86,6 +86,12 @@ async def test_a_client_can_be_registered_with_one_certificate_and_no_other(part
     assert await refused(parties, certificates, der(other)) == "not registered"
 
 
+async def test_a_name_that_looks_like_anothers_thumbprint_is_none(parties, certificates):
+    pinned = "sha256:" + hashlib.sha256(der(issued(AUTHORITY, EPOCH))).hexdigest()
+    await parties.client("sz-lab-ec", certificate=pinned)
+    assert await refused(parties, certificates, der(strange(AUTHORITY, EPOCH, [pinned]))) == "not registered"
+
+
 async def test_a_uri_of_another_pki_is_as_good_where_it_is_registered(parties, certificates):
     await parties.client("sz-lab-ec", certificate="https://pki.example/7")
     shown = strange(AUTHORITY, EPOCH, ["https://pki.example/7", "https://pki.example/class/a"])
