@@ -33,6 +33,7 @@ class Door(StrEnum):
     HTTPS = "https"
     WEBDAV = "webdav"  # the folders under /dav/ on the HTTPS port
     SFTP = "sftp"
+    PAGE = "page"  # the upload page for people, on a port of its own
     CLI = "cli"
 
 
@@ -71,8 +72,10 @@ PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
     (Credential.BOUND_TOKEN, Door.WEBDAV): _SENDING,
     (Credential.CLIENT_CERTIFICATE, Door.HTTPS): _SENDING,
     (Credential.CLIENT_CERTIFICATE, Door.WEBDAV): _SENDING,
-    # A password travels with every request and lies in a file or a key store of its user's: folders are all it opens.
+    # A password travels with every request and lies in a file or a key store of its user's: folders are all it opens, and
+    # a session of the upload page, whose cookie travels in its stead.
     (Credential.APP_PASSWORD, Door.WEBDAV): _SENDING,
+    (Credential.APP_PASSWORD, Door.PAGE): _SENDING,
     (Credential.SSH_KEY, Door.SFTP): _SENDING,
     (Credential.SSH_CERTIFICATE, Door.SFTP): _SENDING,
     (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(

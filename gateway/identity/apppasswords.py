@@ -6,7 +6,8 @@ form is no password, whatever digest somebody registered.
 A change must keep these:
 1. The registry holds a digest that two officers signed; neither it nor the database nor a log holds the secret.
 2. Every refusal is one and the same answer, and an unknown user name costs a digest like a known one.
-3. It opens folders (WebDAV) only, holds on its registered days only, and is as good as its person and institution today.
+3. It opens folders (WebDAV) and the upload page only, holds on its registered days only, and is as good as its person and
+   institution today.
 4. Registry and revocations are asked each time: what is retired or revoked is shut out in every process at once.
 
 Source: RFC 7617.
@@ -45,17 +46,37 @@ class AppPasswords:
             NotAuthenticated: `invalid-password`, whatever is wrong.
             StoreError: The database cannot be reached.
         """
+        return (await self.proved(user, secret, door))[0]
+
+    async def proved(self, user: str, secret: str, door: Door) -> tuple[Principal, AppPassword]:
+        """The same, with the record that was proved: what a session holds on to."""
         async with self._records.read() as view:
             registry = await self._registrar.fold(view)
             found = registry.find(AppPassword, user)
             proved = (found or _DECOY).is_proved_by(secret) and SECRET.fullmatch(secret) is not None
             held = await self._held(view, registry, found, door) if found and proved else None
-        if held is None:
+        if held is None or found is None:
             raise NotAuthenticated(
                 "user name or password does not hold: check them, their last day, and that nobody revoked them",
                 code="invalid-password",
             )
-        return held
+        return held, found
+
+    async def standing(self, user: str, session: str, door: Door) -> tuple[Principal, AppPassword] | None:
+        """Who goes on with what began with a password: None where the password or that session ended.
+
+        Args:
+            user: The user name.
+            session: The session's id, by which it may have been revoked alone.
+            door: Where.
+        """
+        async with self._records.read() as view:
+            registry = await self._registrar.fold(view)
+            found = registry.find(AppPassword, user)
+            if found is None or await view.revoked(password_client(user), session):
+                return None
+            held = await self._held(view, registry, found, door)
+        return (held, found) if held else None
 
     async def holder(self, institution: str, person: str, client: str) -> Principal | None:
         """Who holds a registered password, for what is done in that person's name later; None where it does not hold now.

@@ -81,6 +81,14 @@ AUDITED = {
         "transfers:read",
         "receipts:read",
     },
+    ("app_password", "page"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
     ("ssh_key", "sftp"): {
         "transfers:open",
         "transfers:write",
@@ -151,8 +159,11 @@ def test_only_an_officers_signature_votes_and_changes_the_registry() -> None:
         assert not (allowed & powers) or credential is Credential.OFFICER_SIGNATURE
 
 
-def test_a_password_opens_folders_and_nothing_else() -> None:
-    assert [door.value for credential, door in PERMISSION_DOORS if credential is Credential.APP_PASSWORD] == ["webdav"]
+def test_a_password_opens_folders_and_the_upload_page_and_nothing_else() -> None:
+    assert [door.value for credential, door in PERMISSION_DOORS if credential is Credential.APP_PASSWORD] == [
+        "webdav",
+        "page",
+    ]
 
 
 def test_the_whole_table_can_be_read() -> None:
