@@ -4,7 +4,8 @@ What this is not: secure deletion or encryption at rest; the disk and its backup
 
 The rules a change must keep:
 1. `os.open` with O_EXCL, O_NOFOLLOW and the mode: a `chmod` after leaves a moment in which others read.
-2. An existing file is never replaced: a lost key cannot be brought back.
+2. An existing file is never replaced: a lost key cannot be brought back. (Taking a token key out of use is meant to lose it:
+   `jwtkeys.rotate_jwt_key`.)
 3. The key is durable (fsync of file and folder) before its public half is shown to anybody.
 """
 
@@ -94,7 +95,7 @@ def _write(path: Path, content: bytes, mode: int) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as taken:
         raise _taken(path.name) from taken
     except OSError as refused:
@@ -102,7 +103,8 @@ def _write(path: Path, content: bytes, mode: int) -> Path:
     return path
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable; raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -495,7 +495,7 @@ class Writing(Reading, Protocol):
         """Remember an assertion's `jti` until it expires; False where it was spent before (RFC 7523 section 3)."""
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
-        """Revoke a client's token, or with an empty id all it has now."""
+        """Revoke a client's token, or with an empty id the client for ever; its tokens revoked a day before are forgotten."""
 
     async def put_ban(self, ban: Ban) -> None:
         """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""

@@ -68,6 +68,13 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "origins whose pages may call /v1/ and /files/ from a browser (CORS), apart by spaces; empty: none",
     ),
+    Setting("https.client_ca", "path", "", "authorities of client certificates (PEM); empty: none is asked for"),
+    Setting(
+        "https.client_crl", "path", "", "their list of certificates taken back, read again when it changes; empty: none"
+    ),
+    Setting("page.host", "text", "127.0.0.1", "address of the upload page for people"),
+    Setting("page.port", "port", 8445, "port of the same, with the certificate of the HTTPS door"),
+    Setting("page.served", "choice", "yes", "whether there is an upload page", ("yes", "no")),
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),

@@ -45,7 +45,7 @@ from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
 from gateway.flow.uploads import Uploads
-from gateway.identity.sshkeys import SshKeys
+from gateway.identity.holders import Holders
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
@@ -222,7 +222,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     housekeeping = _housekeeping(settings, recorder, spool)
-    senders = SshKeys(records=database, registrar=registrar, clock=clock)
+    senders = Holders(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
         State.OPEN: completion.step,

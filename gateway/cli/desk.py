@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -117,3 +119,11 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as wrong:
         raise Unusable(f"{path} cannot be read: {wrong.strerror}") from wrong
+
+
+def parse_duration(text: str) -> timedelta:
+    """Minutes, hours or days: `90m`, `24h`, `7d`; raises Unusable for anything else."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise Unusable(f"--valid takes a number and m, h or d, such as 24h; not {text!r}")
+    return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]

@@ -16,11 +16,13 @@ from gateway.core.errors import GatewayError
 from gateway.core.facts import local_day
 from gateway.core.records import Endpoint
 from gateway.flow.decide import active_rulebook
+from gateway.identity.revocationlists import RevocationLists, load_bundle
 from gateway.wiring import Gateway
 
 Check = Callable[[Gateway], Awaitable[str]]
 LITTLE_SPACE = 5 << 30  # bytes; below, uploads of research data will fail soon
 SHORT_VALIDITY = 30  # days
+SHORT_LIST = 7  # days; after its end nobody gets in by certificate
 
 
 def doctor(config: Config = None, as_json: AsJson = False) -> None:
@@ -70,6 +72,23 @@ async def _certificate(gateway: Gateway) -> str:
         raise GatewayError(f"{path.name} expires in {days} days: renew it")
     issuer = "development authority" if "development" in certificate.issuer.rfc4514_string() else "its authority"
     return f"valid for {days} days, from {issuer}"
+
+
+async def _client_authorities(gateway: Gateway) -> str:
+    settings = gateway.settings
+    if not settings.text("https.client_ca"):
+        return "none: no client certificates are asked for"
+    authorities = load_bundle(settings.path("https.client_ca"))
+    crl = settings.path("https.client_crl") if settings.text("https.client_crl") else None
+    ends = min(each.not_valid_after_utc for each in authorities)
+    if (list_ends := RevocationLists(authorities, crl, gateway.recorder.clock).runs_out()) is not None:
+        ends = min(ends, list_ends)
+    days = (ends - datetime.now(UTC)).days
+    if days < SHORT_LIST:
+        raise GatewayError(
+            f"an authority in https.client_ca or its list runs out in {days} days: `hetao keys client-crl`"
+        )
+    return f"{len(authorities)}, {'with' if crl else 'without'} a list of certificates taken back, for {days} days"
 
 
 async def _database(gateway: Gateway) -> str:
@@ -123,6 +142,7 @@ def _probe(endpoint: Endpoint) -> Check:
 _CHECKS: dict[str, Check] = {
     "settings": _settings,
     "certificate": _certificate,
+    "client authorities": _client_authorities,
     "database": _database,
     "rules": _rules,
     "ledger": _ledger,

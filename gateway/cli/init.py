@@ -42,6 +42,7 @@ def init(
     https_port: Annotated[int, typer.Option("--https-port")] = 8443,
     metrics_port: Annotated[int, typer.Option("--metrics-port")] = 9464,
     sftp_port: Annotated[int, typer.Option("--sftp-port")] = 2022,
+    page_port: Annotated[int, typer.Option("--page-port")] = 8445,
 ) -> None:
     """Make a new gateway: keys, a development certificate, settings, the embedded database, and the first officers.
 
@@ -58,7 +59,7 @@ def init(
         config,
         origin,
         f"https://{names[0]}:{https_port}",
-        {"https": https_port, "sftp": sftp_port, "metrics": metrics_port},
+        {"https": https_port, "sftp": sftp_port, "page": page_port, "metrics": metrics_port},
     )
     digest = asyncio.run(_found(config, records))
     text = config.read_text(encoding="utf-8")

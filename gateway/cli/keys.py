@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certs.crypt4ghkeys import make_crypt4gh_key
-from certs.jwtkeys import make_jwt_key
+from certs.jwtkeys import make_jwt_key, rotate_jwt_key
 from certs.keyfiles import KeyFiles, make_key_folder
 from certs.sshca import issue_user_certificate, make_ssh_ca
 from certs.sshkeys import make_ssh_key
+from gateway.cli import apppassword, clientca
 from gateway.cli.desk import (
     SHELL,
     AsJson,
     Config,
     find_settings,
     out,
+    parse_duration,
     read_file,
     show_fields,
     show_json,
@@ -36,8 +37,13 @@ if TYPE_CHECKING:  # opening a gateway imports every ring; commands that open no
     from gateway.wiring import Gateway
 
 app = typer.Typer(
-    no_args_is_help=True, help="Make keys and SSH certificates; revoke them; show the gateway's own keys."
+    no_args_is_help=True,
+    help="Make keys, certificates and passwords; revoke them; show and change the gateway's own keys.",
 )
+app.command("client-ca")(clientca.client_ca)
+app.command("client-sign")(clientca.client_sign)
+app.command("client-crl")(clientca.client_crl)
+app.command("app-password")(apppassword.app_password)
 Folder = Annotated[Path, typer.Option("--dir", help="Folder for keys, made with mode 0700 where it is missing.")]
 
 
@@ -128,23 +134,19 @@ def ssh_sign(
     (show_json if as_json else show_fields)(told)
 
 
-def parse_duration(text: str) -> timedelta:
-    """Minutes, hours or days: `90m`, `24h`, `7d`; raises Unusable for anything else."""
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text, re.ASCII)
-    if found is None:
-        raise Unusable(f"--valid takes a number and m, h or d, such as 24h; not {text!r}")
-    return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]
-
-
 @app.command()
 def revoke(
-    kind: Annotated[str, typer.Argument(help="client, sshkey, certificate, or person for all certificates of one.")],
-    name: Annotated[str, typer.Argument(help="Its identifier; a certificate's serial number.")],
+    kind: Annotated[
+        str, typer.Argument(help="client, sshkey, password, certificate (SSH), client-certificate (TLS), or person.")
+    ],
+    name: Annotated[
+        str, typer.Argument(help="Its identifier; an SSH certificate's serial number, a TLS one's SHA-256.")
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; goes into the ledger, committed to and not shown.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shut a credential out for ever; the doors follow within seconds. The ledger keeps that it happened."""
+    """Shut out a credential, or all SSH certificates of a person, for ever; the doors follow in seconds, the ledger keeps it."""
 
     async def work(gateway: Gateway) -> tuple[str, bool]:
         return await gateway.revocation.revoke(SHELL, kind, name, reason)
@@ -154,6 +156,20 @@ def revoke(
         show_json({"client": client, "revoked_now": now})
         return
     out.print(f"{client} is revoked" if now else f"{client} was revoked before", highlight=False)
+
+
+@app.command("rotate-tokens")
+def rotate_tokens(
+    algorithm: Annotated[str, typer.Option(help="ES256 or EdDSA; the old key's where not given.")] = "",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """A new key for access tokens: it signs from now on; the old one's tokens are good until the last of them has run out."""
+    from gateway.identity.tokens import ACCEPTED_AFTER  # noqa: PLC0415  # it imports the flow: other commands need not wait
+
+    done = rotate_jwt_key(find_settings(config).path("keys.tokens"), datetime.now(UTC), ACCEPTED_AFTER, algorithm)
+    told = {"signs": done.kid, "signed": done.former, "accepted_until": done.until.isoformat(timespec="seconds")}
+    (show_json if as_json else show_fields)(told)
 
 
 @app.command()

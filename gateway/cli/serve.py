@@ -19,18 +19,24 @@ from pathlib import Path
 
 from aiohttp import web
 
-from gateway.core.errors import StoreError
+from gateway.core.errors import StoreError, Unusable
 from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.origins import parse_origins
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
+from gateway.doors.page import ROUTES as PAGE_ROUTES
+from gateway.doors.page import make_page_app
 from gateway.doors.sftp import DoorLimits
 from gateway.doors.sftp import serving as serving_sftp
+from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.assertions import ClientAssertions
-from gateway.identity.jwk import TokenKey
+from gateway.identity.clientcertificates import ClientCertificates
+from gateway.identity.revocationlists import RevocationLists, load_bundle
+from gateway.identity.sessions import PageSessions
 from gateway.identity.sshcertificates import SshCertificates, load_authorities
 from gateway.identity.sshkeys import SshKeys
+from gateway.identity.tokenkeys import TokenKeys
 from gateway.identity.tokens import AccessTokens
 from gateway.ports import Observer
 from gateway.settings import Settings
@@ -58,7 +64,7 @@ def serve(settings: Settings, worker: int = 0) -> None:
 async def _serve(settings: Settings, worker: int) -> None:
     logs = LogObserver(configure_logs(settings.text("telemetry.log_level"), worker=worker))
     shared = share_counts(worker) if worker else ""
-    metrics = PrometheusObserver(version=version("hetao-gateway"), routes=ROUTES, shared=shared)
+    metrics = PrometheusObserver(version=version("hetao-gateway"), routes=ROUTES | PAGE_ROUTES, shared=shared)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -77,8 +83,12 @@ async def _serve(settings: Settings, worker: int) -> None:
         await stack.enter_async_context(gateway.defender.watching())
         https_port = await stack.enter_async_context(_https(gateway, observer, shared=bool(worker)))
         sftp_port = await stack.enter_async_context(_sftp(gateway, observer, shared=bool(worker)))
+        page_port = None
+        if settings.text("page.served") == "yes":
+            page_port = await stack.enter_async_context(_page(gateway, observer, shared=bool(worker)))
         metrics_port = await stack.enter_async_context(_metrics(gateway, metrics, shared=bool(worker)))
-        observer.saw("gateway.started", https_port=https_port, sftp_port=sftp_port, metrics_port=metrics_port)
+        ports = {"https_port": https_port, "sftp_port": sftp_port, "page_port": page_port, "metrics_port": metrics_port}
+        observer.saw("gateway.started", **ports)
         if worker:
             os.write(PARENT, b"+")
         await _work_until(gateway, stopping)
@@ -115,13 +125,15 @@ def _end_with_parent(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -
 def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsyncContextManager[int]:
     settings, recorder = gateway.settings, gateway.recorder
     issuer = settings.text("gateway.issuer").rstrip("/")
+    certificates = _client_certificates(gateway, observer)
     tokens = AccessTokens(
         records=gateway.database,
         registrar=gateway.registrar,
         clock=recorder.clock,
         entropy=recorder.entropy,
         issuer=issuer,
-        key=TokenKey(settings.path("keys.tokens")),
+        key=TokenKeys(settings.path("keys.tokens")),
+        certificates=certificates,
     )
     assertions = ClientAssertions(
         records=gateway.database,
@@ -142,11 +154,58 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
         ),
         defender=gateway.defender,
         origins=parse_origins(settings.text("https.origins")),
+        certificates=certificates,
+        passwords=AppPasswords(records=gateway.database, registrar=gateway.registrar, clock=recorder.clock),
+    )
+    certificate, key = settings.path("https.certificate"), settings.path("https.key")
+    client_ca = settings.path("https.client_ca") if certificates else None
+    tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"), client_ca=client_ca)
+    host, port = settings.text("https.host"), settings.number("https.port")
+    return serving(app, host=host, port=port, tls=tls, shared=shared)
+
+
+def _page(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsyncContextManager[int]:
+    """The upload page; its TLS asks nobody for a certificate, whatever the HTTPS door's does."""
+    settings, recorder = gateway.settings, gateway.recorder
+    passwords = AppPasswords(records=gateway.database, registrar=gateway.registrar, clock=recorder.clock)
+    app = make_page_app(
+        intake=gateway.intake,
+        uploads=gateway.uploads,
+        enquiry=gateway.enquiry,
+        sessions=PageSessions(
+            passwords=passwords,
+            records=gateway.database,
+            clock=recorder.clock,
+            entropy=recorder.entropy,
+            issuer=settings.text("gateway.issuer").rstrip("/"),
+            key=TokenKeys(settings.path("keys.tokens")),
+        ),
+        rulebook=gateway.policies.rulebook,
+        catalogue=load_catalogue(),
+        observer=observer,
+        defender=gateway.defender,
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))
-    host, port = settings.text("https.host"), settings.number("https.port")
+    host, port = settings.text("page.host"), settings.number("page.port")
     return serving(app, host=host, port=port, tls=tls, shared=shared)
+
+
+def _client_certificates(gateway: Gateway, observer: Observer) -> ClientCertificates | None:
+    """Whose client certificates count; none is asked for where no authority is set."""
+    settings, clock = gateway.settings, gateway.recorder.clock
+    if not settings.text("https.client_ca"):
+        if settings.text("https.client_crl"):
+            raise Unusable("https.client_crl is of no use without https.client_ca", code="bad-settings")
+        return None
+    crl = settings.path("https.client_crl") if settings.text("https.client_crl") else None
+    return ClientCertificates(
+        records=gateway.database,
+        registrar=gateway.registrar,
+        clock=clock,
+        observer=observer,
+        lists=RevocationLists(load_bundle(settings.path("https.client_ca")), crl, clock),
+    )
 
 
 def _sftp(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsyncContextManager[int]:

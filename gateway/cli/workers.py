@@ -120,7 +120,7 @@ def held_ports(settings: Settings) -> Iterator[Mapping[str, int]]:
     """
     with contextlib.ExitStack() as held:
         ports: dict[str, int] = {}
-        for door in DOORS:
+        for door in (*DOORS, *(("page",) if settings.text("page.served") == "yes" else ())):
             host, port = settings.text(f"{door}.host"), settings.number(f"{door}.port")
             try:
                 ports[door] = _hold(held, host, port)

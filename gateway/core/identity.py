@@ -18,6 +18,9 @@ class Credential(StrEnum):
     """How a principal proved itself."""
 
     CLIENT_JWT = "client_jwt"  # OAuth 2.0 client credentials with private_key_jwt (RFC 7523), then a bearer token
+    BOUND_TOKEN = "bound_token"  # noqa: S105  # the same, of use beside one certificate only (RFC 8705 section 3)
+    CLIENT_CERTIFICATE = "client_certificate"  # a registered client's certificate, proved in the TLS handshake
+    APP_PASSWORD = "app_password"  # noqa: S105  # a person's generated password, for programs that know Basic only (RFC 7617)
     OFFICER_SIGNATURE = "officer_signature"  # an SSHSIG by a registered officer's key
     SSH_KEY = "ssh_key"  # a registered person's key, proved in the SSH handshake (RFC 4252 section 7)
     SSH_CERTIFICATE = "ssh_certificate"  # a person's key, certified by the gateway's SSH CA, proved in the same way
@@ -28,7 +31,9 @@ class Door(StrEnum):
     """Where a request comes in."""
 
     HTTPS = "https"
+    WEBDAV = "webdav"  # the folders under /dav/ on the HTTPS port
     SFTP = "sftp"
+    PAGE = "page"  # the upload page for people, on a port of its own
     CLI = "cli"
 
 
@@ -62,6 +67,15 @@ _SENDING = frozenset(
 
 PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
     (Credential.CLIENT_JWT, Door.HTTPS): _SENDING,
+    (Credential.CLIENT_JWT, Door.WEBDAV): _SENDING,
+    (Credential.BOUND_TOKEN, Door.HTTPS): _SENDING,
+    (Credential.BOUND_TOKEN, Door.WEBDAV): _SENDING,
+    (Credential.CLIENT_CERTIFICATE, Door.HTTPS): _SENDING,
+    (Credential.CLIENT_CERTIFICATE, Door.WEBDAV): _SENDING,
+    # A password travels with every request and lies in a file or a key store of its user's: folders are all it opens, and
+    # a session of the upload page, whose cookie travels in its stead.
+    (Credential.APP_PASSWORD, Door.WEBDAV): _SENDING,
+    (Credential.APP_PASSWORD, Door.PAGE): _SENDING,
     (Credential.SSH_KEY, Door.SFTP): _SENDING,
     (Credential.SSH_CERTIFICATE, Door.SFTP): _SENDING,
     (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(
@@ -87,6 +101,12 @@ SENDER_SCOPES = tuple(sorted(permission.value for permission in _SENDING))
 CERTIFICATE_SCOPES = "scopes@hetao"  # the extension that holds scopes, separated by commas
 CERTIFICATE_LIFE = timedelta(days=90)  # the longest; what is lost is found out later
 
+# What the gateway's client authority writes into a TLS certificate and the HTTPS door asks for: URIs among its names.
+CLIENT_URI = "urn:hetao:client:"
+INSTITUTION_URI = "urn:hetao:institution:"
+CLIENT_CERTIFICATE_LIFE = timedelta(days=90)
+PASSWORD_LIFE = timedelta(days=90)
+
 
 def certificate_client(serial: int) -> str:
     """The client of a certificate, in the ledger and among the revocations; no registered identifier has a colon."""
@@ -98,6 +118,16 @@ def holder_client(person: str) -> str:
     return f"ssh-certs-of:{person}"
 
 
+def tls_certificate_client(thumbprint: str) -> str:
+    """The name under which one TLS client certificate is revoked; the thumbprint is SHA-256 of its DER form, hex."""
+    return f"tls-cert:{thumbprint}"
+
+
+def password_client(identifier: str) -> str:
+    """The client of a registered application password, in the ledger and among the revocations."""
+    return f"app-password:{identifier}"
+
+
 @dataclass(frozen=True)
 class Principal:
     """A caller whose credential was verified.
@@ -105,7 +135,7 @@ class Principal:
     Attributes:
         institution: Identifier of the legal entity it acts for; empty for the operator's shell.
         person: Identifier of the natural person who answers for it.
-        client: Identifier of the machine client, of the key or of the certificate; what the ledger names as actor.
+        client: Identifier of the machine client, of the key, certificate or password; what the ledger names as actor.
         credential: How it proved itself.
         door: Where it came in.
         scopes: What the credential was narrowed to.

@@ -5,7 +5,8 @@ The rules:
    different natural persons, at least one of them a security officer. A swapped endpoint key or an invented filing in
    the database therefore changes nothing: the fold would not verify.
 2. Each change names the digest of the one before it, so changes cannot be dropped, doubled or reordered.
-3. What a record refers to must exist after the change; one person holds one office, one key is one person's.
+3. What a record refers to must exist after the change; one person holds one office, one key is one person's, one
+   certificate one client's.
 4. No change may leave fewer officers than the next change needs: the registry would be closed for ever.
 
 Source: OpenSSH PROTOCOL.sshsig.
@@ -23,6 +24,7 @@ from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Conflict, NotFound, Unusable
 from gateway.core.records import (
     KINDS,
+    AppPassword,
     Client,
     FiledMechanism,
     Officer,
@@ -212,7 +214,7 @@ def _checked(registry: Registry) -> Registry:
         for named, target in _references(record):
             if (named, target) not in registry.records:
                 complaints.append(f"{kind} {identifier!r} names {named} {target!r}, which is not registered")
-    complaints += _double_offices(registry) + _shared_keys(registry)
+    complaints += _double_offices(registry) + _shared_keys(registry) + _shared_certificates(registry)
     officers = registry.all(Officer)
     if len({officer.person for officer in officers}) < 2 or "security" not in {officer.role for officer in officers}:
         complaints.append("a registry needs two officers who are two persons, one of them a security officer")
@@ -255,8 +257,19 @@ def _shared_keys(registry: Registry) -> list[str]:
     ]
 
 
+def _shared_certificates(registry: Registry) -> list[str]:
+    owners: dict[str, list[str]] = {}
+    for each in registry.all(Client):
+        owners.setdefault(each.certificate, []).append(each.id)
+    return [
+        f"one certificate is registered for {', '.join(clients)}: each client has one of its own"
+        for certificate, clients in owners.items()
+        if certificate and len(clients) > 1
+    ]
+
+
 def _references(record: Record) -> list[tuple[str, str]]:
-    if isinstance(record, Client | SshKey):
+    if isinstance(record, Client | SshKey | AppPassword):
         return [("institution", record.institution), ("person", record.person)]
     if isinstance(record, Person):
         found = [("institution", record.institution)] if record.institution else []

@@ -1,4 +1,4 @@
-"""Shuts credentials out: machine clients, SSH keys, SSH certificates by serial number, and all certificates of a person.
+"""Shuts credentials out: clients, TLS and SSH certificates, SSH keys, passwords, all SSH certificates of a person.
 
 The rules:
 1. A revocation and its entry in the ledger commit together. It stands for ever: a new credential gets a new name.
@@ -16,14 +16,22 @@ from typing import Final
 
 from gateway.core.errors import Unusable
 from gateway.core.facts import Fact, Tag
-from gateway.core.identity import Permission, Principal, certificate_client, holder_client
-from gateway.core.records import Client, Person, SshKey
+from gateway.core.identity import (
+    Permission,
+    Principal,
+    certificate_client,
+    holder_client,
+    password_client,
+    tls_certificate_client,
+)
+from gateway.core.records import AppPassword, Client, Person, SshKey
 from gateway.core.registry import Registry
 from gateway.flow.enquiry import require
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import GATEWAY, Registrar
 
 MAX_REASON: Final = 500
+_THUMBPRINT: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SERIAL: Final = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 
 
@@ -39,8 +47,10 @@ class Revocation:
 
         Args:
             principal: Who does it.
-            kind: `client`, `sshkey`, `certificate`, or `person` for all SSH certificates of one.
-            name: The registered identifier; for a certificate its serial number in decimal.
+            kind: `client`, `sshkey`, `password`, `certificate` (SSH), `client-certificate` (TLS), or `person` for all SSH
+                certificates of one.
+            name: The registered identifier; for an SSH certificate its serial number in decimal, for a TLS certificate its
+                SHA-256 thumbprint.
             reason: Why, for the ledger; only committed to, not shown.
 
         Returns:
@@ -77,9 +87,21 @@ def _certificate(registry: Registry, name: str) -> str:
     return certificate_client(int(name))
 
 
+def _client_certificate(registry: Registry, name: str) -> str:
+    del registry  # it knows names and not certificates
+    thumbprint = name.replace(":", "").lower()
+    if not _THUMBPRINT.fullmatch(thumbprint):
+        raise Unusable(
+            "a TLS certificate is named as `openssl x509 -noout -fingerprint -sha256` prints it: 64 hex digits"
+        )
+    return tls_certificate_client(thumbprint)
+
+
 KINDS: Final[dict[str, Callable[[Registry, str], str]]] = {
     "client": lambda registry, name: registry.get(Client, name).id,
     "sshkey": lambda registry, name: registry.get(SshKey, name).id,
+    "password": lambda registry, name: password_client(registry.get(AppPassword, name).id),
     "certificate": _certificate,
+    "client-certificate": _client_certificate,
     "person": lambda registry, name: holder_client(registry.get(Person, name).id),
 }

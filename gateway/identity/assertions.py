@@ -92,9 +92,9 @@ class ClientAssertions:
         if decoy is None:
             raise ValueError("neither ES256 nor EdDSA")
         # The registered key decides; a header that names the other algorithm meets a decoy of that one and fails.
-        known = client is not None and algorithm_of(client.jwk) == decoy["alg"]
-        verified, payload = parse_jwk(client.jwk if client and known else decoy).verified(assertion)
-        if client is None or not known or str(verified.get("typ", "jwt")).lower() not in _TYPES:
+        known = _named_key(client, decoy["alg"], header.get("kid")) if client else None
+        verified, payload = parse_jwk(known or decoy).verified(assertion)
+        if client is None or known is None or str(verified.get("typ", "jwt")).lower() not in _TYPES:
             raise ValueError("not a client's assertion")
         return client, parse_claims(payload)
 
@@ -104,6 +104,16 @@ class ClientAssertions:
         if claims.audience() not in self._audiences:
             raise ValueError("addressed to somebody else")
         return claims.check_times(now, LONGEST)
+
+
+def _named_key(client: Client, algorithm: str, kid: object) -> Mapping[str, str] | None:
+    """The one of a client's keys that a header means: of its algorithm, by `kid` where it names one of them, else the first.
+
+    One and no more is tried: that the time an answer takes does not tell how many keys a client has, or whether it exists.
+    """
+    keys = [key for key in client.public_keys() if algorithm_of(key) == algorithm]
+    named = [key for key in keys if kid is not None and kid in {key.get("kid"), parse_jwk(key).kid}]
+    return next(iter([*named, *keys]), None)
 
 
 def check_standing(registry: Registry, client: Client, now: datetime) -> None:

@@ -18,6 +18,7 @@ import hashlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +112,14 @@ class TokenKey:
     def __init__(self, path: Path) -> None:
         self._key = _read_key(path)
         self.public = parse_jwk(public_jwk(self._key.public_key()))
+
+    def signing(self) -> TokenKey:
+        """Itself: a key that never changes (`tokens.SigningKeys`)."""
+        return self
+
+    def published(self, _now: datetime) -> Mapping[str, VerifyingKey]:
+        """Its public half alone."""
+        return {self.public.kid: self.public}
 
     def sign(self, payload: bytes, typ: str) -> str:
         """A compact JWS with `typ`, `alg` and `kid` in its header."""

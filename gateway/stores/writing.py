@@ -36,6 +36,7 @@ from gateway.stores.reading import View
 from gateway.stores.tree import Tree
 
 ASSERTION_LIFE = timedelta(days=1)
+TOKEN_MEMORY = timedelta(days=1)  # a token of ours lives for minutes (gateway.identity.tokens)
 """Doors refuse assertions that live longer; a client's spent ones are forgotten this long after they expired."""
 
 _TRANSFER_FIELDS = tuple(each.name for each in fields(Transfer))
@@ -318,8 +319,14 @@ class Transaction(View):
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
         """Revoke a client's token, or with an empty id the client as a whole; the first time stands."""
+        revoked = tables.revocations
+        if (
+            token_id
+        ):  # what was revoked a day ago has run out long since: a client that revokes all it gets fills no disk
+            mine = and_(revoked.c.client == client, revoked.c.token_id != "")
+            await self._run_beside(delete(revoked).where(mine, revoked.c.at < at - TOKEN_MEMORY))
         values = {"client": client, "token_id": token_id, "at": at}
-        await self._run_beside(_insert_new(self._dialect, tables.revocations), values)
+        await self._run_beside(_insert_new(self._dialect, revoked), values)
 
     async def put_ban(self, ban: Ban) -> None:
         """Ban an address, or replace its ban; bans that had ended when this one begins are forgotten."""

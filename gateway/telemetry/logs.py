@@ -41,6 +41,7 @@ _LOOKS: Final = (
     re.compile(r"PRIVATE KEY[^\n]*"),
     re.compile(r"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}"),  # a JWS or JWE: base64url of '{"'
     re.compile(r"(?i)\b(?:bearer|basic|digest)\s+[A-Za-z0-9._~+/=-]{8,}"),
+    re.compile(r"\bhap_[A-Za-z0-9]{8,}"),  # an application password (gateway.identity.apppasswords)
     re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])"),  # shaped like a resident identity number
     re.compile(r"(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"),  # user and password in a URL
 )

@@ -752,6 +752,21 @@ async def test_revocations(records: Records) -> None:
         assert [await view.revoked(*each) for each in asked] == [True, False, True, False]
 
 
+async def test_tokens_revoked_a_day_ago_are_forgotten_and_clients_never(records: Records) -> None:
+    async with records.write() as tx:
+        for client, token_id in (("c1", "old"), ("c1", ""), ("c2", "old")):
+            await tx.revoke(client, token_id, NOW)
+        await tx.revoke("c3", "late", NOW + timedelta(minutes=1))
+        for client in ("c1", "c3"):
+            await tx.revoke(client, "new", NOW + timedelta(days=1, seconds=1))
+    async with records.read() as view:
+        assert await view.revoked("c1", "any")
+        assert await view.revoked("c2", "old")  # its client has revoked nothing since
+        assert await view.revoked("c3", "late")
+        assert await view.revoked("c3", "new")
+        assert not await view.revoked("c3", "old")
+
+
 # --- faults: the fake's own hook -------------------------------------------------------------------------------------
 
 

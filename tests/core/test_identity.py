@@ -6,13 +6,82 @@ import itertools
 
 import pytest
 
-from gateway.core.identity import PERMISSION_DOORS, SENDER_SCOPES, Credential, Door, Permission, Principal
+from gateway.core.errors import Unusable
+from gateway.core.identity import (
+    PERMISSION_DOORS,
+    SENDER_SCOPES,
+    Credential,
+    Door,
+    Permission,
+    Principal,
+    certificate_client,
+    holder_client,
+    password_client,
+    tls_certificate_client,
+)
+from gateway.core.names import parse_identifier
 
 EVERYTHING = frozenset(Permission)
 
 # The whole table once more, as a stranger would audit it: credential, door, permissions. Change both or neither.
 AUDITED = {
     ("client_jwt", "https"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("client_jwt", "webdav"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("bound_token", "https"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("bound_token", "webdav"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("client_certificate", "https"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("client_certificate", "webdav"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("app_password", "webdav"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
+    ("app_password", "page"): {
         "transfers:open",
         "transfers:write",
         "transfers:submit",
@@ -88,6 +157,30 @@ def test_only_an_officers_signature_votes_and_changes_the_registry() -> None:
     for (credential, _), allowed in PERMISSION_DOORS.items():
         powers = {Permission.REVIEW_VOTE, Permission.REGISTRY_PROPOSE, Permission.REGISTRY_APPROVE}
         assert not (allowed & powers) or credential is Credential.OFFICER_SIGNATURE
+
+
+def test_a_password_opens_folders_and_the_upload_page_and_nothing_else() -> None:
+    assert [door.value for credential, door in PERMISSION_DOORS if credential is Credential.APP_PASSWORD] == [
+        "webdav",
+        "page",
+    ]
+
+
+def test_the_whole_table_can_be_read() -> None:
+    """Printed with `pytest -s`: credential by door, with everything that is allowed and nothing left out."""
+    lines = [
+        f"{credential.value:18} {door.value:6} {' '.join(sorted(PERMISSION_DOORS.get((credential, door), ()))) or '-'}"
+        for credential, door in itertools.product(Credential, Door)
+    ]
+    print("\n" + "\n".join(lines))  # noqa: T201 - for people who audit it
+    assert len(lines) == len(Credential) * len(Door)
+    assert sum(not line.endswith("-") for line in lines) == len(AUDITED)
+
+
+def test_names_of_credentials_that_are_no_records_cannot_be_registered_ones() -> None:
+    for name in (password_client("lin"), tls_certificate_client("0" * 64), certificate_client(7), holder_client("lin")):
+        with pytest.raises(Unusable):
+            parse_identifier(name)
 
 
 def test_sender_scopes_are_what_a_client_may_do() -> None:

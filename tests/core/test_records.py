@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from gateway.core.records import (
     MECHANISMS,
     ROLES,
     ActiveRulebook,
+    AppPassword,
     Client,
     Endpoint,
     FiledMechanism,
@@ -33,6 +34,7 @@ from gateway.core.records import (
     Record,
     SshKey,
     parse_record,
+    password_digest,
     record_table,
     uscc_is_valid,
 )
@@ -49,6 +51,9 @@ EXAMPLES: dict[str, Record] = {
     "filing": FILING,
     "officer": OFFICERS[0],
     "rulebook": ActiveRulebook("pack-1", "0" * 64, date(2026, 1, 1)),
+    "password": AppPassword(
+        "lin-dav", "sz-lab", "lin", "0" * 64, date(2026, 11, 1), date(2026, 12, 1), ("transfers:read",)
+    ),
     "sshkey": SshKey("lin-laptop", "sz-lab", "lin", OFFICERS[0].key, SENDER_SCOPES, date(2027, 1, 1)),
 }
 
@@ -59,7 +64,7 @@ PERMANENT: dict[str, tuple[str, ...]] = {
         "gba_city", "health_org", "government_funded", "in_ftz",
     ),
     "person": ("id", "name", "institution", "real_name_verified", "supervisor", "valid_to"),
-    "client": ("id", "institution", "person", "jwk", "scopes", "valid_to"),
+    "client": ("id", "institution", "person", "jwk", "scopes", "valid_to", "jwks", "certificate", "bound_tokens"),
     "endpoint": (
         "id", "name", "place", "connector", "recipient_key", "settings", "ranges", "mainland_controlled",
         "listed_pipl42", "in_hetao_hk_park", "onward",
@@ -72,6 +77,7 @@ PERMANENT: dict[str, tuple[str, ...]] = {
     "officer": ("id", "person", "role", "key", "valid_to"),
     "rulebook": ("id", "digest", "active_from"),
     "sshkey": ("id", "institution", "person", "key", "scopes", "valid_to"),
+    "password": ("id", "institution", "person", "digest", "valid_from", "valid_to", "scopes"),
 }  # fmt: skip
 
 
@@ -97,6 +103,8 @@ def test_a_record_is_its_table(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_has_a_default_may_be_left_out(kind: str) -> None:
     table = record_table(EXAMPLES[kind])
+    if kind == "client":  # either of the two will do, and one there must be: tested below
+        table["certificate"] = "urn:hetao:client:sz-lab-cli"
     for field in fields(KINDS[kind]):
         rest = {key: value for key, value in table.items() if key != field.name}
         if field.default is MISSING and field.default_factory is MISSING:
@@ -258,6 +266,69 @@ def test_other_forms(code: str) -> None:
 @given(st.text(max_size=20))
 def test_no_text_breaks_it(code: str) -> None:
     assert not uscc_is_valid(code) or oracle.is_valid(code)
+
+
+# --- what clients and people sign in with ----------------------------------------------------------------------------------
+
+PIN = "sha256:" + "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "certificate", [PIN, "urn:hetao:client:sz-lab-cli", "https://pki.example/clients/7", "spiffe://lab.example/sender"]
+)
+def test_what_a_clients_certificate_may_be(certificate: str) -> None:
+    found = parse_record(
+        "client", {**record_table(CLIENT), "certificate": certificate, "bound_tokens": True, "jwk": {}}
+    )
+    assert isinstance(found, Client)
+    assert (found.certificate, found.public_keys()) == (certificate, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"jwk": {}}, "jwk or certificate is missing"),
+        ({"certificate": "urn:hetao:client:other"}, "another client's name"),
+        ({"certificate": "urn:hetao:client:"}, "another client's name"),
+        ({"certificate": "sha256:" + "AB" * 32}, "certificate must be"),
+        ({"certificate": "sha256:ab"}, "certificate must be"),
+        ({"certificate": "CN=sz-lab"}, "certificate must be"),
+        ({"certificate": "urn:with space"}, "certificate must be"),
+        ({"certificate": "urn:" + "x" * 201}, "certificate must be"),
+        ({"bound_tokens": True}, "bound_tokens needs a certificate"),
+        ({"jwks": [{"kty": "EC"}] * 4}, "at most 3 keys"),
+        ({"jwks": [{}]}, "at most 3 keys"),
+        ({"jwks": [{"kty": "OKP", "d": "x"}]}, "private half"),
+    ],
+)
+def test_what_a_client_may_not_be(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(Unusable, match=says):
+        parse_record("client", {**record_table(CLIENT), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"digest": "hap_secret"}, "digest must be"),
+        ({"valid_to": "2026-10-31"}, "valid_to must be"),
+        ({"valid_to": "2027-01-31"}, "at most 90"),
+        ({"scopes": ["review:vote"]}, "scopes"),
+    ],
+)
+def test_what_a_password_may_not_be(changes: dict[str, Any], says: str) -> None:
+    table = record_table(EXAMPLES["password"])
+    parse_record("password", {**table, "valid_to": "2027-01-30"})  # the ninetieth day after
+    with pytest.raises(Unusable, match=says):
+        parse_record("password", {**table, **changes})
+
+
+def test_a_password_is_proved_by_itself_under_its_own_name_alone() -> None:
+    secret = "hap_" + "a" * 32
+    found = AppPassword("lin-dav", "sz-lab", "lin", password_digest("lin-dav", secret), date.min, date.max)
+    assert found.is_proved_by(secret)
+    assert not found.is_proved_by(secret + "a")
+    assert not found.is_proved_by(found.digest)
+    assert not replace(found, id="other").is_proved_by(secret)
 
 
 # --- days and fingerprints -----------------------------------------------------------------------------------------------

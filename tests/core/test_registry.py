@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import BrokenPromise, Conflict, NotFound, Unusable
-from gateway.core.records import Endpoint, FiledMechanism, Institution, Officer, Person, Project
+from gateway.core.records import AppPassword, Endpoint, FiledMechanism, Institution, Officer, Person, Project
 from gateway.core.registry import NAMESPACE, Change, Registry, compose_change, found_registry, parse_change
 from gateway.wire import canonical, sshsig
 from tests.core.examples import (
@@ -39,6 +39,8 @@ from tests.core.examples import (
 )
 
 FOUNDED = founded()
+PIN = "sha256:" + "0" * 64
+PASSWORD = AppPassword("chen-dav", "sz-lab", "chen", "0" * 64, TODAY, TODAY)
 ADD_ENDPOINT = compose_change(FOUNDED.head, (("endpoint", ENDPOINT),))
 
 
@@ -171,6 +173,13 @@ def test_an_office_that_is_over() -> None:
         ((("officer", Officer("officer-x", "nobody", "audit", public_line(key(5)))),), (), "person 'nobody'"),
         ((("officer", Officer("officer-x", "li", "audit", public_line(key(5)))),), (), "'li' holds two offices"),
         ((("officer", Officer("officer-x", "wang", "audit", OFFICERS[0].key)),), (), "key is registered for li, wang"),
+        ((("password", replace(PASSWORD, person="nobody")),), (), "person 'nobody'"),
+        ((("password", replace(PASSWORD, institution="elsewhere")),), (), "institution 'elsewhere'"),
+        (
+            (("client", replace(CLIENT, certificate=PIN)), ("client", replace(CLIENT, id="sz-other", certificate=PIN))),
+            (),
+            "one certificate is registered for sz-lab-cli, sz-other",
+        ),
         ((), (("institution", "sz-lab"),), "institution 'sz-lab', which is not registered"),
         ((), (("person", "wang"),), "person 'wang', which is not registered"),
         ((), (("endpoint", "never-there"),), "cannot be retired"),

@@ -18,7 +18,9 @@ from aiohttp import ClientSession
 from gateway.core.identity import SENDER_SCOPES, Principal
 from gateway.core.records import Client
 from gateway.doors.https import BodyLimits, make_app, serving
+from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.assertions import ClientAssertions
+from gateway.identity.clientcertificates import ClientCertificates
 from gateway.identity.jwk import TokenKey
 from gateway.identity.tokens import AccessTokens
 from gateway.stores.locales import load_catalogue
@@ -73,6 +75,7 @@ class Site:
         self.health: dict[str, str] = {"database": "ok"}
         self.port = 0
         self.origins: frozenset[str] = frozenset()
+        self.certificates: ClientCertificates | None = None  # who judges client certificates; `mutual.py` has some
 
     async def found(self) -> Site:
         await self.rig.found()
@@ -104,7 +107,9 @@ class Site:
             entropy=rig.entropy,
             issuer=ISSUER,
             key=TokenKey(write_pem(p256(), self.folder / "tokens.pem")),
+            certificates=self.certificates,
         )
+        self.passwords = AppPasswords(records=rig.records, registrar=rig.registrar, clock=rig.clock)
         self.assertions = ClientAssertions(
             records=rig.records, registrar=rig.registrar, clock=rig.clock, audiences=[ISSUER, TOKEN_URL]
         )
@@ -126,6 +131,8 @@ class Site:
             defender=self.rig.defender,
             limits=limits,
             origins=self.origins,
+            certificates=self.certificates,
+            passwords=self.passwords,
         )
 
     @asynccontextmanager

@@ -8,7 +8,8 @@ from gateway.core.identity import PERMISSION_DOORS, Credential, Door
 from gateway.doors.https.guard import ROUTES, TABLE
 from tests.doors.site import head
 
-OPEN = {"/healthz", "/readyz", "/oauth2/token", "/.well-known/jwks.json"}
+PROVING = {"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"}  # they ask who it is themselves
+OPEN = {"/healthz", "/readyz", *PROVING, "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
 ID = "t" + "a" * 24
 
 

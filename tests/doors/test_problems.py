@@ -107,5 +107,5 @@ def test_what_is_our_doing_is_told_without_its_words(failure, status):
 
 
 def test_challenges_are_for_credentials_only():
-    assert answered(NotAuthenticated("x"), challenge="Bearer").headers["WWW-Authenticate"] == "Bearer"
-    assert "WWW-Authenticate" not in answered(Unusable("x"), challenge="Bearer").headers
+    assert answered(NotAuthenticated("x"), challenges=["Bearer"]).headers["WWW-Authenticate"] == "Bearer"
+    assert "WWW-Authenticate" not in answered(Unusable("x"), challenges=["Bearer"]).headers

@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
@@ -419,6 +419,15 @@ class FakeTransaction(FakeView):
         return True
 
     async def revoke(self, client: str, token_id: str, at: datetime) -> None:
+        if token_id:
+            old = [
+                key
+                for key, then in self.state.revocations.items()
+                if key[0] == client and then < at - timedelta(days=1)
+            ]
+            for key in old:
+                if key[1]:
+                    del self.state.revocations[key]
         self.state.revocations.setdefault((client, token_id), at)
 
     async def put_ban(self, ban: Ban) -> None:

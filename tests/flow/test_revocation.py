@@ -22,7 +22,9 @@ async def rig() -> Rig:
     made = Rig()
     await made.found()
     key = {"id": "lin-key", "institution": "sz-lab", "person": "lin", "key": public_line(seeded_key("lin"))}
-    await made.register(("sshkey", key))
+    dates = {"valid_from": "2026-11-20", "valid_to": "2026-12-20"}
+    password = {"id": "lin-dav", "institution": "sz-lab", "person": "lin", "digest": "0" * 64, **dates}
+    await made.register(("sshkey", key), ("password", password))
     return made
 
 
@@ -43,6 +45,9 @@ async def recorded(rig: Rig) -> list[dict]:
         ("certificate", SERIAL, f"ssh-cert:{SERIAL}"),
         ("certificate", "1", "ssh-cert:1"),
         ("person", "lin", "ssh-certs-of:lin"),
+        ("password", "lin-dav", "app-password:lin-dav"),
+        ("client-certificate", "ab" * 32, "tls-cert:" + "ab" * 32),
+        ("client-certificate", ":".join(["AB"] * 32), "tls-cert:" + "ab" * 32),
     ],
 )
 async def test_it_is_revoked_once_and_recorded(rig, kind, name, client):
@@ -74,6 +79,9 @@ async def test_the_reason_is_committed_to(rig):
         ("sshkey", "lin", NotFound),
         ("sshkey", "", NotFound),
         ("person", "nobody", NotFound),
+        ("password", "lin-key", NotFound),
+        ("client-certificate", "lin-key", Unusable),
+        ("client-certificate", "ab" * 31, Unusable),
         ("institution", "sz-lab", Unusable),
         ("certificate", "", Unusable),
         ("certificate", "0", Unusable),

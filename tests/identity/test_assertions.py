@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway.core.errors import NotAuthenticated
 from gateway.core.records import Person
 from gateway.identity.assertions import ClientAssertions
-from tests.identity.parties import ISSUER, TOKEN_URL, Parties, p256
+from gateway.identity.jwk import parse_jwk
+from tests.identity.parties import ISSUER, TOKEN_URL, Parties, jwk_of, p256
 
 
 @pytest.fixture
@@ -184,3 +185,43 @@ async def test_a_new_key_ends_the_old_one(parties, assertions):
     await parties.client("sz-lab-ec", jwk=json.loads(jwt.algorithms.ECAlgorithm.to_jwk(parties.ec_key.public_key())))
     await refused(assertions, jwt.encode(parties.claims(), old, "ES256"))
     await assertions.verify(parties.assertion())
+
+
+# --- keys that change ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_changes_its_key_without_a_moment_in_which_it_has_none(parties, assertions):
+    """Two officers register the new key beside the old one; then the client switches; then they retire the old one."""
+    old, new = parties.ec_key, p256()
+
+    async def holds(key, **headers) -> bool:
+        token = jwt.encode(parties.claims(), key, "ES256", headers or None)
+        try:
+            return (await assertions.verify(token)).id == "sz-lab-ec"
+        except NotAuthenticated:
+            return False
+
+    new_kid = parse_jwk(jwk_of(new)).kid
+    assert not await holds(new, kid=new_kid)
+    await parties.client("sz-lab-ec", jwks=(jwk_of(new),))
+    assert await holds(old)
+    assert await holds(old, kid=parse_jwk(jwk_of(old)).kid)
+    assert await holds(new, kid=new_kid)
+    assert not await holds(new)  # one key is tried, the first: a client with several names the one it means
+    assert not await holds(p256(), kid=new_kid)
+    await parties.client("sz-lab-ec", jwk=jwk_of(new), jwks=())
+    assert await holds(new)
+    assert not await holds(old)
+    assert not await holds(old, kid=parse_jwk(jwk_of(old)).kid)
+
+
+async def test_a_kid_of_ones_own_and_keys_of_two_algorithms(parties, assertions):
+    ed = Ed25519PrivateKey.generate()
+    await parties.client("sz-lab-ec", jwks=({**jwk_of(ed), "kid": "laptop-2027"},))
+    for headers in (None, {"kid": "laptop-2027"}, {"kid": "unknown"}):
+        assert (await assertions.verify(jwt.encode(parties.claims(), ed, "EdDSA", headers))).id == "sz-lab-ec"
+
+
+async def test_a_client_with_a_certificate_alone_has_no_assertion(parties, assertions):
+    await parties.client("sz-lab-ec", jwk={}, certificate="urn:hetao:client:sz-lab-ec")
+    await refused(assertions, parties.assertion())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -9,7 +11,7 @@ import jwt
 import pytest
 
 from gateway.core.errors import NotAuthenticated, Unusable
-from gateway.core.identity import SENDER_SCOPES, Credential, Door, Permission
+from gateway.core.identity import PERMISSION_DOORS, SENDER_SCOPES, Credential, Door, Permission
 from gateway.core.records import Client
 from gateway.identity.jwk import TokenKey
 from gateway.identity.tokens import AccessTokens
@@ -193,3 +195,134 @@ async def test_a_token_dies_with_its_clients_registration(parties, make):
     await tokens.verify(token)
     await parties.amend(retire=(("client", "sz-lab-ec"),))
     await refused(tokens, token)
+
+
+# --- bound tokens (RFC 8705 section 3) -----------------------------------------------------------------------------------
+
+
+class Proved:
+    """Certificates as the handshake proved them: DER bytes to client ids; others hold no more."""
+
+    def __init__(self, parties):
+        self.parties = parties
+        self.whose = {b"one": "sz-lab-ec", b"renewed": "sz-lab-ec", b"theirs": "gz-lab-ec"}
+
+    async def client(self, der):
+        if der not in self.whose:
+            raise NotAuthenticated("no", code="invalid-certificate")
+        return await client(self.parties, self.whose[der])
+
+
+async def test_a_bound_token_is_worth_something_beside_its_certificate_alone(parties, make):
+    proved = Proved(parties)
+    tokens = make(certificates=proved)
+    token = tokens.issue(await client(parties), "", b"one").token
+    found = await tokens.verify(token, certificate=b"one")
+    assert (found.credential, found.door, found.client) == (Credential.BOUND_TOKEN, Door.HTTPS, "sz-lab-ec")
+    assert found.may(Permission.TRANSFERS_OPEN)
+    for shown in (b"", b"renewed", b"theirs", b"unknown"):
+        with pytest.raises(NotAuthenticated):
+            await tokens.verify(token, certificate=shown)
+    await refused(make(), token)  # a gateway that asks for no certificates
+    del proved.whose[b"one"]  # expired, revoked or no longer registered
+    with pytest.raises(NotAuthenticated):
+        await tokens.verify(token, certificate=b"one")
+
+
+async def test_the_confirmation_is_the_thumbprint_of_rfc_8705(parties, make):
+    certificate = b"0\x82\x01\x0a any bytes"
+    token = make().issue(await client(parties), "", certificate).token
+    expected = base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).decode().rstrip("=")
+    assert jwt.decode(token, options={"verify_signature": False})["cnf"] == {"x5t#S256": expected}
+
+
+async def test_a_bound_token_of_another_clients_certificate_is_refused(parties, make):
+    tokens = make(certificates=Proved(parties))
+    token = tokens.issue(await client(parties), "", b"theirs").token
+    with pytest.raises(NotAuthenticated):
+        await tokens.verify(token, certificate=b"theirs")
+
+
+async def test_a_client_registered_for_bound_tokens_has_no_others(parties, make):
+    tokens = make(certificates=Proved(parties))
+    loose, bound = [tokens.issue(await client(parties), "", each).token for each in (b"", b"one")]
+    await tokens.verify(loose)
+    await tokens.verify(loose, certificate=b"one")
+    await parties.client("sz-lab-ec", certificate="urn:hetao:client:sz-lab-ec", bound_tokens=True)
+    known = await client(parties)
+    for shown in (b"", b"one"):
+        with pytest.raises(NotAuthenticated):
+            await tokens.verify(loose, certificate=shown)
+    assert await tokens.introspect(loose, known) == {"active": False}
+    await tokens.verify(bound, certificate=b"one")
+    assert (await tokens.introspect(bound, known))["active"] is True
+
+
+@pytest.mark.parametrize(
+    "confirmed",
+    [{}, {"jkt": "x"}, {"x5t#S256": ""}, {"x5t#S256": 7}, {"x5t#S256": "é"}, {"x5t#S256": "x", "jkt": "y"}, "x", [], 0],
+)
+async def test_a_confirmation_nobody_here_knows_confirms_nothing(parties, make, tmp_path, confirmed):
+    tokens = make(certificates=Proved(parties))
+    claims = jwt.decode(tokens.issue(await client(parties)).token, options={"verify_signature": False})
+    key = TokenKey(tmp_path / "token.pem")
+    token = jwt.encode(claims | {"cnf": confirmed}, key._key, "ES256", {"typ": "at+jwt", "kid": key.public.kid})
+    for shown in (b"", b"one"):
+        with pytest.raises(NotAuthenticated):
+            await tokens.verify(token, certificate=shown)
+    assert await tokens.introspect(token, await client(parties)) == {"active": False}
+
+
+@pytest.mark.parametrize("door", list(Door))
+async def test_a_token_opens_the_doors_of_the_table(parties, make, door):
+    tokens = make(certificates=Proved(parties))
+    loose, bound = [tokens.issue(await client(parties), "", each).token for each in (b"", b"one")]
+    for token, credential in ((loose, Credential.CLIENT_JWT), (bound, Credential.BOUND_TOKEN)):
+        found = await tokens.verify(token, door=door, certificate=b"one")
+        allowed = PERMISSION_DOORS.get((credential, door), frozenset())
+        assert (found.door, found.credential, found.scopes) == (door, credential, allowed)
+
+
+# --- introspection and revocation ----------------------------------------------------------------------------------------
+
+
+async def test_a_client_learns_all_of_its_own_token_and_nothing_of_others(parties, make):
+    tokens = make()
+    ours, theirs = await client(parties), await client(parties, "gz-lab-ec")
+    issued = tokens.issue(ours, "transfers:read transfers:open")
+    now = int(parties.clock.now().timestamp())
+    assert await tokens.introspect(issued.token, ours) == {
+        "active": True,
+        "token_type": "Bearer",
+        "scope": "transfers:open transfers:read",
+        "client_id": "sz-lab-ec",
+        "sub": "sz-lab-ec",
+        "iss": ISSUER,
+        "aud": ISSUER,
+        "iat": now,
+        "exp": now + 600,
+        "jti": issued.token_id,
+    }
+    assert await tokens.introspect(issued.token, theirs) == {"active": False}
+    await parties.client("sz-lab-ec", scopes=("transfers:read",))
+    assert (await tokens.introspect(issued.token, await client(parties)))["scope"] == "transfers:read"
+    for token in ("", "a.b.c", issued.token[:-3], parties.assertion()):
+        assert await tokens.introspect(token, ours) == {"active": False}
+    parties.clock.advance(minutes=11)
+    assert await tokens.introspect(issued.token, ours) == {"active": False}
+
+
+async def test_a_client_revokes_its_own_token_in_every_process(parties, make):
+    tokens, elsewhere = make(), make()
+    ours, theirs = await client(parties), await client(parties, "gz-lab-ec")
+    issued, kept = tokens.issue(ours), tokens.issue(ours)
+    with pytest.raises(Unusable) as refusal:
+        await tokens.revoke(issued.token, theirs)
+    assert refusal.value.code == "foreign-token"
+    await elsewhere.verify(issued.token)
+    assert await tokens.revoke(issued.token, ours) == issued.token_id
+    await refused(elsewhere, issued.token)
+    assert await elsewhere.introspect(issued.token, ours) == {"active": False}
+    await elsewhere.verify(kept.token)
+    assert await tokens.revoke(issued.token, ours) == issued.token_id  # again is no error (RFC 7009 section 2.2)
+    assert await tokens.revoke("garbage", ours) == ""

@@ -116,12 +116,14 @@ class World:
         https_port: The gateway's door.
         metrics_port: Its metrics.
         sftp_port: Its SFTP door.
+        page_port: Its upload page.
     """
 
     folder: Path
     https_port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
     sftp_port: int = field(default_factory=free_port)
+    page_port: int = field(default_factory=free_port)
     gateway: subprocess.Popen[bytes] | None = None
     sftp: HongKongSftp | None = None
 
@@ -148,7 +150,12 @@ class World:
     @property
     def port_options(self) -> list[str]:
         """What `hetao init` is told of ports."""
-        ports = {"https": self.https_port, "sftp": self.sftp_port, "metrics": self.metrics_port}
+        ports = {
+            "https": self.https_port,
+            "sftp": self.sftp_port,
+            "page": self.page_port,
+            "metrics": self.metrics_port,
+        }
         return [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
 
     def build(self) -> None:

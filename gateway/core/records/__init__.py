@@ -11,6 +11,7 @@ Sources: GB 32100-2015 (unified social credit code); plan clause 17 (filed insti
 from gateway.core.records.kinds import (
     KINDS,
     ActiveRulebook,
+    AppPassword,
     Client,
     Endpoint,
     FiledMechanism,
@@ -21,6 +22,7 @@ from gateway.core.records.kinds import (
     Project,
     Record,
     SshKey,
+    password_digest,
     record_table,
 )
 from gateway.core.records.parse import GBA_CITIES, MAX_TEXT, MECHANISMS, ROLES, parse_record, uscc_is_valid
@@ -32,6 +34,7 @@ __all__ = [
     "MECHANISMS",
     "ROLES",
     "ActiveRulebook",
+    "AppPassword",
     "Client",
     "Endpoint",
     "FiledMechanism",
@@ -43,6 +46,7 @@ __all__ = [
     "Record",
     "SshKey",
     "parse_record",
+    "password_digest",
     "record_table",
     "uscc_is_valid",
 ]

@@ -7,6 +7,7 @@ What it is not: their checks (`parse.py`). A record in hand was parsed; a change
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -54,14 +55,29 @@ class Person:
 
 @dataclass(frozen=True)
 class Client:
-    """A machine credential of an institution, answered for by one person; `jwk` is its public key (RFC 7517)."""
+    """A machine credential of an institution, answered for by one person.
+
+    Attributes:
+        jwk: Its public key (RFC 7517); empty where it comes with a certificate only.
+        jwks: Keys that hold beside `jwk`, while one takes the other's place; an assertion names the one it means by `kid`.
+        certificate: What its TLS certificate must be, besides signed by an authority of the gateway's: a URI among the
+            certificate's names (`urn:hetao:client:<id>`), or one certificate, `sha256:` and the hex digest of its DER form.
+        bound_tokens: Whether its tokens hold only on connections with its certificate (RFC 8705 section 3.4).
+    """
 
     id: str
     institution: str
     person: str
-    jwk: Mapping[str, str]
+    jwk: Mapping[str, str] = field(default_factory=dict)
     scopes: tuple[str, ...] = ()
     valid_to: date | None = None
+    jwks: tuple[Mapping[str, str], ...] = ()
+    certificate: str = ""
+    bound_tokens: bool = False
+
+    def public_keys(self) -> tuple[Mapping[str, str], ...]:
+        """Its public keys, the first one first."""
+        return (*((self.jwk,) if self.jwk else ()), *self.jwks)
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,50 @@ class SshKey:
     valid_to: date | None = None
 
 
-Record = Institution | Person | Client | Endpoint | Project | FiledMechanism | Officer | ActiveRulebook | SshKey
+@dataclass(frozen=True)
+class AppPassword:
+    """A generated password of a person, for WebDAV programs that know nothing but Basic; its `id` is the user name.
+
+    Attributes:
+        digest: `password_digest` of it; the password itself is nowhere.
+        valid_from: Its first day.
+        valid_to: Its last day, at most 90 later.
+    """
+
+    id: str
+    institution: str
+    person: str
+    digest: str
+    valid_from: date
+    valid_to: date
+    scopes: tuple[str, ...] = ()
+
+    def is_proved_by(self, secret: str) -> bool:
+        """Whether this is the password; in the same time whatever was given."""
+        return hmac.compare_digest(password_digest(self.id, secret), self.digest)
+
+
+def password_digest(identifier: str, secret: str) -> str:
+    """What the registry holds of an application password: SHA-256, hex, over its user name and itself.
+
+    A fast digest is right for a secret drawn from 160 random bits: nobody searches those, however fast, and a slow one would
+    let strangers keep a door's processors busy (decisions/0030).
+    """
+    return hashlib.sha256(f"hetao-app-password-1\0{identifier}\0{secret}".encode()).hexdigest()
+
+
+Record = (
+    Institution
+    | Person
+    | Client
+    | Endpoint
+    | Project
+    | FiledMechanism
+    | Officer
+    | ActiveRulebook
+    | SshKey
+    | AppPassword
+)
 
 KINDS: dict[str, type[Any]] = {
     "institution": Institution,
@@ -162,6 +221,7 @@ KINDS: dict[str, type[Any]] = {
     "officer": Officer,
     "rulebook": ActiveRulebook,
     "sshkey": SshKey,
+    "password": AppPassword,
 }
 
 

@@ -18,11 +18,12 @@ from ipaddress import ip_network
 from typing import Any, get_type_hints
 
 from gateway.core.errors import Unusable
-from gateway.core.identity import SENDER_SCOPES
+from gateway.core.identity import CLIENT_URI, PASSWORD_LIFE, SENDER_SCOPES
 from gateway.core.names import parse_identifier
 from gateway.core.records.kinds import (
     KINDS,
     ActiveRulebook,
+    AppPassword,
     Client,
     Endpoint,
     FiledMechanism,
@@ -42,12 +43,14 @@ GBA_CITIES = (
 )  # fmt: skip
 MECHANISMS = ("SA", "SCC", "CERT", "GBA", "HGR_REPORT", "HGR_BACKUP", "HGR_REVIEW", "HGR_COOPERATION", "MOFCOM")
 MAX_QUIET_MINUTES = 1440
+MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PLACE = re.compile(r"[A-Z]{2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CERTIFICATE = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,200}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
@@ -109,6 +112,12 @@ def _as_jwk(value: object) -> Mapping[str, str]:
     return table
 
 
+def _as_jwks(value: object) -> tuple[Mapping[str, str], ...]:
+    if isinstance(value, list | tuple) and len(value) < MAX_KEYS and all(each for each in value):
+        return tuple(_as_jwk(each) for each in value)
+    raise ValueError(f"must be a list of at most {MAX_KEYS - 1} keys")
+
+
 _COERCERS: dict[Any, Callable[[object], Any]] = {
     str: _as_text,
     bool: _as_flag,
@@ -118,6 +127,7 @@ _COERCERS: dict[Any, Callable[[object], Any]] = {
     tuple[str, ...]: _as_words,
     Mapping[str, Json]: _as_table,
     Mapping[str, str]: _as_jwk,
+    tuple[Mapping[str, str], ...]: _as_jwks,
 }
 
 
@@ -158,23 +168,8 @@ def _complaints(record: Record) -> Iterator[str]:
         parse_identifier(record.id, "id")
     except Unusable as wrong:
         yield wrong.message
-    if isinstance(record, Institution):
-        yield from _institution_complaints(record)
-    elif isinstance(record, Client):
-        yield from _scope_complaints(record)
-    elif isinstance(record, SshKey):
-        yield from _scope_complaints(record)
-        yield from _key_complaints(record)
-    elif isinstance(record, Endpoint):
-        yield from _endpoint_complaints(record)
-    elif isinstance(record, Project):
-        yield from _project_complaints(record)
-    elif isinstance(record, FiledMechanism):
-        yield from _filing_complaints(record)
-    elif isinstance(record, Officer):
-        yield from _officer_complaints(record)
-    elif isinstance(record, ActiveRulebook) and not _SHA256.fullmatch(record.digest):
-        yield "digest must be 64 hex digits in lower case"
+    for check in _CHECKS.get(type(record), ()):
+        yield from check(record)
 
 
 def _institution_complaints(record: Institution) -> Iterator[str]:
@@ -184,7 +179,25 @@ def _institution_complaints(record: Institution) -> Iterator[str]:
         yield f"gba_city must be empty or one of {', '.join(GBA_CITIES)}"
 
 
-def _scope_complaints(record: Client | SshKey) -> Iterator[str]:
+def _client_complaints(record: Client) -> Iterator[str]:
+    if not record.public_keys() and not record.certificate:
+        yield "jwk or certificate is missing: it has nothing to prove itself with"
+    if record.certificate and not _CERTIFICATE.fullmatch(record.certificate):
+        yield "certificate must be a URI that its certificates name, or sha256: and 64 hex digits in lower case"
+    if record.certificate.startswith(CLIENT_URI) and record.certificate != CLIENT_URI + record.id:
+        yield f"certificate must be {CLIENT_URI}{record.id}: another client's name is not its own"
+    if record.bound_tokens and not record.certificate:
+        yield "bound_tokens needs a certificate to bind them to"
+
+
+def _password_complaints(record: AppPassword) -> Iterator[str]:
+    if not _SHA256.fullmatch(record.digest):
+        yield "digest must be 64 hex digits in lower case: `hetao keys app-password` writes it"
+    if not record.valid_from <= record.valid_to <= record.valid_from + PASSWORD_LIFE:
+        yield f"valid_to must be the day valid_from, or at most {PASSWORD_LIFE.days} later"
+
+
+def _scope_complaints(record: Client | SshKey | AppPassword) -> Iterator[str]:
     if strange := sorted(set(record.scopes) - set(SENDER_SCOPES)):
         yield f"scopes {', '.join(strange)} are not among {', '.join(SENDER_SCOPES)}"
 
@@ -215,6 +228,11 @@ def _project_complaints(record: Project) -> Iterator[str]:
         yield "quiet_minutes needs a standing declaration: what nobody submits, nobody declares"
 
 
+def _rulebook_complaints(record: ActiveRulebook) -> Iterator[str]:
+    if not _SHA256.fullmatch(record.digest):
+        yield "digest must be 64 hex digits in lower case"
+
+
 def _officer_complaints(record: Officer) -> Iterator[str]:
     if record.role not in ROLES:
         yield f"role must be one of {', '.join(ROLES)}"
@@ -235,3 +253,16 @@ def _is_crypt4gh_key(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return len(key) == 32 and base64.b64encode(key).decode() == text
+
+
+_CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
+    Institution: (_institution_complaints,),
+    Client: (_scope_complaints, _client_complaints),
+    AppPassword: (_scope_complaints, _password_complaints),
+    SshKey: (_scope_complaints, _key_complaints),
+    Endpoint: (_endpoint_complaints,),
+    Project: (_project_complaints,),
+    FiledMechanism: (_filing_complaints,),
+    Officer: (_officer_complaints,),
+    ActiveRulebook: (_rulebook_complaints,),
+}

@@ -20,9 +20,11 @@ from aiohttp.typedefs import Handler
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https import tus
 from gateway.doors.https.bodies import BodyLimits
-from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
+from gateway.doors.https.gatekeeper import Gatekeeper, Passwords, Tokens
+from gateway.doors.https.guard import REQUEST_ID, Answering, Router, guarding
 from gateway.doors.https.origins import Origins
-from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
+from gateway.doors.https.sign_in import Assertions, Certificates, SignIn
+from gateway.doors.https.token_endpoint import TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
@@ -60,6 +62,8 @@ def make_app(
     defender: Defender,
     limits: BodyLimits | None = None,
     origins: frozenset[str] = frozenset(),
+    certificates: Certificates | None = None,
+    passwords: Passwords | None = None,
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
 
@@ -72,13 +76,18 @@ def make_app(
         catalogue: Texts in three languages.
         observer: Told of every request, by route.
         health: By check, `ok` or a code; what `/readyz` answers.
-        defender: Counts failed sign-ins at the token endpoint.
+        defender: Counts failed sign-ins.
         limits: Bounds on bodies.
         origins: Whose pages may call from a browser (`origins.parse_origins`).
+        certificates: Judges client certificates; None where TLS asks for none.
+        passwords: Checks application passwords below `/dav`; None takes none.
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
-    token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
+    sign_in = SignIn(
+        assertions=assertions, certificates=certificates, observer=observer, limits=bounds, defender=defender
+    )
+    token_pages = TokenPages(sign_in=sign_in, tokens=tokens, observer=observer, by_certificate=certificates is not None)
     tus_pages = tus.TusPages(uploads=uploads, limits=bounds)
     pages: dict[str, Handler] = {
         name: getattr(page, name)
@@ -88,9 +97,10 @@ def make_app(
     }
     app = web.Application()
     router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})
+    gatekeeper = Gatekeeper(tokens, certificates, passwords, defender)
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
     named = Origins(origins)
-    app.middlewares.extend((answering.middleware(), guarding(router, tokens, named)))
+    app.middlewares.extend((answering.middleware(), guarding(router, gatekeeper, named)))
     app.on_response_prepare.append(_dressing(named))
     app[CATALOGUE], app[OBSERVER] = catalogue, observer
     return app

@@ -1,7 +1,7 @@
 """Who may call what: one table of routes with the permission each needs, and the middleware that keeps to it.
 
 A change must keep these:
-1. Default deny: what is not in the table, or is not marked open there, needs a bearer token, unknown addresses included.
+1. Default deny: what is not in the table, or is not marked open there, needs a credential, unknown addresses included.
    A preflight of a page whose origin the operator named (`origins`) is the one exception: browsers send it without.
 2. Nothing of a request but its head is read before its caller is known.
 3. A request is told to logs and metrics by its route's template, never by its path: paths hold names.
@@ -12,18 +12,18 @@ Sources: RFC 6750 (bearer tokens), RFC 9110 section 11.6.
 from __future__ import annotations
 
 import logging
-import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.catalogue import Catalogue, negotiated
-from gateway.core.errors import CallerError, GatewayError, NotAuthenticated, NotFound, NotPermitted
+from gateway.core.errors import CallerError, GatewayError, NotFound, NotPermitted
 from gateway.core.identity import Permission, Principal
+from gateway.doors.https.gatekeeper import BEARER_CHALLENGE, Gatekeeper, Place, place
 from gateway.doors.https.origins import Origins
 from gateway.doors.https.problems import answer_problem, known_code
 from gateway.ports import Observer
@@ -33,16 +33,8 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 LANGUAGE: Final = web.RequestKey("language", str)
 ALLOWED: Final = web.RequestKey("allowed", tuple[str, ...])
 
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")  # RFC 6750 section 2.1
 _LOG: Final = logging.getLogger("gateway.doors.https")
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
-
-
-class Tokens(Protocol):
-    """What this door needs of access tokens."""
-
-    async def verify(self, token: str) -> Principal:
-        """The principal a bearer token stands for; raises NotAuthenticated."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Row:
         path: Template; what logs and metrics call it.
         name: The page that answers, by the name of its handler.
         permission: What a caller needs.
-        open: Whether it answers without a credential; then there is no permission.
+        open: Whether it answers without a credential, or proves its callers itself; then there is no permission.
     """
 
     method: str
@@ -69,7 +61,10 @@ TABLE: Final = (
     Row("GET", "/healthz", "living", open=True),
     Row("GET", "/readyz", "ready", open=True),
     Row("POST", "/oauth2/token", "token", open=True),
+    Row("POST", "/oauth2/introspect", "introspect", open=True),
+    Row("POST", "/oauth2/revoke", "revoke", open=True),
     Row("GET", "/.well-known/jwks.json", "jwks", open=True),
+    Row("GET", "/.well-known/oauth-authorization-server", "metadata", open=True),
     Row("GET", "/v1/endpoints", "endpoints", _P.TRANSFERS_READ),
     Row("POST", "/v1/transfers", "open_transfer", _P.TRANSFERS_OPEN),
     Row("GET", "/v1/transfers", "list_transfers", _P.TRANSFERS_READ),
@@ -100,10 +95,10 @@ _PATTERNS: Final = {"{path}": r"{path:[\s\S]*}"}  # a path has slashes, and what
 class Router:
     """The table on an application's router, and back from a matched route to its row."""
 
-    def __init__(self, app: web.Application, pages: dict[str, Handler]) -> None:
+    def __init__(self, app: web.Application, pages: dict[str, Handler], table: Sequence[Row] = TABLE) -> None:
         self._rows: dict[web.AbstractRoute, Row] = {}
         self._resources: dict[str, web.Resource] = {}
-        for row in TABLE:
+        for row in table:
             resource = self._resource(app, row.path)
             for method in ("GET", "HEAD") if row.method == "GET" else (row.method,):
                 route = resource.add_route(method, pages[row.name], expect_handler=_uninvited)
@@ -121,6 +116,11 @@ class Router:
     def row(self, request: web.Request) -> Row | None:
         """The row a request matched, or None: an address that is not in the table."""
         return self._rows.get(request.match_info.route)
+
+    def place(self, request: web.Request) -> Place:
+        """Where a request goes, whether there is anything or not."""
+        row = self.row(request)
+        return place(row.path if row else request.rel_url.raw_path)
 
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
         allowed: set[str] = set()
@@ -141,7 +141,7 @@ async def _uninvited(request: web.Request) -> None:
     del request
 
 
-def guarding(router: Router, tokens: Tokens, origins: Origins) -> Middleware:
+def guarding(router: Router, gatekeeper: Gatekeeper, origins: Origins) -> Middleware:
     """The middleware that knows the caller before anything else happens."""
 
     @web.middleware
@@ -150,24 +150,15 @@ def guarding(router: Router, tokens: Tokens, origins: Origins) -> Middleware:
             return preflight
         row = router.row(request)
         if row is None or not row.open:
-            principal = await tokens.verify(bearer(request))
+            principal = await gatekeeper.caller(request, router.place(request))
             request[PRINCIPAL] = principal
             if row is not None and (row.permission is None or not principal.may(row.permission)):
-                raise NotPermitted(f"this needs the scope {row.permission}: ask for a token that has it")
+                raise NotPermitted(f"this needs the scope {row.permission}: ask for a credential that has it")
         if request.headers.get("Expect", "").lower() not in {"", "100-continue"}:
             raise CallerError("nothing but 100-continue can be expected", code="expectation")
         return await handler(request)
 
     return guard
-
-
-def bearer(request: web.Request) -> str:
-    """The token of the one Authorization field; raises NotAuthenticated where there is none, or another scheme."""
-    given = request.headers.getall("Authorization", [])
-    found = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
-    if found is None:
-        raise NotAuthenticated("send an access token as Authorization: Bearer")
-    return found[1]
 
 
 class Answering:
@@ -222,7 +213,7 @@ class Answering:
             catalogue=self._catalogue,
             language=request[LANGUAGE],
             request_id=request[REQUEST_ID],
-            challenge=_challenge(failure, self._router.row(request)),
+            challenges=_challenges(failure, self._router.row(request), self._router.place(request)),
         )
         if allowed := request.get(ALLOWED):
             response.headers["Allow"] = ", ".join(allowed)
@@ -260,11 +251,13 @@ class Answering:
         )
 
 
-def _challenge(failure: GatewayError, row: Row | None) -> str:
+def _challenges(failure: GatewayError, row: Row | None, where: Place) -> tuple[str, ...]:
     """RFC 6750 section 3: what to come back with."""
-    if failure.code == "invalid-token":
-        return 'Bearer realm="hetao", error="invalid_token"'
     if isinstance(failure, NotPermitted):
         scope = f', scope="{row.permission}"' if row and row.permission else ""
-        return f'Bearer realm="hetao", error="insufficient_scope"{scope}'
-    return 'Bearer realm="hetao"'
+        return (f'{BEARER_CHALLENGE}, error="insufficient_scope"{scope}',)
+    if failure.code == "invalid-token":
+        return tuple(
+            f'{each}, error="invalid_token"' if each == BEARER_CHALLENGE else each for each in where.challenges()
+        )
+    return where.challenges()

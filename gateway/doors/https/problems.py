@@ -12,7 +12,7 @@ RFC 6750 section 3 (WWW-Authenticate).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -52,6 +52,7 @@ STATUS: Final[Mapping[str, int]] = {
     "broken-promise": 500,
     "checksum-mismatch": 460,
     "conflict": 409,
+    "cross-site": 403,
     "digest-mismatch": 400,
     "disk-full": 507,
     "empty-submission": 422,
@@ -61,6 +62,8 @@ STATUS: Final[Mapping[str, int]] = {
     "idempotency-key-used": 422,
     "incomplete": 400,
     "internal": 500,
+    "invalid-certificate": 401,
+    "invalid-password": 401,
     "invalid-token": 401,
     "malformed-request": 400,
     "method-not-allowed": 405,
@@ -74,8 +77,11 @@ STATUS: Final[Mapping[str, int]] = {
     "not-initialised": 503,
     "not-permitted": 403,
     "not-registered": 404,
+    "nothing-chosen": 422,
     "offset-mismatch": 409,
+    "persons-unsaid": 422,
     "quota-reached": 413,
+    "session-ended": 401,
     "store": 503,
     "too-large": 413,
     "too-many-failures": 429,
@@ -114,7 +120,7 @@ def known_code(failure: GatewayError) -> str:
 
 
 def answer_problem(
-    failure: GatewayError, *, catalogue: Catalogue, language: str, request_id: str, challenge: str = ""
+    failure: GatewayError, *, catalogue: Catalogue, language: str, request_id: str, challenges: Sequence[str] = ()
 ) -> web.Response:
     """The problem document for a failure.
 
@@ -123,7 +129,7 @@ def answer_problem(
         catalogue: The texts.
         language: One of the catalogue's languages.
         request_id: Names this occurrence, in the answer as in the log.
-        challenge: What a 401 or 403 says in WWW-Authenticate.
+        challenges: What a 401 or 403 says in WWW-Authenticate, a field each: not every client can take them apart.
     """
     code = known_code(failure)
     status = STATUS[code]
@@ -149,8 +155,9 @@ def answer_problem(
         headers["Retry-After"] = RETRY_AFTER
     if failure.wait:
         headers["Retry-After"] = str(failure.wait)
-    if challenge and status in {401, 403}:
-        headers["WWW-Authenticate"] = challenge
     if code == "unsupported-coding":
         headers["Accept-Encoding"] = "identity"  # RFC 9110 section 12.5.3
-    return web.Response(status=status, body=problem.encode(), headers=headers)
+    response = web.Response(status=status, body=problem.encode(), headers=headers)
+    for challenge in challenges if status in {401, 403} else ():
+        response.headers.add("WWW-Authenticate", challenge)
+    return response

@@ -1,42 +1,30 @@
-"""Where machine clients get access tokens: client credentials, proven by a signed assertion.
+"""Where machine clients get access tokens, ask about them and give them back, and what the gateway says of itself as issuer.
 
-What it is not: a way in for people or by shared secrets; there is one grant and one way to prove oneself.
+What it is not: how they prove themselves (`sign_in`), or a way in for people; there is one grant.
 
 A change must keep these:
-1. Errors have RFC 6749's words and one description a word; nothing tells an unknown client from a wrong key.
-2. No answer may be cached; no parameter may come twice (section 3.1).
-3. An address whose sign-ins failed too often is answered before its form is read; what fails here is counted.
-4. Neither assertions nor tokens reach logs: tokens are told by their id.
+1. Neither assertions nor tokens reach logs: tokens are told by their id.
+2. A client learns of its own tokens, and revokes its own.
+3. What is said in the metadata is what is so on this door.
 
-Sources: RFC 6749 sections 4.4, 5 and 3.2.1, RFC 7521 section 4.2, RFC 7523 section 2.2.
+Sources: RFC 6749 sections 4.4 and 5, RFC 7009, RFC 7662, RFC 8414, RFC 8705 section 3.3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from gateway.core.errors import CallerError, NotAuthenticated, NotFound, TooLarge
+from gateway.core.errors import CallerError
+from gateway.core.identity import SENDER_SCOPES
 from gateway.core.records import Client
-from gateway.doors.https.bodies import BodyLimits, read_whole
-from gateway.flow.defender import Defender
+from gateway.doors.https.sign_in import UNCACHED, SignedIn, SignIn
 from gateway.ports import Observer
 
 GRANT: Final = "client_credentials"
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-FORM: Final = "application/x-www-form-urlencoded"
-MAX_PARAMETERS: Final = 32
-
-# RFC 6749 section 5.2: by our code, the standard's word, the status and the one description.
-_REFUSALS: Final[Mapping[str, tuple[str, int, str]]] = {
-    "invalid-client": ("invalid_client", 401, "the client assertion does not hold: check key, audience and clock"),
-    "invalid-scope": ("invalid_scope", 400, "this client has none of the scopes asked for"),
-    "unsupported-grant": ("unsupported_grant_type", 400, f"the one grant here is {GRANT}"),
-    "bad-request": ("invalid_request", 400, "the request is not one form with each parameter once"),
-}
+ALGORITHMS: Final = ("ES256", "EdDSA")
 
 
 class IssuedToken(Protocol):
@@ -59,109 +47,108 @@ class IssuedToken(Protocol):
         """What it was narrowed to."""
 
 
-class Assertions(Protocol):
-    """What this endpoint needs of client assertions."""
-
-    async def verify(self, assertion: str, *, client_id: str = "") -> Client:
-        """The client an assertion proves; raises NotAuthenticated."""
-
-
 class TokenIssuer(Protocol):
-    """What this endpoint needs of access tokens."""
+    """What these endpoints need of access tokens."""
 
-    def issue(self, client: Client, requested: str = "") -> IssuedToken:
-        """A token; raises Unusable with `invalid-scope`."""
+    @property
+    def issuer(self) -> str:
+        """The URL that names the gateway as issuer."""
+
+    def issue(self, client: Client, requested: str = "", certificate: bytes = b"") -> IssuedToken:
+        """A token, bound to a certificate where one is given; raises Unusable with `invalid-scope`."""
+
+    async def introspect(self, token: str, asking: Client) -> dict[str, Any]:
+        """What a client may know of a token."""
+
+    async def revoke(self, token: str, asking: Client) -> str:
+        """Revoke a client's token; its id, empty where there was nothing to revoke. Raises Unusable with `foreign-token`."""
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK set."""
 
 
 class TokenPages:
-    """`/oauth2/token` and `/.well-known/jwks.json`."""
+    """`/oauth2/` and what is well known of it.
 
-    def __init__(
-        self,
-        *,
-        assertions: Assertions,
-        tokens: TokenIssuer,
-        observer: Observer,
-        limits: BodyLimits,
-        defender: Defender,
-    ) -> None:
-        self._defender = defender
-        self._assertions = assertions
+    Args:
+        sign_in: Proves clients.
+        tokens: Issues, knows and revokes access tokens.
+        observer: Told of both.
+        by_certificate: Whether the door asks for client certificates.
+    """
+
+    def __init__(self, *, sign_in: SignIn, tokens: TokenIssuer, observer: Observer, by_certificate: bool) -> None:
+        self._sign_in = sign_in
         self._tokens = tokens
         self._observer = observer
-        self._limits = limits
+        self._by_certificate = by_certificate
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """POST /oauth2/token."""
-        remote = request.remote or ""
-        if wait := self._defender.banned(remote):  # RFC 6585 section 4: 429, with Retry-After
-            reason = "too many sign-ins from this address failed: wait, or ask the operator to lift the ban"
-            raise NotAuthenticated(reason, code="too-many-failures", retry=True, wait=wait)
-        try:
-            client, issued = await self._issued(request)
-        except CallerError as failure:
-            if isinstance(failure, NotFound):  # the gateway has no registry yet: not this client's doing
-                raise
-            if failure.code == "invalid-client":
-                self._defender.failed(remote, "https")
-            return self._refused(failure)
-        self._defender.succeeded(remote)
-        self._observer.saw("token.issued", client=client.id, token_id=issued.token_id, scopes=" ".join(issued.scopes))
-        body = {
-            "access_token": issued.token,
-            "token_type": "Bearer",
-            "expires_in": issued.expires_in,
-            "scope": " ".join(issued.scopes),
-        }
-        return web.json_response(body, headers=_UNCACHED)
+        return await self._sign_in.answered(request, _check_grant, self._granted)
 
-    async def _issued(self, request: web.Request) -> tuple[Client, IssuedToken]:
-        form = await self._form(request)
-        if form.get("grant_type") != GRANT:
-            code = "unsupported-grant" if form.get("grant_type") else "bad-request"
-            raise CallerError(f"the one grant here is {GRANT}", code=code)
-        if "Authorization" in request.headers or "client_secret" in form:
-            raise NotAuthenticated("clients prove themselves by an assertion alone", code="invalid-client")
-        if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
-            raise NotAuthenticated("a client assertion is needed", code="invalid-client")
-        client = await self._assertions.verify(form["client_assertion"], client_id=form.get("client_id", ""))
-        return client, self._tokens.issue(client, form.get("scope", ""))
+    async def introspect(self, request: web.Request) -> web.StreamResponse:
+        """POST /oauth2/introspect."""
+        return await self._sign_in.answered(request, _check_token, self._told)
 
-    async def _form(self, request: web.Request) -> dict[str, str]:
-        if request.content_type != FORM or request.query_string:
-            raise CallerError(f"send the parameters as {FORM} in the body")
-        try:
-            body = await read_whole(request, self._limits.form, self._limits)
-            pairs = parse_qsl(
-                body.decode("ascii"),
-                keep_blank_values=True,
-                strict_parsing=True,
-                errors="strict",
-                max_num_fields=MAX_PARAMETERS,
-            )
-        except (ValueError, TooLarge) as wrong:
-            raise CallerError("this is no form of a reasonable size") from wrong
-        form = dict(pairs)
-        if len(form) != len(pairs):
-            raise CallerError("a parameter stands twice")
-        return form
-
-    def _refused(self, failure: CallerError) -> web.Response:
-        code = failure.code if failure.code in _REFUSALS else "bad-request"
-        word, status, description = _REFUSALS[code]
-        self._observer.saw("token.refused", code=code)
-        headers = dict(_UNCACHED)
-        if status == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="hetao"'  # RFC 9110 section 15.5.2 asks for a challenge
-        return web.json_response({"error": word, "error_description": description}, status=status, headers=headers)
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        """POST /oauth2/revoke."""
+        return await self._sign_in.answered(request, _check_token, self._revoked)
 
     async def jwks(self, _request: web.Request) -> web.StreamResponse:
         """GET /.well-known/jwks.json."""
         headers = {"Cache-Control": "public, max-age=300", "Content-Type": "application/jwk-set+json"}
         return web.Response(body=web.json_response(self._tokens.jwks()).body, headers=headers)
 
+    async def metadata(self, _request: web.Request) -> web.StreamResponse:
+        """GET /.well-known/oauth-authorization-server."""
+        issuer = self._tokens.issuer
+        methods = ["private_key_jwt", *(["tls_client_auth"] if self._by_certificate else [])]
+        told: dict[str, Any] = {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "scopes_supported": list(SENDER_SCOPES),
+            "response_types_supported": [],  # RFC 8414 section 2 asks for it; there is no authorization endpoint
+            "grant_types_supported": [GRANT],
+            "tls_client_certificate_bound_access_tokens": self._by_certificate,
+        }
+        for name in ("token", "introspection", "revocation"):
+            told[f"{name}_endpoint"] = f"{issuer}/oauth2/{_PATHS[name]}"
+            told[f"{name}_endpoint_auth_methods_supported"] = methods
+            told[f"{name}_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
+        return web.json_response(told, headers={"Cache-Control": "public, max-age=300"})
 
-_UNCACHED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    async def _granted(self, form: Mapping[str, str], signed_in: SignedIn) -> web.StreamResponse:
+        client = signed_in.client
+        issued = self._tokens.issue(client, form.get("scope", ""), signed_in.certificate)
+        scope, bound = " ".join(issued.scopes), bool(signed_in.certificate)
+        self._observer.saw("token.issued", client=client.id, token_id=issued.token_id, scopes=scope, bound=bound)
+        body = {
+            "access_token": issued.token,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "scope": scope,
+        }
+        return web.json_response(body, headers=UNCACHED)
+
+    async def _told(self, form: Mapping[str, str], signed_in: SignedIn) -> web.StreamResponse:
+        return web.json_response(await self._tokens.introspect(form["token"], signed_in.client), headers=UNCACHED)
+
+    async def _revoked(self, form: Mapping[str, str], signed_in: SignedIn) -> web.StreamResponse:
+        if token_id := await self._tokens.revoke(form["token"], signed_in.client):
+            self._observer.saw("token.revoked", client=signed_in.client.id, token_id=token_id)
+        return web.Response(status=200, headers=UNCACHED)  # RFC 7009 section 2.2: the same where there was nothing
+
+
+_PATHS: Final = {"token": "token", "introspection": "introspect", "revocation": "revoke"}
+
+
+def _check_grant(form: Mapping[str, str]) -> None:
+    if form.get("grant_type") != GRANT:
+        code = "unsupported-grant" if form.get("grant_type") else "bad-request"
+        raise CallerError(f"the one grant here is {GRANT}", code=code)
+
+
+def _check_token(form: Mapping[str, str]) -> None:
+    if not form.get("token"):
+        raise CallerError("the parameter token is missing")
