@@ -44,7 +44,9 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
-from gateway.identity.holders import Holders
+from gateway.identity.apppasswords import AppPasswords
+from gateway.identity.holders import ClientHolders, Holders
+from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
@@ -221,7 +223,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
-    senders = Holders(records=database, registrar=registrar, clock=clock)
+    identities: Any = {"records": database, "registrar": registrar, "clock": clock}
+    senders = Holders(SshKeys(**identities), ClientHolders(**identities), AppPasswords(**identities))
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
         State.OPEN: completion.step,
