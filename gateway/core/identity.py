@@ -31,8 +31,8 @@ class Door(StrEnum):
     """Where a request comes in."""
 
     HTTPS = "https"
-    WEBDAV = "webdav"  # the folders under /dav/ on the HTTPS port
     SFTP = "sftp"
+    WEBDAV = "webdav"  # folders at the HTTPS door, which tells a caller apart from one of its other pages (`through`)
     CLI = "cli"
 
 
