@@ -53,7 +53,8 @@ class SpoolWriter(Protocol):
     def hold(self, note: bytes) -> None:
         """Return once what was written is durable together with a note, but has no name yet; `commit` or `abort` follows.
 
-        What a process that died held is found by its note (`Spool.held`); once committed, the note is gone.
+        What a process that died held is found by its note (`Spool.held`); once committed, the note is gone. Held again, it has
+        the new note; where that fails, it keeps the one before.
         """
 
     def commit(self) -> None:
@@ -71,6 +72,9 @@ class Spool(Protocol):
 
     def create(self, name: str) -> SpoolWriter:
         """Start a part; raises StoreError where the name exists."""
+
+    def commit(self, writers: Sequence[SpoolWriter]) -> None:
+        """Commit several parts at once, which costs little more than one; where it fails, what was held is held still."""
 
     def open(self, name: str) -> BinaryIO:
         """Read a committed part from its start; raises StoreError where it is missing."""
@@ -270,6 +274,9 @@ class Reading(Protocol):
 
     async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
         """Those of its received files that have one of these paths, by path."""
+
+    async def has_below(self, transfer_id: str, folder: str) -> bool:
+        """Whether a received file or a partial of it has a path that begins with `folder` and a slash."""
 
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""

@@ -17,6 +17,7 @@ from gateway.core.errors import Conflict, NotFound, NotPermitted
 from gateway.core.facts import timestamp
 from gateway.core.identity import Permission, Principal
 from gateway.core.records import Endpoint, Project
+from gateway.core.registry import Registry
 from gateway.core.transfer import STANDING, State, Transfer
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -32,12 +33,22 @@ class Enquiry:
     def __init__(self, *, recorder: Recorder, registrar: Registrar) -> None:
         self._recorder = recorder
         self._registrar = registrar
+        self._endpoints: dict[
+            str, tuple[Registry, list[dict[str, Any]]]
+        ] = {}  # by institution, with what it was read from
 
     async def endpoints(self, principal: Principal) -> list[dict[str, Any]]:
-        """The endpoints a sender's projects may send to."""
+        """The endpoints a sender's projects may send to. Not to be changed by the caller."""
         require(principal, Permission.TRANSFERS_READ)
         registry = await self._registrar.recent()
-        projects = [each for each in registry.all(Project) if each.institution == principal.institution]
+        known = self._endpoints.get(principal.institution)
+        if known is None or known[0] is not registry:
+            known = self._endpoints[principal.institution] = (registry, self._shown(registry, principal.institution))
+        return known[1]
+
+    @staticmethod
+    def _shown(registry: Registry, institution: str) -> list[dict[str, Any]]:
+        projects = [each for each in registry.all(Project) if each.institution == institution]
         shown = []
         for endpoint in registry.all(Endpoint):
             under = [project.id for project in projects if endpoint.id in project.endpoints]

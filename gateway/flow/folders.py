@@ -35,6 +35,7 @@ from gateway.flow.marks import FOLDER, Marks, shown_marks
 from gateway.flow.recorder import Recorder
 from gateway.ports import Mark, Partial, Reading, StoredFile, TransferFilter
 
+MAX_DRAFTS = 1_000  # remembered
 _TRIES = 3  # at opening a draft while the version before moves on, or another submits it
 
 
@@ -76,6 +77,7 @@ class Folders:
         self._marks = Marks(recorder)
         # A client writes many files at once: one of them takes the listing over, the others find the draft.
         self._opening: WeakValueDictionary[DatasetName, asyncio.Lock] = WeakValueDictionary()
+        self._drafts: dict[DatasetName, str] = {}  # the draft a dataset had when it was looked at the last time
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -103,12 +105,12 @@ class Folders:
     async def file(self, principal: Principal, name: DatasetName, path: str) -> FolderFile | None:
         """One file of a folder, or None."""
         require(principal, Permission.TRANSFERS_READ)
+        transfer = await self._standing(principal, name)
+        if transfer is None:
+            return None
+        if held := self._intake.keeper.held(transfer.id).get(path):
+            return _shown(transfer, held)
         async with self._recorder.records.read() as view:
-            transfer = await standing(view, _own(principal, name))
-            if transfer is None:
-                return None
-            if held := self._intake.keeper.held(transfer.id).get(path):
-                return _shown(transfer, held)
             if transfer.state is State.OPEN and (partial := await view.partial(transfer.id, path)):
                 return _begun(partial)
             stored = await view.file(transfer.id, path)
@@ -117,18 +119,32 @@ class Folders:
     async def files(self, principal: Principal, name: DatasetName) -> Mapping[str, FolderFile]:
         """Every file of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
+        transfer = await self._standing(principal, name)
+        held = self._held(transfer)
         async with self._recorder.records.read() as view:
-            return await self._files(view, await standing(view, _own(principal, name)))
+            return await _files(view, transfer, held)
 
     async def held(self, principal: Principal, name: DatasetName) -> Held | None:
         """Every file and mark of a folder; None where there is no such dataset."""
         require(principal, Permission.TRANSFERS_READ)
+        transfer = await self._standing(principal, name)
+        held = self._held(transfer)
         async with self._recorder.records.read() as view:
             versions = await _versions(view, principal, name)
             if not versions:
                 return None
-            files = await self._files(view, await standing(view, _own(principal, name)))
-            return Held(files, await _marks(view, versions))
+            return Held(await _files(view, transfer, held), await _marks(view, versions))
+
+    async def beside(self, principal: Principal, name: DatasetName, path: str) -> tuple[Mark | None, bool]:
+        """What is at a path that is no file of a folder: a mark, if there is one, and whether anything lies below it."""
+        require(principal, Permission.TRANSFERS_READ)
+        transfer = await self._standing(principal, name)
+        held = self._held(transfer)
+        async with self._recorder.records.read() as view:
+            marks = await _marks(view, await _versions(view, principal, name))
+            inside = any(each.startswith(f"{path}/") for each in (*marks, *held))
+            inside = inside or (transfer is not None and await view.has_below(transfer.id, path))
+        return marks.get(path), inside
 
     async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
         """One mark of a folder, or None."""
@@ -144,9 +160,11 @@ class Folders:
         Raises:
             NotFound: The endpoint or project is not this institution's.
         """
+        if known := await self._known_draft(_own(principal, name)):
+            return known
         found, _ = await self._newest(principal, name)
         if found is not None and found.state is State.OPEN:
-            return found
+            return self._knows(name, found)
         turn = self._opening.setdefault(_own(principal, name), asyncio.Lock())
         async with turn:
             for _ in range(_TRIES):
@@ -154,8 +172,19 @@ class Folders:
                 if found is None or found.state is not State.OPEN:
                     found = await self._open(principal, name, last)
                 if found is not None and found.state is State.OPEN:
-                    return found
+                    return self._knows(name, found)
         raise Conflict("this dataset is being submitted at this moment: try again")
+
+    async def _known_draft(self, name: DatasetName) -> Transfer | None:
+        """The draft a dataset had the last time, if it is open still: then no other version stands. It is asked for by its id."""
+        known = self._drafts.get(name)
+        return await self._intake.still_open(known) if known else None
+
+    def _knows(self, name: DatasetName, draft: Transfer) -> Transfer:
+        if len(self._drafts) >= MAX_DRAFTS:
+            self._drafts.clear()
+        self._drafts[replace(name, institution=draft.institution)] = draft.id
+        return draft
 
     async def _open(self, principal: Principal, name: DatasetName, last: int) -> Transfer | None:
         """A new draft; None where the version before moved on meanwhile."""
@@ -273,16 +302,20 @@ class Folders:
         async with self._recorder.records.read() as view:
             return await view.mark_content(found.transfer_id, path)
 
-    async def _files(self, view: Reading, transfer: Transfer | None) -> dict[str, FolderFile]:
-        if transfer is None:
-            return {}
-        held = self._intake.keeper.held(
-            transfer.id
-        )  # asked before the records: what is recorded meanwhile is in one of them
-        found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
-        if transfer.state is State.OPEN:
-            found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
-        return found | {path: _shown(transfer, stored) for path, stored in held.items()}
+    async def _standing(self, principal: Principal, name: DatasetName) -> Transfer | None:
+        """The version that stands.
+
+        Its held files are asked for next, and a view of the records is opened after that: what is recorded meanwhile is in
+        one of them. A view that was opened first would not have it, and the keeper would not have it any more.
+        """
+        own = _own(principal, name)
+        if draft := await self._known_draft(own):
+            return draft
+        async with self._recorder.records.read() as view:
+            return await standing(view, own)
+
+    def _held(self, transfer: Transfer | None) -> Mapping[str, StoredFile]:
+        return self._intake.keeper.held(transfer.id) if transfer else {}
 
     async def _newest(self, principal: Principal, name: DatasetName) -> tuple[Transfer | None, int]:
         """The newest version that stands, and the number of the last one of all."""
@@ -294,6 +327,16 @@ class Folders:
     async def _versions_of(self, principal: Principal, name: DatasetName) -> Sequence[Transfer]:
         async with self._recorder.records.read() as view:
             return await _versions(view, principal, name)
+
+
+async def _files(view: Reading, transfer: Transfer | None, held: Mapping[str, StoredFile]) -> dict[str, FolderFile]:
+    """What was held before the view was opened, and what is in it."""
+    if transfer is None:
+        return {}
+    found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
+    if transfer.state is State.OPEN:
+        found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
+    return found | {path: _shown(transfer, stored) for path, stored in held.items()}
 
 
 async def _versions(view: Reading, principal: Principal, name: DatasetName) -> Sequence[Transfer]:

@@ -15,7 +15,6 @@ sender goes on from there or sends the file again.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -36,7 +35,7 @@ from gateway.flow.keeper import Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
-from gateway.flow.upload import Pass, Passed, seal_session_key
+from gateway.flow.upload import Pass, Passed, VaultSealer
 from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
 
 NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
@@ -69,7 +68,7 @@ class Reception:
 
     recorder: Recorder
     spool: Spool
-    vault_public: bytes
+    sealer: VaultSealer
     opener: HeaderOpener
     classifier: Callable[[str], Classifier]
     pool: Executor
@@ -176,23 +175,40 @@ class Incoming:
             Incomplete: Fewer or more bytes came than were announced.
             Conflict: The digest differs, or the transfer is not open any more.
         """
-        keeper, soon = self._reception.keeper, self._may_be_held(soon=soon)
         try:
-            passed = await self._pass.finish(commit=not soon)
-            _check_announced(passed, announced)
-            stored = await self._stored(passed, announced)
-            if soon and self._pass.writer is not None:
-                await keeper.hold(Arrived(stored, self._header()), self._pass.writer)
-            else:
-                if passed.written:
-                    await self._keep_key()
-                manifest = await self._capture.read(passed.sha256, self._reception.pool)
-                stored = await keeper.keep(Arrived(stored, manifest=manifest))
+            stored = await (self._held_soon(announced) if self._may_be_held(soon=soon) else self._kept_now(announced))
         except BaseException:
             await self.abort()
             raise
         self._end()
         return stored
+
+    async def _held_soon(self, announced: Announced) -> StoredFile:
+        """All that a small file needs in one turn of one worker thread: switching costs more than the work."""
+        make = await self._row(announced)
+        async with self._reception.keeper.room(self._transfer.id) as place:
+
+            def hold(passed: Passed) -> StoredFile:
+                stored = make(passed)
+                assert self._pass.writer is not None, "a file without bytes is not held"
+                place.hold(Arrived(stored, self._header()), self._pass.writer)
+                return stored
+
+            return await self._pass.finish(hold)
+
+    async def _kept_now(self, announced: Announced) -> StoredFile:
+        make = await self._row(announced)
+
+        def commit(passed: Passed) -> StoredFile:
+            stored = make(passed)
+            self._pass.commit()
+            return stored
+
+        stored = await self._pass.finish(commit)
+        if self._pass.writer is not None:
+            await self._keep_key()
+        manifest = await self._capture.read(stored.file.sha256, self._reception.pool)
+        return await self._reception.keeper.keep(Arrived(stored, manifest=manifest))
 
     def _may_be_held(self, *, soon: bool) -> bool:
         small = 0 < self.size <= SMALL and not self._noted and not self._capture.wanted
@@ -233,7 +249,7 @@ class Incoming:
         await self._reception.recorder.keyring.put(self._transfer.id, self._part, self._header())
 
     def _header(self) -> bytes:
-        return seal_session_key(self._key, self._reception.vault_public, self._reception.recorder.entropy)
+        return self._reception.sealer.seal(self._key)
 
     async def _note(self, parts: tuple[Part, ...], size: int) -> tuple[Part, ...]:
         """Keep a note of what is in the vault; returns the parts an earlier note named."""
@@ -261,32 +277,38 @@ class Incoming:
             self._capture.forget()
             self._ended()
 
-    async def _stored(self, passed: Passed, announced: Announced) -> StoredFile:
-        recorder, transfer = self._reception.recorder, self._transfer
-        now = recorder.clock.now()
-        year = local_day(now).year
-        people = passed.findings.identifiers
-        digests = await self._digests(people, year) if people.values else b""
-        return StoredFile(
-            transfer_id=transfer.id,
-            # Its number is drawn in the transaction that keeps it.
-            file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
-            findings=passed.findings.to_json(passed.sha256.hex()),
-            facts=decision_facts(passed.findings, year),
-            persons_sensitive=digests if people.sensitive else b"",
-            persons_nonsensitive=digests if people.ordinary else b"",
-            received_at=now,
-            modified_at=announced.modified or self.modified,
-        )
+    async def _row(self, announced: Announced) -> Callable[[Passed], StoredFile]:
+        """What makes the row of what passed, in a worker thread: a million people take a second or two.
 
-    async def _digests(self, people: PersonSet, year: int) -> bytes:
+        It raises Incomplete or Conflict where that is not what was announced.
+        """
+        now = self._reception.recorder.clock.now()
+        year = local_day(now).year
+        year_key = await self._reception.recorder.year_key(year)
+
+        def make(passed: Passed) -> StoredFile:
+            _check_announced(passed, announced)
+            people = passed.findings.identifiers
+            digests = self._digests(people, year_key) if people.values else b""
+            return StoredFile(
+                transfer_id=self._transfer.id,
+                # Its number is drawn in the transaction that keeps it.
+                file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
+                findings=passed.findings.to_json(passed.sha256.hex()),
+                facts=decision_facts(passed.findings, year),
+                persons_sensitive=digests if people.sensitive else b"",
+                persons_nonsensitive=digests if people.ordinary else b"",
+                received_at=now,
+                modified_at=announced.modified or self.modified,
+            )
+
+        return make
+
+    def _digests(self, people: PersonSet, year_key: bytes) -> bytes:
         """Who is in the file, as the records know people: keyed, packed."""
-        year_key = await self._reception.recorder.keyring.year_key(year)
         # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
         scope = f"{self._transfer.institution}/{self._transfer.project}".encode()
-        # A million people take a second or two: not on the event loop.
-        loop = asyncio.get_running_loop()
-        return pack(await loop.run_in_executor(self._reception.pool, keyed_digests, people, year_key, scope))
+        return pack(keyed_digests(people, year_key, scope))
 
     def _new_part(self, written: int) -> tuple[Part, ...]:
         return (Part(self._part, written),) if written else ()

@@ -41,13 +41,24 @@ from gateway.flow.keeper import Keeper, changed, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
+from gateway.flow.upload import VaultSealer
 from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
 
 __all__ = ["Announced", "Incoming", "Intake"]
 
 MAX_IDEMPOTENCY_KEY = 200
 SUMMED_SECONDS = 1.0
+MAX_DRAFTS = 1_000
 NOTHING_CHANGED = "nothing changed since the version before"
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An open transfer as it was read, when, and what had been recorded by then (`Recorder.standing`)."""
+
+    transfer: Transfer
+    read_at: float
+    standing: int
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,12 @@ class Intake:
         self._vocabulary = vocabulary
         self._limits = limits
         self.keeper = Keeper(recorder=recorder, spool=spool, pool=pool, limits=limits)
-        self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits, self.keeper)
+        sealer = VaultSealer(vault_public, recorder.entropy, recorder.clock)
+        self.reception = Reception(recorder, spool, sealer, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
         self._sums: dict[str, tuple[float, int]] = {}
+        self._drafts: dict[str, _Draft] = {}
 
     # --- open --------------------------------------------------------------------------------------------------------
 
@@ -277,10 +290,25 @@ class Intake:
         )
 
     async def still_open(self, transfer_id: str) -> Transfer | None:
-        """A transfer, if it is open; for a caller that knows whose it is."""
+        """A transfer, if it is open; for a caller that knows whose it is.
+
+        Where one process serves it may be what was read up to a second ago, provided that nothing was recorded since: only
+        a command on the host can have ended it then, and recording the file asks again.
+        """
+        standing, now = self._recorder.standing, asyncio.get_running_loop().time()
+        known = self._drafts.get(transfer_id)
+        if known and self.keeper.holds and known.standing == standing and now - known.read_at < SUMMED_SECONDS:
+            return known.transfer
         async with self._recorder.records.read() as view:
             found = await view.transfer(transfer_id)
-        return found if found is not None and found.state is State.OPEN else None
+        if found is None or found.state is not State.OPEN:
+            self._drafts.pop(transfer_id, None)
+            return None
+        if standing is not None and standing == self._recorder.standing:
+            if len(self._drafts) >= MAX_DRAFTS:
+                self._drafts.clear()
+            self._drafts[transfer_id] = _Draft(found, now, standing)
+        return found
 
     async def begin_in(
         self,
@@ -356,7 +384,9 @@ class Intake:
                 await forget_row(ledger, transfer, found)
             return (found.file.parts if found else ()) + (note.parts if note else ())
 
-        await self.reception.forget(transfer_id, await self._recorder.do(job))
+        obsolete = await self._recorder.do(job)
+        self._drafts.pop(transfer_id, None)
+        await self.reception.forget(transfer_id, obsolete)
 
     async def rename_file(self, principal: Principal, transfer_id: str, path: str, to: str) -> StoredFile:
         """Give a received file of an open transfer another name; a file that has it is replaced.
@@ -369,8 +399,14 @@ class Intake:
             Conflict: The new name would have to be inspected with the bytes: the file has to be sent again.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self.own(principal, transfer_id)
         old, new = parse_path(path), parse_path(to)
+        if settled_name(new) == settled_name(old) != old and (
+            held := await self._rename_held(principal, transfer_id, old, new)
+        ):
+            return held
+        await self._own(principal, transfer_id)
+        for each in (old, new):
+            await self.keeper.settled(transfer_id, each)
         telling = settled_name(new) != settled_name(old) and says_something(self.reception.classifier, old, new)
 
         async def job(ledger: Ledgering) -> tuple[StoredFile, StoredFile | None]:
@@ -396,9 +432,15 @@ class Intake:
             return renamed, replaced
 
         renamed, replaced = await self._recorder.do(job)
+        self._drafts.pop(transfer_id, None)
         if replaced is not None:
             await self.reception.forget(transfer_id, replaced.file.parts)
         return renamed
+
+    async def _rename_held(self, principal: Principal, transfer_id: str, old: str, new: str) -> StoredFile | None:
+        """From a client's temporary name to the one it stands for, which it was inspected under; None where it is not held."""
+        draft = await self.still_open(transfer_id)
+        return await self.keeper.rename(transfer_id, old, new) if _belongs(draft, principal) else None
 
     async def date_file(self, principal: Principal, transfer_id: str, path: str, modified: datetime) -> None:
         """Note the time of last change a sender gives a received file.
@@ -407,10 +449,11 @@ class Intake:
         send the file again, or open a version for nothing.
         """
         _require(principal, Permission.TRANSFERS_WRITE)
-        await self._own(principal, transfer_id)
-        if self.keeper.date(transfer_id, parse_path(path), modified):
+        draft = await self.still_open(transfer_id)
+        if _belongs(draft, principal) and self.keeper.date(transfer_id, parse_path(path), modified):
             return
-        await self.keeper.settled(transfer_id)
+        await self._own(principal, transfer_id)
+        await self.keeper.settled(transfer_id, parse_path(path))
 
         async def job(ledger: Ledgering) -> None:
             found = await ledger.tx.file(transfer_id, parse_path(path))
@@ -596,6 +639,10 @@ async def _move_manifest(ledger: Ledgering, transfer_id: str, old: str, new: str
         await ledger.tx.drop_manifest(transfer_id, path)
     if found and settled_name(old) == settled_name(new):
         await ledger.tx.put_manifest(transfer_id, replace(found[0], path=new))
+
+
+def _belongs(transfer: Transfer | None, principal: Principal) -> bool:
+    return transfer is not None and transfer.institution == principal.institution
 
 
 def _require(principal: Principal, permission: Permission) -> None:

@@ -21,9 +21,9 @@ import asyncio
 import hmac
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -32,7 +32,8 @@ from gateway.core.completeness import SETTLE
 from gateway.core.errors import BrokenPromise, Conflict, GatewayError, NotFound, StoreError
 from gateway.core.identity import Door
 from gateway.core.intake import Limits, Part, ReceivedFile, check_quota, check_room
-from gateway.core.manifests import Manifest
+from gateway.core.manifests import Manifest, manifest_kind
+from gateway.core.names import is_temporary
 from gateway.core.transfer import State, Transfer
 from gateway.flow.recall import sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
@@ -42,6 +43,7 @@ MAX_HELD: Final = 256
 MAX_BATCH: Final = 64
 LINGER_SECONDS: Final = 0.25
 AGAIN_SECONDS: Final = 1.0
+RENAME_SECONDS: Final = 1.0  # how long a file that is held under a temporary name waits for its own
 FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
 _NOTES: Final = b"hetao/held-notes/v1"  # keeps the notes' key apart from the other uses of the evidence key
 
@@ -72,6 +74,40 @@ class _Waiting:
     done: asyncio.Future[StoredFile]
     writer: SpoolWriter | None = None  # of a part that is held
     taken: bool = False  # into a transaction
+    noting: asyncio.Future[None] | None = None  # while it gets another note
+    since: float = 0.0  # on the loop's clock
+    wanted: bool = False  # somebody waits until it is recorded
+
+    @property
+    def path(self) -> str:
+        return self.arrived.stored.file.path
+
+    def ready(self, now: float) -> bool:
+        """Whether it may be recorded now: a temporary name will be another in a moment, which costs nothing till then."""
+        settled = self.writer is None or self.wanted or now - self.since >= RENAME_SECONDS
+        return self.noting is None and (settled or not is_temporary(self.path))
+
+
+class Place:
+    """Room for one file that is held.
+
+    Args:
+        evidence_key: Of its transfer.
+    """
+
+    def __init__(self, evidence_key: bytes) -> None:
+        self._evidence_key = evidence_key
+        self.held: tuple[Arrived, SpoolWriter] | None = None
+
+    def hold(self, arrived: Arrived, writer: SpoolWriter) -> None:
+        """Make a file durable in the vault with its note. Blocking.
+
+        Args:
+            arrived: With its header.
+            writer: Of its only part; the keeper's when the room's block ends.
+        """
+        writer.hold(_note(arrived, self._evidence_key))
+        self.held = (arrived, writer)
 
 
 class Keeper:
@@ -114,21 +150,18 @@ class Keeper:
         finally:
             self._unsettled_no_more(waiting)
 
-    async def hold(self, arrived: Arrived, writer: SpoolWriter) -> None:
-        """Make a file durable in the vault with its note, and record it soon; returns when there is room for more.
-
-        Args:
-            arrived: With its header.
-            writer: Of its only part; from here on the keeper's.
-        """
+    @asynccontextmanager
+    async def room(self, transfer_id: str) -> AsyncIterator[Place]:
+        """Wait for room to hold a file of a transfer. What the block held is recorded soon after it ends."""
         await self._room.acquire()
         try:
-            key = await self._recorder.evidence_key(arrived.stored.transfer_id)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._pool, writer.hold, _note(arrived, key))
+            place = Place(await self._recorder.evidence_key(transfer_id))
+            yield place
+            assert place.held is not None, "nothing was held"
         except BaseException:
             self._room.release()
             raise
+        arrived, writer = place.held
         waiting = self._enqueue(arrived, writer)
         self._held[arrived.stored.transfer_id][arrived.stored.file.path] = waiting
 
@@ -147,14 +180,44 @@ class Keeper:
         waiting.arrived = replace(waiting.arrived, stored=replace(waiting.arrived.stored, modified_at=modified))
         return True
 
-    async def settled(self, transfer_id: str) -> None:
-        """Wait until nothing of a transfer is held.
+    async def rename(self, transfer_id: str, path: str, to: str) -> StoredFile | None:
+        """Give a held file another name, durably; the caller knows that it may have it.
+
+        Returns:
+            It under its new name. None where it is not held, is on its way into the records already, or either name needs a
+            look at the records: then it has its old name.
+        """
+        key, held = await self._recorder.evidence_key(transfer_id), self._held.get(transfer_id, {})
+        waiting = held.get(path)
+        if waiting is None or waiting.taken or waiting.noting or to in held or manifest_kind(path) or manifest_kind(to):
+            return None
+        stored, writer = waiting.arrived.stored, waiting.writer
+        assert writer is not None, "a held file has a writer"
+        findings = {**stored.findings, "path": to}
+        renamed = replace(stored, file=replace(stored.file, path=to), findings=findings)
+        arrived, loop = replace(waiting.arrived, stored=renamed), asyncio.get_running_loop()
+        waiting.noting = loop.create_future()
+        try:
+            await loop.run_in_executor(self._pool, writer.hold, _note(arrived, key))
+            waiting.arrived = replace(arrived, stored=replace(renamed, modified_at=waiting.arrived.stored.modified_at))
+            del held[path]
+            held[to] = waiting
+        finally:
+            waiting.noting.set_result(None)
+            waiting.noting = None
+        return renamed
+
+    async def settled(self, transfer_id: str, path: str = "") -> None:
+        """Wait until nothing of a transfer is held, or nothing that has this path.
 
         Raises:
             GatewayError: A file that was answered as received could not be recorded; told once.
         """
-        while waiting := [each.done for each in self._unsettled.get(transfer_id, ()) if each.writer is not None]:
+        while waited := self._waited_for(transfer_id, path):
+            for each in waited:
+                each.wanted = True
             self._wanted.set()
+            waiting = [each.done for each in waited]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             failed = [each for each in waiting if each.done() and each.exception() is not None]
             if failed:
@@ -162,8 +225,14 @@ class Keeper:
         if lost := self._lost.pop(transfer_id, None):
             raise lost
 
+    def _waited_for(self, transfer_id: str, path: str) -> list[_Waiting]:
+        held = (each for each in self._unsettled.get(transfer_id, ()) if each.writer is not None)
+        return [each for each in held if not path or each.path == path]
+
     async def close(self) -> None:
         """Record what is held; what cannot be stays held for the next process."""
+        for each in self._queue:
+            each.wanted = True
         self._wanted.set()
         if self._drainer is not None and not self._drainer.done():
             await asyncio.wait({self._drainer}, timeout=AGAIN_SECONDS)
@@ -171,7 +240,8 @@ class Keeper:
     # --- recording ---------------------------------------------------------------------------------------------------
 
     def _enqueue(self, arrived: Arrived, writer: SpoolWriter | None) -> _Waiting:
-        waiting = _Waiting(arrived, asyncio.get_running_loop().create_future(), writer)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(arrived, loop.create_future(), writer, since=loop.time())
         self._queue.append(waiting)
         self._unsettled[arrived.stored.transfer_id].add(waiting)
         if writer is None or len(self._queue) >= MAX_BATCH:
@@ -184,6 +254,9 @@ class Keeper:
         while self._queue:
             await self._linger()
             batch = self._next()
+            if noting := [each.noting for each in self._queue if each.noting and not batch]:
+                await asyncio.wait(noting)  # it may be wanted, and will be ready at once
+                self._wanted.set()
             for each in batch:
                 each.taken = True
             try:
@@ -202,15 +275,18 @@ class Keeper:
         batch: list[_Waiting] = []
         later: list[_Waiting] = []
         taken: set[tuple[str, str]] = set()
+        now = asyncio.get_running_loop().time()
         while self._queue and len(batch) < MAX_BATCH:
             each = self._queue.popleft()
-            name = (each.arrived.stored.transfer_id, each.arrived.stored.file.path)
-            (later if name in taken else batch).append(each)
+            name = (each.arrived.stored.transfer_id, each.path)
+            (batch if each.ready(now) and name not in taken else later).append(each)
             taken.add(name)
         self._queue.extendleft(reversed(later))
         return batch
 
     async def _record(self, batch: Sequence[_Waiting]) -> None:
+        if not batch:
+            return
         recorder = self._recorder
         headers = [each.arrived for each in batch if each.arrived.header]
         await asyncio.gather(
@@ -221,7 +297,8 @@ class Keeper:
             each.writer for each, (answer, _) in zip(batch, answers, strict=True) if each.writer and not _no(answer)
         ]
         if held:
-            await asyncio.get_running_loop().run_in_executor(self._pool, _commit, held)
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._spool.commit, held)
+        received: dict[str, list[int]] = defaultdict(list)
         for each, (answer, obsolete) in zip(batch, answers, strict=True):
             if isinstance(answer, GatewayError):
                 await self._refused(each, answer)
@@ -235,7 +312,11 @@ class Keeper:
                 file=answer.file.number,
                 bytes=answer.file.size,
                 format=str(answer.findings.get("format", "")),
+                probe=True,
             )
+            received[answer.transfer_id].append(answer.file.size)
+        for transfer_id, sizes in received.items():
+            recorder.observer.saw("files.received", transfer_id=transfer_id, files=len(sizes), bytes=sum(sizes))
 
     async def _keep_all(
         self, ledger: Ledgering, arrived: Sequence[Arrived]
@@ -367,13 +448,11 @@ class Keeper:
         arrived = _noted(note, await self._recorder.evidence_key(transfer_id))
         if arrived.stored.transfer_id != transfer_id or arrived.part != name:
             raise BrokenPromise("a note in the vault is about another part: it was moved")
-        async with self._recorder.records.read() as view:
-            known = await view.file(transfer_id, arrived.stored.file.path)
+        async with self._recorder.records.read() as view:  # by its part: a rename may have followed
+            known = any(each.file.parts == arrived.stored.file.parts for each in await view.files(transfer_id))
         loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(self._pool, self._spool.salvage, name) is None:
-            return False
-        if known is not None and arrived.stored.file.parts == known.file.parts:
-            return False  # it was recorded, and only its name was missing
+        if await loop.run_in_executor(self._pool, self._spool.salvage, name) is None or known:
+            return False  # it lives, or it was recorded, and only its name was missing
         try:
             await self.keep(arrived)
         except GatewayError:
@@ -414,11 +493,6 @@ def changed(transfer: Transfer, now: datetime, **changes: Any) -> Transfer:
 
 def _no(answer: StoredFile | GatewayError) -> bool:
     return isinstance(answer, GatewayError)
-
-
-def _commit(writers: Sequence[SpoolWriter]) -> None:
-    for writer in writers:
-        writer.commit()
 
 
 # --- notes -----------------------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class Ledgering:
 
     async def enter(self, fact: Fact) -> int:
         """Append a fact to the ledger; returns its position."""
+        self._recorder.stir()
         entry = enter(fact, self._recorder.entropy.token(32))
         sealed = b""
         if entry.opening:
@@ -165,6 +166,21 @@ class Recorder:
         self._queue: list[_Pending[Any]] = []
         self._drainer: asyncio.Future[None] | None = None
         self._keys: OrderedDict[str, bytes] = OrderedDict()
+        self._year_keys: dict[int, bytes] = {}
+        self._facts = 0  # recorded in this process, those of transactions that failed included
+        self._entering = False  # a fact is being recorded and is not durable yet
+
+    @property
+    def standing(self) -> int | None:
+        """A number that changes with every fact this process records; None while one is on its way.
+
+        What was read under a number holds, as far as this process goes, as long as the number is the same.
+        """
+        return None if self._entering else self._facts
+
+    def stir(self) -> None:
+        """A fact is being recorded; for `Ledgering`."""
+        self._entering = True
 
     async def do(self, job: Job[T]) -> T:
         """Run a job in a transaction, perhaps together with others; returns once it is durable."""
@@ -199,6 +215,12 @@ class Recorder:
         key = self.entropy.token(32)
         await self.keyring.put(subject, EVIDENCE, key)
         self._keys[subject] = key
+
+    async def year_key(self, year: int) -> bytes:
+        """The key persons are digested under in a year (`Keyring.year_key`), asked for once."""
+        if year not in self._year_keys:
+            self._year_keys = {year: await self.keyring.year_key(year)}  # the one of the year before is not kept
+        return self._year_keys[year]
 
     def forget_key(self, subject: str) -> None:
         """Drop a destroyed evidence key from memory."""
@@ -236,9 +258,13 @@ class Recorder:
                 self.changed.notify_all()
 
     async def _transact(self, jobs: list[Job[Any]]) -> tuple[list[Any], Ledgering]:
-        async with self.records.write() as tx:
-            ledger = Ledgering(tx, self)
-            results = [await job(ledger) for job in jobs]
+        try:
+            async with self.records.write() as tx:
+                ledger = Ledgering(tx, self)
+                results = [await job(ledger) for job in jobs]
+        finally:
+            self._facts += self._entering
+            self._entering = False
         return results, ledger
 
 

@@ -6,7 +6,7 @@ The rules:
    same time, while the next piece is received. A slow lane slows the sender; memory stays flat.
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
    the door holds the public half of the vault key alone.
-4. `finish` and `suspend` return only when the part is durable; only then may a row or a fact rely on it.
+4. `suspend` returns only when the part is durable, and so does whoever `finish`es; only then may a row or a fact rely on it.
 5. What an earlier run of the same upload left in the vault is digested and inspected again from there, in one pass with
    what comes now, and not written again: no state of a digest or a classifier is ever stored.
 
@@ -21,20 +21,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
 from blake3 import blake3
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.core.classify import Classifier, FileFindings
 from gateway.core.intake import Part, ReceivedFile
 from gateway.flow.reread import Run
-from gateway.ports import Entropy, SpoolWriter
+from gateway.ports import Clock, Entropy, SpoolWriter
 from gateway.wire import crypt4gh
 
 PIECE = 16 * crypt4gh.SEGMENT  # 1 MiB: long enough to amortise a thread switch, short enough to keep memory flat
 _SMALL = crypt4gh.SEGMENT  # below this, three threads cost more than they save
 _NONCE = 12
+_WRITER_KEY = 32  # X25519
+WRITER_HEADERS: Final = 256
+WRITER_SECONDS: Final = 10
 
 T = TypeVar("T")
 
@@ -55,10 +58,30 @@ class Passed:
         return ReceivedFile(path, number, self.size, self.sha256, self.body_blake3, self.body_size, parts)
 
 
-def seal_session_key(key: bytes, vault_public: bytes, entropy: Entropy) -> bytes:
-    """A Crypt4GH header with the session key for the vault, written under an ephemeral key nobody keeps."""
-    writer = X25519PrivateKey.from_private_bytes(entropy.token(32)).private_bytes_raw()
-    return crypt4gh.seal_header([key], vault_public, writer, [entropy.token(_NONCE)])
+class VaultSealer:
+    """Makes Crypt4GH headers with session keys for the vault, written under ephemeral keys that nobody keeps. Thread-safe.
+
+    A writer's key serves `WRITER_HEADERS` headers and `WRITER_SECONDS`, whichever ends first: agreeing on a key costs more
+    than all else that a small file needs, and whoever reads this memory reads the session keys of that moment anyway.
+    """
+
+    def __init__(self, vault_public: bytes, entropy: Entropy, clock: Clock) -> None:
+        self._vault_public = vault_public
+        self._entropy = entropy
+        self._clock = clock
+        self._sealer: crypt4gh.HeaderSealer | None = None
+        self._since = clock.now()
+        self._made = 0
+
+    def seal(self, key: bytes) -> bytes:
+        """A header with one session key."""
+        now = self._clock.now()
+        old = not timedelta(0) <= now - self._since < timedelta(seconds=WRITER_SECONDS)
+        if self._sealer is None or old or self._made >= WRITER_HEADERS:
+            self._sealer = crypt4gh.HeaderSealer(self._vault_public, self._entropy.token(_WRITER_KEY))
+            self._since, self._made = now, 0
+        self._made += 1
+        return self._sealer.seal([key], [self._entropy.token(_NONCE)])
 
 
 class Pass:
@@ -86,7 +109,6 @@ class Pass:
         self._piece = bytearray()
         self._sealed = memoryview(b"")
         self._inflight: asyncio.Future[list[None]] | None = None
-        self._commits = True
         self._taken_back = 0
         self._written = 0
         self.size = 0
@@ -120,24 +142,29 @@ class Pass:
             self.size += len(plain)
         return self._taken_back
 
-    async def finish(self, *, commit: bool = True) -> Passed:
-        """Take in what is left and make the part durable; without `commit` its `writer` is left for the caller to end."""
-        self._commits = commit
+    async def finish(self, then: Callable[[Passed], T]) -> T:
+        """Take in what is left, and make of it what the caller wants, in the same worker thread.
+
+        Nothing is durable yet: `then` commits or holds the part (`writer`), or `commit` does it afterwards.
+        """
+        piece = b""
         if 0 < len(self._piece) <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
             piece = bytes(self._piece)
             self._piece.clear()
-            findings = await self._run(lambda: self._end_with(piece))
         else:
             await self._flushed()
-            findings = await self._run(self._close)
-        body_size = self._taken_back + self._written
-        return Passed(self.size, self._sha256.digest(), body_size, self._blake3.digest(), findings, self._written)
+        return await self._run(lambda: then(self._passed(piece)))
+
+    def commit(self) -> None:
+        """Make the part durable. Blocking."""
+        if self.writer is not None:
+            self.writer.commit()
 
     async def suspend(self) -> int:
         """Make durable what came so far, the last segment short; returns the sealed bytes of the new part."""
         await self._flushed()
-        await self._run(self._commit)
+        await self._run(self.commit)
         return self._written
 
     async def abort(self) -> None:
@@ -202,16 +229,8 @@ class Pass:
         self.writer.write(sealed)
         self._written += len(sealed)
 
-    def _end_with(self, piece: bytes) -> FileFindings:
-        self._all_lanes(piece)
-        return self._close()
-
-    def _close(self) -> FileFindings:
-        findings = self._classifier.close()
-        if self._commits:
-            self._commit()
-        return findings
-
-    def _commit(self) -> None:
-        if self.writer is not None:
-            self.writer.commit()
+    def _passed(self, piece: bytes) -> Passed:
+        if piece:
+            self._all_lanes(piece)
+        findings, body_size = self._classifier.close(), self._taken_back + self._written
+        return Passed(self.size, self._sha256.digest(), body_size, self._blake3.digest(), findings, self._written)

@@ -144,6 +144,15 @@ class View:
         of = and_(columns.transfer_id == transfer_id, columns.path.in_([*paths]))
         return [_stored_file(row) for row in await self._rows(select(tables.files).where(of).order_by(columns.path))]
 
+    async def has_below(self, transfer_id: str, folder: str) -> bool:
+        """Whether a received file or a partial of it has a path that begins with `folder` and a slash."""
+        for table in (tables.files, tables.partials):
+            path = table.c.path  # ordered by code points: a range, which the key's index answers; `0` follows the slash
+            of = and_(table.c.transfer_id == transfer_id, path > f"{folder}/", path < f"{folder}0")
+            if await self._first(select(table.c.path).where(of).limit(1)):
+                return True
+        return False
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""
         columns = tables.partials.c

@@ -8,7 +8,8 @@ A change must keep these:
 2. A part being written is held by a file lock, which the system drops when its process dies. So `sweep`, and a new
    writer of the same name, can tell what was left behind from what is being written, in any process.
 3. A failed write leaves nothing behind, empty directories included, and says what to do.
-4. What is held has its note behind its bytes, with a digest over it: half a note is none. `sweep` leaves such parts alone.
+4. What is held has its note behind its bytes, with a digest over it: half a note is none. A note that takes another's place
+   is written behind it, and counts when it is whole; till then the one before does. `sweep` leaves such parts alone.
 5. Directories are 0700 and files 0600; names are tokens, so no name can leave the root, and links are not followed.
 """
 
@@ -31,10 +32,13 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
-_MARK = b"hetao/1\n"  # ends a note
+_MARK = b"hetao/2\n"  # ends a note
 _SUM = 16
-_TRAILER = 8 + _SUM + len(_MARK)  # the note's length and its digest, then the mark
+_TRAILER = (
+    8 + 8 + _SUM + len(_MARK)
+)  # bytes before the first note, the note's length, a digest over both and it, the mark
 _MAX_NOTE = 16 << 20
+_MAX_HELD = 64 << 20  # a file that is held, with its notes; what is larger has one note, or none
 _PIECE = 1 << 20
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _ATTEMPTS = 16  # at taking a name whose directory or leftover another process removes at the same time
@@ -66,6 +70,18 @@ class LocalSpool:
                 if descriptor is not None:
                     return _PartWriter(path, descriptor, self._remove_empty)
         raise StoreError("the part's name is contended: try again", code="part-busy")
+
+    def commit(self, writers: Sequence[SpoolWriter]) -> None:
+        """Commit parts of this spool, each directory synced once; those that are held stay held where this fails."""
+        ours = [writer for writer in writers if isinstance(writer, _PartWriter)]
+        assert len(ours) == len(writers), "a part of another spool"
+        for writer in ours:
+            writer.name()
+        with _told("parts cannot be made durable"):
+            for directory in {writer.directory for writer in ours}:
+                _sync_directory(directory)
+        for writer in ours:
+            writer.end()
 
     def open(self, name: str) -> BinaryIO:
         """Read a committed part from its start; raises StoreError with code `part-missing` where it is not there."""
@@ -250,31 +266,63 @@ class _PartWriter:
                 at += os.write(self._descriptor, rest[at:])
 
     def hold(self, note: bytes) -> None:
-        """Make what was written durable with a note, without a name; a failure removes the part."""
+        """Make what was written durable with a note, without a name; a failure removes the part.
+
+        Again, for a note that takes the place of the one before; where that fails, the one before stands.
+        """
         assert self._open, "the part is committed or aborted"
-        assert self._content is None, "the part is held already"
         assert len(note) <= _MAX_NOTE, "a note of this size is no note"
+        if self._content is not None:
+            self._hold_again(self._content, note)
+            return
         content = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        self.write(note + len(note).to_bytes(8, "big") + blake2b(note, digest_size=_SUM).digest() + _MARK)
+        self.write(_with_trailer(content, note))
         with self._all_or_nothing("a part cannot be made durable"):
             os.fsync(self._descriptor)
             _sync_directory(self._path.parent)
         self._content = content
 
+    def _hold_again(self, content: int, note: bytes) -> None:
+        size = os.fstat(self._descriptor).st_size
+        with _told("a note cannot be made durable"):
+            try:
+                rest = memoryview(_with_trailer(content, note))
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, size)
+                os.lseek(self._descriptor, size, os.SEEK_SET)
+                raise
+
     def commit(self) -> None:
         """Return once the part and its name are durable; a failure removes the part."""
-        assert self._open, "the part is committed or aborted"
         with self._all_or_nothing("a part cannot be made durable"):
+            self.name()
+            _sync_directory(self._path.parent)
+        self.end()
+
+    @property
+    def directory(self) -> Path:
+        """Where the part's name is."""
+        return self._path.parent
+
+    def name(self) -> None:
+        """Give the part its name, which is durable when its directory is synced. May be tried again."""
+        assert self._open, "the part is committed or aborted"
+        if self._named:
+            return
+        with _told("a part cannot be made durable"):
             if self._content is None:
                 os.fsync(self._descriptor)
-            else:
-                os.ftruncate(
-                    self._descriptor, self._content
-                )  # durable with the name: both are the file system's records
+            else:  # durable with the name: both are the file system's records
+                os.ftruncate(self._descriptor, self._content)
             # Nobody else can give this name: that takes the lock on the unfinished file, which is held here.
-            self._unfinished.rename(self._path)
+            os.rename(self._unfinished, self._path)  # noqa: PTH104  # a fifth of pathlib's time, for every small file
             self._named = True
-            _sync_directory(self._path.parent)
+
+    def end(self) -> None:
+        """Let go of a part whose name is durable."""
         self._close()
 
     def abort(self) -> None:
@@ -296,7 +344,7 @@ class _PartWriter:
         with _told(what):
             try:
                 yield
-            except OSError:
+            except (OSError, StoreError):
                 self.abort()
                 raise
 
@@ -345,21 +393,44 @@ def _note_left(unfinished: Path) -> bytes | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return _note_in(descriptor)
+        noted = _note_in(descriptor)
+        return noted[1] if noted else None
     except BlockingIOError:
         return None
     finally:
         os.close(descriptor)
 
 
-def _note_in(descriptor: int) -> bytes | None:
+def _with_trailer(content: int, note: bytes) -> bytes:
+    told = content.to_bytes(8, "big") + len(note).to_bytes(8, "big")
+    return note + told + blake2b(told + note, digest_size=_SUM).digest() + _MARK
+
+
+def _note_in(descriptor: int) -> tuple[int, bytes] | None:
+    """The last whole note, and how many bytes stand before the first one; None where there is no note."""
     size = os.fstat(descriptor).st_size
-    trailer = os.pread(descriptor, _TRAILER, max(0, size - _TRAILER))
-    length = int.from_bytes(trailer[:8], "big")
-    if len(trailer) < _TRAILER or not trailer.endswith(_MARK) or length > min(_MAX_NOTE, size - _TRAILER):
+    whole = _note_before(descriptor, size)
+    if whole is None and size <= _MAX_HELD:  # one that was to take its place broke off: look for the one before
+        kept = os.pread(descriptor, size, 0)
+        end = size
+        while whole is None and (found := kept.rfind(_MARK, 0, end)) >= 0:
+            whole = _note_before(descriptor, found + len(_MARK))
+            end = found + len(_MARK) - 1
+    return whole
+
+
+def _note_before(descriptor: int, end: int) -> tuple[int, bytes] | None:
+    """The note that ends at a byte, or None."""
+    trailer = os.pread(descriptor, _TRAILER, max(0, end - _TRAILER))
+    content, length = int.from_bytes(trailer[:8], "big"), int.from_bytes(trailer[8:16], "big")
+    if len(trailer) < _TRAILER or not trailer.endswith(_MARK) or length > min(_MAX_NOTE, end - _TRAILER - content):
         return None
-    note = os.pread(descriptor, length, size - _TRAILER - length)
-    return note if blake2b(note, digest_size=_SUM).digest() == trailer[8 : 8 + _SUM] else None
+    note = os.pread(descriptor, length, end - _TRAILER - length)
+    return (
+        (content, note)
+        if blake2b(trailer[:16] + note, digest_size=_SUM).digest() == trailer[16 : -len(_MARK)]
+        else None
+    )
 
 
 def _adopt(path: Path) -> int | None:
@@ -372,8 +443,8 @@ def _adopt(path: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(descriptor), _unfinished(path).lstat()):
             return 0
-        if (note := _note_in(descriptor)) is not None:
-            os.ftruncate(descriptor, os.fstat(descriptor).st_size - _TRAILER - len(note))
+        if (noted := _note_in(descriptor)) is not None:
+            os.ftruncate(descriptor, noted[0])
         os.fsync(descriptor)
         _unfinished(path).rename(path)
         _sync_directory(path.parent)

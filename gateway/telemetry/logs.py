@@ -53,7 +53,7 @@ class LogObserver:
     """`gateway.ports.Observer` that writes a line for everything seen."""
 
     def __init__(self, logger: Any) -> None:
-        self._logger = logger
+        self._logger = logger.bind()  # once: structlog's proxy binds anew at every call
 
     def saw(self, event: str, **fields: str | float | bool | None) -> None:
         """Write it: what faltered as a warning, what was a mistake of ours as an error."""

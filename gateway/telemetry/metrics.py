@@ -27,8 +27,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
 from gateway.core.facts import Tag
-from gateway.core.formats import SIGNATURES
 from gateway.core.identity import Door
+from gateway.core.signatures import SIGNATURES
 from gateway.core.transfer import STANDING, State
 
 OTHER: Final = "other"
@@ -148,6 +148,7 @@ class PrometheusObserver:
         self._scraped = Counter("hetao_scrape_faltered_total", "Scrapes without a database.", registry=registry)
         self._seen: dict[str, Callable[[Fields], None]] = {
             "file.received": self._saw_file,
+            "files.received": lambda _: None,  # the log's line for what was just counted file by file
             "stage.faltered": self._saw_stage_falter,
             "stage.crashed": lambda _: self._crashes.inc(),
             "conductor.faltered": lambda fields: self._rounds.labels(_among(CODES, fields.get("code"))).inc(),

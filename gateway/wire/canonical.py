@@ -30,6 +30,11 @@ MAX_DEPTH: Final = 32
 """Default bound on nested arrays and objects; far below the interpreter's recursion limit."""
 
 _MAX_INTEGER: Final = 2**53 - 1
+_SURROGATES: Final = "\ud800"
+_PLAIN: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""Writes what `_check` calls plain as RFC 8785 does, several times as fast. Its escapes are those of section
+3.2.2.2; names sort by code point, which up to the surrogates is the order of UTF-16 units of section 3.2.3."""
+
 _PLAIN_DIGITS_END: Final = 1e21
 """RFC 8785 section 3.2.2.3 writes floats below this as plain digits, so they come back as integers."""
 
@@ -44,7 +49,8 @@ def encode(value: Json, *, max_depth: int = MAX_DEPTH) -> bytes:
     Raises:
         Malformed: On NaN, infinities, integers beyond 2**53 - 1, lone surrogates, other types or too much depth.
     """
-    _check(value, max_depth)
+    if _check(value, max_depth):
+        return _PLAIN.encode(value).encode()
     return rfc8785.dumps(value)
 
 
@@ -108,24 +114,30 @@ def _constant(text: str) -> NoReturn:
     raise Malformed(f"{text} is not JSON")
 
 
-def _check(value: object, depth: int) -> None:
-    """Refuse what has no faithful canonical form; the recursion is bounded by `depth`."""
-    if isinstance(value, float):
+def _check(value: object, depth: int) -> bool:
+    """Refuse what has no faithful canonical form; the recursion is bounded by `depth`.
+
+    Returns:
+        Whether it is plain: no float in it, and no name whose order depends on how its characters are encoded.
+    """
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, float):
         _check_float(value)
+        return False
     elif isinstance(value, int):
         if abs(value) > _MAX_INTEGER:
             raise Malformed("an integer lies beyond 2**53 - 1")
-    elif isinstance(value, str):
-        _check_text(value)
     elif isinstance(value, dict | list | tuple):
         if depth <= 0:
             raise Malformed("arrays and objects are nested too deeply")
-        if isinstance(value, dict):
-            _check_names(value)
+        plain = _check_names(value) if isinstance(value, dict) else True
         for inner in value.values() if isinstance(value, dict) else value:
-            _check(inner, depth - 1)
+            plain &= _check(inner, depth - 1)
+        return plain
     elif value is not None:
         raise Malformed(f"{type(value).__name__} is not a JSON type")
+    return True
 
 
 def _check_float(value: float) -> None:
@@ -135,14 +147,20 @@ def _check_float(value: float) -> None:
         raise Malformed("an integer lies beyond 2**53 - 1")
 
 
-def _check_names(value: Mapping[object, object]) -> None:
+def _check_names(value: Mapping[object, object]) -> bool:
+    """Whether the order of an object's names is that of their code points."""
+    ordered = True
     for name in value:
         if not isinstance(name, str):
             raise Malformed("an object's names must be strings")
         _check_text(name)
+        ordered &= name.isascii() or max(name) < _SURROGATES
+    return ordered
 
 
 def _check_text(text: str) -> None:
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

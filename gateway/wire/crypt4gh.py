@@ -107,18 +107,36 @@ def seal_header(
         ValueError: When a key or nonce has the wrong size, or their number is not 1 to `MAX_PACKETS`.
         Malformed: When the recipient's key is a point of low order, which no key file contains by chance.
     """
-    if not 1 <= len(session_keys) <= MAX_PACKETS or len(nonces) != len(session_keys):
-        raise ValueError(f"a header takes 1 to {MAX_PACKETS} session keys and a nonce for each")
-    writer_public = public_key(writer_private)
-    cipher = _shared_cipher(writer_private, recipient_public, recipient_public, writer_public)
-    packets = [_PREAMBLE.pack(_MAGIC, _VERSION, len(session_keys))]
-    for key, nonce in zip(session_keys, nonces, strict=True):
-        sized("session key", key, KEY_SIZE)
-        sized("nonce", nonce, NONCE_SIZE)
-        sealed = cipher.encrypt(nonce, _DATA_KEY.pack(_DATA_PARAMETERS, 0, key), None)
-        length = _PACKET.size + len(sealed)
-        packets += [_PACKET.pack(length, _X25519_CHACHA20, writer_public, nonce), sealed]
-    return b"".join(packets)
+    return HeaderSealer(recipient_public, writer_private).seal(session_keys, nonces)
+
+
+class HeaderSealer:
+    """Seals headers from one writer to one recipient; the agreement on a key, the dear part, is made once.
+
+    Args:
+        recipient_public: Raw X25519 public key.
+        writer_private: Raw X25519 private key; all headers name its public half.
+
+    Raises:
+        Malformed: When the recipient's key is a point of low order, which no key file contains by chance.
+    """
+
+    def __init__(self, recipient_public: bytes, writer_private: bytes) -> None:
+        self._writer = public_key(writer_private)
+        self._cipher = _shared_cipher(writer_private, recipient_public, recipient_public, self._writer)
+
+    def seal(self, session_keys: Sequence[bytes], nonces: Sequence[bytes]) -> bytes:
+        """A header; arguments and errors as of `seal_header`. No nonce may come twice, in any of its headers."""
+        if not 1 <= len(session_keys) <= MAX_PACKETS or len(nonces) != len(session_keys):
+            raise ValueError(f"a header takes 1 to {MAX_PACKETS} session keys and a nonce for each")
+        packets = [_PREAMBLE.pack(_MAGIC, _VERSION, len(session_keys))]
+        for key, nonce in zip(session_keys, nonces, strict=True):
+            sized("session key", key, KEY_SIZE)
+            sized("nonce", nonce, NONCE_SIZE)
+            sealed = self._cipher.encrypt(nonce, _DATA_KEY.pack(_DATA_PARAMETERS, 0, key), None)
+            length = _PACKET.size + len(sealed)
+            packets += [_PACKET.pack(length, _X25519_CHACHA20, self._writer, nonce), sealed]
+        return b"".join(packets)
 
 
 def header_length(prefix: bytes) -> int | None:

@@ -42,7 +42,7 @@ class Crew:
         return int((self.folder / name).read_text())
 
     async def saw(self, event: str) -> dict[str, object]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := self.observer.of(event)):
                 self.observer.told.clear()
                 await self.observer.told.wait()
@@ -70,7 +70,7 @@ async def test_workers_begin_and_end_with_their_parent(tmp_path):
     async with crew.working(3) as running:
         assert crew.begun == ["1-0", "2-0", "3-0"]
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(running, 20) == 0
+        assert await asyncio.wait_for(running, 60) == 0
     assert not any(is_running(crew.pid(name)) for name in crew.begun)
     assert crew.observer.of("worker.failed") == []
 
@@ -89,14 +89,14 @@ async def test_a_worker_that_died_is_started_again_and_the_other_goes_on(tmp_pat
 
 async def test_what_keeps_the_first_from_starting_is_told_once(tmp_path):
     crew = Crew(tmp_path, "sys.exit(2)\n")
-    assert await asyncio.wait_for(crew.parent.run(4), 20) == 2
+    assert await asyncio.wait_for(crew.parent.run(4), 60) == 2
     assert crew.begun == ["1-0"]
 
 
 async def test_a_program_that_cannot_be_run_is_told(tmp_path):
     observer = ToldObserver()
     parent = Parent(command=[str(tmp_path / "none")], environment={}, observer=observer)
-    assert await asyncio.wait_for(parent.run(2), 20) == 1
+    assert await asyncio.wait_for(parent.run(2), 60) == 1
     assert [each["worker"] for each in observer.of("worker.refused")] == [1]
 
 
@@ -115,7 +115,7 @@ async def test_a_worker_the_system_refuses_to_start_again_is_tried_on(tmp_path):
 
 async def test_when_another_cannot_start_none_stays(tmp_path):
     crew = Crew(tmp_path, "if begun == '2':\n    sys.exit(3)\n" + READY + UNTIL_PARENT_ENDS)
-    assert await asyncio.wait_for(crew.parent.run(2), 20) == 3
+    assert await asyncio.wait_for(crew.parent.run(2), 60) == 3
     assert not any(is_running(crew.pid(name)) for name in crew.begun)
 
 
@@ -137,7 +137,7 @@ async def test_when_none_is_left_and_none_can_start_the_parent_ends_with_the_rea
     await crew.saw("workers.started")
     for name in ("1-0", "2-0"):
         os.kill(crew.pid(name), signal.SIGKILL)
-    assert await asyncio.wait_for(running, 20) == 3
+    assert await asyncio.wait_for(running, 60) == 3
 
 
 async def test_a_worker_that_does_not_end_is_killed(tmp_path):

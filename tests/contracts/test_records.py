@@ -421,6 +421,23 @@ async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> Non
         await committing(records, lambda tx: tx.put_mark(Mark("t9", "a", "folder", 0, NOW)))
 
 
+async def test_what_lies_below_a_folder_is_found_without_a_listing(records: Records) -> None:
+    paths = ["a/b.csv", "a.csv", "c/d/e.csv", "cé/x.csv"]
+    partial = Partial("t1", "p/q/r.csv", (), 0, NOW)
+
+    async def work(tx: Writing) -> None:
+        await tx.put_transfer(transfer())
+        await tx.put_files([stored(path=path, number=number) for number, path in enumerate(paths)])
+        await tx.put_partial(partial)
+
+    await committing(records, work)
+    async with records.read() as view:
+        asked = ("a", "a.csv", "c", "c/d", "c/d/e.csv", "c/", "cé", "p", "p/q", "q", "")
+        below = {each for each in asked if await view.has_below("t1", each)}
+        assert below == {"a", "c", "c/d", "cé", "p", "p/q"}
+        assert not await view.has_below("tother", "a")
+
+
 async def test_many_files_are_kept_at_once(records: Records) -> None:
     first = [stored(path=f"{number:03d}.csv", number=number, carried="t0" * (number % 2)) for number in range(300)]
     async with records.write() as tx:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import StoreError
-from gateway.ports import Spool
+from gateway.ports import Spool, SpoolWriter
 from gateway.stores.spool import LocalSpool
 from tests.fakes.spool import FakeSpool
 
@@ -315,18 +315,18 @@ def test_a_commit_syncs_the_file_then_names_it_then_syncs_the_directory(
     local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, os.rename
 
     def spied_fsync(descriptor: int) -> None:
         calls.append("sync " + Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root.parent).as_posix())
         fsync(descriptor)
 
-    def spied_rename(path: Path, target: Path) -> Path:
+    def spied_rename(path: Path, target: Path) -> None:
         calls.append(f"name {target.relative_to(root.parent)}")
-        return rename(path, target)
+        rename(path, target)
 
     monkeypatch.setattr(os, "fsync", spied_fsync)
-    monkeypatch.setattr(Path, "rename", spied_rename)
+    monkeypatch.setattr(os, "rename", spied_rename)
     writer = local.create("t1/0/0")
     assert calls == ["sync vault", "sync vault/t1"]  # the directories that were made
     calls.clear()
@@ -410,8 +410,7 @@ def test_a_disk_that_fails_leaves_nothing_behind(
     put(local, "t0/0/0", b"was here before")
     writer = local.create("t1/0/0")
     with monkeypatch.context() as patch:
-        place: Any = Path if call == "rename" else os
-        patch.setattr(place, call, failing_after(works, code, getattr(place, call)))
+        patch.setattr(os, call, failing_after(works, code, getattr(os, call)))
         with pytest.raises(StoreError) as refused:
             write_five_and_commit(writer)
     assert (refused.value.code, refused.value.retry) == (told, True)
@@ -538,6 +537,82 @@ def test_a_held_part_gets_its_name_without_its_note(spool: Spool, note: bytes) -
     gone.hold(note)
     gone.abort()
     assert spool.names("") == ["t1/0/0"]
+
+
+def test_a_note_takes_the_place_of_the_one_before(spool: Spool) -> None:
+    writer = spool.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(b"first")
+    writer.hold(b"second, and longer")
+    writer.commit()
+    assert read(spool, "t1/0/0") == b"sealed"
+
+
+AGAIN = HOLDING.replace('writer.hold(b"what it is")', 'writer.hold(b"as it was"); writer.hold(b"what it is")')
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 40, 41, 49])
+def test_the_last_whole_note_counts_when_its_writer_died(local: LocalSpool, root: Path, cut: int) -> None:
+    with dying_writer(root, AGAIN) as process:
+        process.communicate()
+    unfinished = root / "t1/0/0.unfinished"
+    os.truncate(unfinished, unfinished.stat().st_size - cut)
+    assert local.held() == [("t1/0/0", b"as it was" if cut else b"what it is")]
+    assert local.salvage("t1/0/0") == 6
+    assert read(local, "t1/0/0") == b"sealed"
+
+
+def test_a_note_that_cannot_be_written_leaves_the_one_before(
+    local: LocalSpool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = local.create("t1/0/0")
+    writer.write(b"sealed")
+    writer.hold(b"first")
+    before = next(root.rglob("*.unfinished")).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing_after(0, errno.EIO, os.fsync))
+        with pytest.raises(StoreError):
+            writer.hold(b"second")
+    assert next(root.rglob("*.unfinished")).read_bytes() == before
+    writer.hold(b"third")
+    writer.commit()
+    assert read(local, "t1/0/0") == b"sealed"
+
+
+def held_parts(spool: Spool, names: Sequence[str]) -> list[SpoolWriter]:
+    writers = [spool.create(name) for name in names]
+    for writer in writers:
+        writer.write(b"sealed")
+        writer.hold(b"what it is")
+    return writers
+
+
+def test_parts_are_committed_together(spool: Spool) -> None:
+    names = ["t1/0/0", "t1/1/0", "t2/0/0"]
+    writers = held_parts(spool, names)
+    plain = spool.create("t3/0/0")
+    plain.write(b"sealed")
+    spool.commit([*writers, plain])
+    assert spool.names("") == [*names, "t3/0/0"]
+    assert all(read(spool, name) == b"sealed" for name in spool.names(""))
+    assert spool.unfinished("") == []
+    spool.commit([])
+
+
+@pytest.mark.parametrize("call", ["rename", "ftruncate", "fsync"])
+def test_what_is_held_stays_held_where_its_name_cannot_be_given(
+    call: str, local: LocalSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["t1/0/0", "t1/0/1", "t2/0/0"]
+    writers = held_parts(local, names)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing_after(1, errno.EIO, getattr(os, call)))
+        with pytest.raises(StoreError):
+            local.commit(writers)
+    assert sorted({*local.names(""), *local.unfinished("")}) == names
+    local.commit(writers)
+    assert local.names("") == names
+    assert all(read(local, name) == b"sealed" for name in names)
 
 
 def test_there_is_nothing_to_salvage_where_nothing_was_written(spool: Spool) -> None:

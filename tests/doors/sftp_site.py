@@ -125,7 +125,7 @@ class SftpSite:
 
     async def quiet(self) -> None:
         """Wait until no upload is under way and nobody is connected."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.observer.of("sftp.left")) < len(self.observer.of("sftp.entered")) or self.rig.spool.busy:
                 self.observer.told.clear()
                 if self.rig.spool.busy:

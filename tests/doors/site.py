@@ -208,7 +208,7 @@ class Site:
 
     async def until(self, event: str, count: int = 1) -> dict[str, Any]:
         """Wait until the observer saw an event so often; returns the last one's fields."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.observer.of(event)) < count:
                 self.observer.told.clear()
                 await self.observer.told.wait()
@@ -224,7 +224,7 @@ def head(method: str, target: str | bytes, headers: Mapping[str, str]) -> bytes:
 
 async def read_answer(reader: asyncio.StreamReader, *, bodyless: bool = False) -> Answer:
     interim: list[int] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             status = int(lines[0].split(" ")[1])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import logging
 from contextlib import AsyncExitStack
 
 import asyncssh
 import pytest
+from asyncssh.constants import MSG_IGNORE
+from asyncssh.packet import SSHPacketLogger
 from asyncssh.sftp import SFTPServerHandler
 
-from gateway.doors.sftp import DoorLimits
+from gateway.doors.sftp import DoorLimits, server
 from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.sessions import OFFERED
 from tests.doors.sftp_site import BASE, SftpSite
@@ -536,6 +539,40 @@ def test_the_private_parts_we_stand_on_are_still_there():
     assert "_file_handles" in source
     assert "self._server.close(file_obj)" in source
     assert {name for name, _ in OFFERED} <= set(SFTPServerHandler._packet_handlers)
+    assert {"log_sent_packet", "log_received_packet"} <= set(vars(SSHPacketLogger))
+    assert "self.send_packet(MSG_IGNORE, String(b''))" in inspect.getsource(asyncssh.SSHServerConnection.send_packet)
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_no_idle_packets_are_sent(site, monkeypatch, quiet):
+    """They protect ciphers that this door does not offer; without our word asyncssh sends one before each packet."""
+    if not quiet:
+        monkeypatch.setattr(server, "_send_nothing_idle", lambda _conn: None)
+    async with site.connected() as connection:
+        came, process = [], connection.process_packet
+
+        def seen(kind, *rest):
+            came.append(kind)
+            return process(kind, *rest)
+
+        connection.process_packet = seen
+        async with connection.start_sftp_client() as client:
+            await put(client, f"{BASE}/birds/a.csv", CSV)
+    assert (MSG_IGNORE in came) is not quiet
+
+
+async def test_packets_are_not_logged(site, caplog):
+    """Names and content are in them. The client beside the door logs what it sends."""
+    with caplog.at_level(logging.DEBUG, logger="asyncssh"):
+        asyncssh.set_debug_level(3)
+        try:
+            async with site.client() as client:
+                await put(client, f"{BASE}/birds/a.csv", CSV)
+        finally:
+            asyncssh.set_debug_level(1)
+    said = [each.getMessage() for each in caplog.records]
+    assert any("Sent FXP_OPEN" in each for each in said)
+    assert not any("Received FXP_OPEN" in each for each in said)
 
 
 async def test_the_tree_touches_no_file_of_the_host(site, tmp_path):

@@ -116,7 +116,7 @@ async def test_a_connection_is_noted_while_it_writes_and_forgotten_when_it_ends_
 
 async def ended(site):
     """What is noted of connections once none is under way any more."""
-    async with asyncio.timeout(20), site.client("reader") as other:
+    async with asyncio.timeout(60), site.client("reader") as other:
         while (found := await connections(site)) == [None]:
             await other.stat("/")
     return found

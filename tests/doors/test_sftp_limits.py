@@ -46,7 +46,7 @@ async def refused(site, name="stranger", **options) -> None:
 
 async def told(site, event, count) -> None:
     """Wait until this was seen so often."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(site.observer.of(event)) < count:
             site.observer.told.clear()
             await site.observer.told.wait()
@@ -177,7 +177,7 @@ async def test_connections_that_have_not_signed_in_are_bounded(tmp_path):
             await reader.readline()
         assert await raw(made) == b""
         streams[0][1].close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await connected(made):
                 pass
         async with made.connected(), made.connected(), made.connected():  # who signed in takes no place at the door
@@ -265,7 +265,7 @@ async def test_bandwidth_holds_writes_back(tmp_path, monkeypatch):
 @pytest.mark.parametrize("who", ["client", "door"])
 async def test_nobody_waits_for_bandwidth_when_either_side_goes(tmp_path, who):
     made = await founded(tmp_path)
-    async with asyncio.timeout(20), AsyncExitStack() as stack, made.served(DoorLimits(bandwidth=1, uploads=1)):
+    async with asyncio.timeout(60), AsyncExitStack() as stack, made.served(DoorLimits(bandwidth=1, uploads=1)):
         connection = await stack.enter_async_context(made.connected())
         client = await connection.start_sftp_client()
         file = await client.open(f"{BASE}/birds/a", "wb")
@@ -308,15 +308,15 @@ async def test_a_quota_says_what_to_do_and_ends_what_passes_it(tmp_path):
 
 async def test_an_idle_connection_ends_and_one_that_writes_has_longer(tmp_path):
     made = await founded(tmp_path)
-    async with made.served(DoorLimits(idle=0.4)), made.connected() as idle, made.connected() as busy:
+    async with made.served(DoorLimits(idle=0.7)), made.connected() as idle, made.connected() as busy:
         client = await busy.start_sftp_client()
         await client.open(f"{BASE}/birds/a", "wb")
         began = time.monotonic()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await idle.wait_closed()
             assert not busy.is_closed()
             await busy.wait_closed()
-        assert time.monotonic() - began > 1.2
+        assert time.monotonic() - began > 2.1
 
 
 # --- counting --------------------------------------------------------------------------------------------------------

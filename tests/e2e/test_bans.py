@@ -29,7 +29,7 @@ def greeted(running: Running, sent: bytes = b"") -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    bound = time.monotonic() + 20
+    bound = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < bound
         time.sleep(0.1)

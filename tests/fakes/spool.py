@@ -43,6 +43,10 @@ class FakeSpool:
         self.writers.append(writer)
         return writer
 
+    def commit(self, writers: Sequence[SpoolWriter]) -> None:
+        for writer in writers:
+            writer.commit()
+
     def open(self, name: str) -> BinaryIO:
         _check(name)
         if name not in self.parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -220,3 +221,45 @@ async def test_marks_are_for_those_who_may_write(rig):
     await rig.folders.make_folder(rig.sender, NAME, "raw")
     with pytest.raises(NotPermitted):
         await rig.folders.drop_mark(reader, NAME, "raw")
+
+
+class Late:
+    """Records whose n-th view is followed, once it is open, by the recording of all that is held."""
+
+    def __init__(self, rig, transfer_id, number):
+        self._rig, self._transfer_id, self._number = rig, transfer_id, number
+
+    def __getattr__(self, name):
+        return getattr(self._rig.records, name)
+
+    @asynccontextmanager
+    async def read(self):
+        async with self._rig.records.read() as view:
+            self._number -= 1
+            if self._number == 0:
+                await self._rig.intake.keeper.settled(self._transfer_id)
+            yield view
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_file_on_its_way_into_the_records_is_there_at_every_moment(rig, monkeypatch, number, known):
+    draft = await rig.folders.draft(rig.sender, NAME)
+
+    async def looked(look):
+        incoming = await rig.intake.begin(rig.sender, draft.id, "d/a.csv", resumable=True)
+        await incoming.feed(A)
+        await incoming.finish(Announced(), soon=True)
+        if not known:
+            rig.folders._drafts.clear()
+        monkeypatch.setattr(rig.recorder, "records", late := Late(rig, draft.id, number))
+        try:
+            return await look
+        finally:
+            monkeypatch.setattr(rig.recorder, "records", late._rig.records)
+            await rig.intake.keeper.settled(draft.id)
+
+    assert (await looked(rig.folders.file(rig.sender, NAME, "d/a.csv"))).size == len(A)
+    assert set(await looked(rig.folders.files(rig.sender, NAME))) == {"d/a.csv"}
+    assert set((await looked(rig.folders.held(rig.sender, NAME))).files) == {"d/a.csv"}
+    assert await looked(rig.folders.beside(rig.sender, NAME, "d")) == (None, True)

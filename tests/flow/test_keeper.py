@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -47,7 +48,7 @@ def digests(contents: dict[str, bytes]) -> dict[str, bytes]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # the keeper tells nobody: its loop gets a turn
             await asyncio.sleep(0)
 
@@ -114,6 +115,90 @@ async def test_a_process_that_died_left_notes_and_the_next_one_records_them(rig,
     await rig.intake.submit(rig.sender, transfer)
     await rig.settle()
     assert rig.arrived("f1.csv.c4gh") == contents["f1.csv"]
+
+
+async def renamed(rig: Rig, transfer: str, path: str, to: str) -> None:
+    await rig.intake.rename_file(rig.sender, transfer, path, to)
+
+
+@pytest.mark.parametrize("died", [False, True])
+async def test_a_held_file_gets_its_own_name_without_being_recorded_first(rig, monkeypatch, died):
+    monkeypatch.setattr(keeper, "LINGER_SECONDS", 3600.0)
+    transfer, when = await opened(rig), datetime(2026, 5, 1, tzinfo=UTC)
+    await send(rig, transfer, "a.csv.filepart", b"u,v\n1,2\n")
+    before = rig.records.commits
+    await renamed(rig, transfer, "a.csv.filepart", "a.csv")
+    await rig.intake.date_file(rig.sender, transfer, "a.csv", when)
+    assert rig.records.commits == before
+    assert set(rig.intake.keeper.held(transfer)) == {"a.csv"}
+    if died:
+        rig.spool.die()
+        rig.restart()
+        assert await rig.intake.keeper.recover() == 1
+    await rig.intake.keeper.settled(transfer)
+    async with rig.records.read() as view:
+        (stored,) = await view.files(transfer)
+    assert stored.file.path == stored.findings["path"] == "a.csv"
+    assert stored.modified_at == (None if died else when)  # what a crash may cost
+    await rig.intake.submit(rig.sender, transfer)
+    await rig.settle()
+    assert rig.arrived("a.csv.c4gh") == b"u,v\n1,2\n"
+
+
+async def test_a_rename_over_what_is_recorded_takes_its_place(rig):
+    transfer = await opened(rig)
+    await send(rig, transfer, "a.csv", b"u,v\n1,2\n", soon=False)
+    await send(rig, transfer, "a.csv.part", b"u,v\n3,4\n")
+    await renamed(rig, transfer, "a.csv.part", "a.csv")
+    await rig.intake.keeper.settled(transfer)
+    assert await recorded(rig, transfer) == digests({"a.csv": b"u,v\n3,4\n"})
+    assert len(rig.spool.parts) == 1
+
+
+@pytest.mark.parametrize(("path", "to"), [("a.csv", "b.csv"), ("a.csv.part", "b.csv")])
+async def test_a_name_it_was_not_inspected_under_waits_for_the_records(rig, path, to):
+    transfer = await opened(rig)
+    await send(rig, transfer, path, b"u,v\n1,2\n")
+    await renamed(rig, transfer, path, to)
+    assert rig.intake.keeper.held(transfer) == {}
+    assert set(await recorded(rig, transfer)) == {to}
+
+
+async def test_a_rename_over_what_is_held_waits_for_the_records(rig, monkeypatch):
+    transfer = await opened(rig)
+    await send(rig, transfer, "a.csv.part", b"u,v\n3,4\n")
+    await send(rig, transfer, "a.csv", b"u,v\n1,2\n")
+    await renamed(rig, transfer, "a.csv.part", "a.csv")
+    await rig.intake.keeper.settled(transfer)
+    assert await recorded(rig, transfer) == digests({"a.csv": b"u,v\n3,4\n"})
+
+
+async def test_what_gets_another_note_is_recorded_after_it(rig, monkeypatch):
+    """The recording that somebody waits for comes while the note is written: it is made with the new name."""
+    monkeypatch.setattr(keeper, "LINGER_SECONDS", 3600.0)
+    transfer = await opened(rig)
+    await send(rig, transfer, "a.csv.part", b"u,v\n3,4\n")
+    async with asyncio.TaskGroup() as both:
+        both.create_task(renamed(rig, transfer, "a.csv.part", "a.csv"))
+        await until(lambda: rig.intake.keeper._held[transfer]["a.csv.part"].noting)
+        both.create_task(rig.intake.keeper.settled(transfer))
+    assert set(await recorded(rig, transfer)) == {"a.csv"}
+    assert rig.intake.keeper.held(transfer) == {}
+
+
+async def test_what_was_recorded_under_another_name_is_not_recorded_again(rig, monkeypatch):
+    monkeypatch.setattr(keeper, "LINGER_SECONDS", 3600.0)
+    transfer = await opened(rig)
+    await send(rig, transfer, "a.csv.part", b"u,v\n3,4\n")
+    (waiting,) = rig.intake.keeper._queue
+    stored = replace(waiting.arrived.stored, file=replace(waiting.arrived.stored.file, path="a.csv"))
+    await rig.keyring.put(transfer, waiting.arrived.part, waiting.arrived.header)
+    await rig.recorder.do(lambda ledger: rig.intake.keeper._keep_all(ledger, [replace(waiting.arrived, stored=stored)]))
+    rig.spool.die()  # before its part got its name
+    rig.restart()
+    assert await rig.intake.keeper.recover() == 0
+    assert set(await recorded(rig, transfer)) == {"a.csv"}
+    assert len(rig.spool.parts) == 1
 
 
 async def test_a_note_that_was_altered_or_moved_is_not_recorded(rig, monkeypatch):

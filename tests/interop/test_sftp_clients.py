@@ -163,7 +163,7 @@ def test_an_interrupted_client_submits_nothing(world, here, kind):
     name = f"stopped-{kind.name}"
     running.stdin.write(f"put {here}/big.bin {BASE}/{name}/big.bin\n")
     running.stdin.flush()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while world.listed(f"{BASE}/{name}/big.bin") in ({}, {"big.bin": 0}) if _there(world, name) else True:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,20 @@ def test_documents_of_section_3(document, expected):
     value = canonical.parse(document.encode())
     assert canonical.encode(value).hex() == expected
     assert canonical.decode(bytes.fromhex(expected)) == value
+
+
+@given(VALUES)
+@settings(deadline=None)
+def test_what_is_written_in_a_hurry_is_what_the_library_writes(value):
+    assert canonical.encode(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "names", ["\U0001f600 \ufb33", "\uffff \U00010000", "é e", "10 9 1", "\x7f \x80", '\x00 \x1f " \\ /']
+)
+def test_names_are_ordered_by_their_utf_16_units_and_escaped_alike(names):
+    value = {name: name for name in names.split(" ")}
+    assert canonical.encode(value) == rfc8785.dumps(value)
 
 
 @given(VALUES)

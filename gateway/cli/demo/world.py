@@ -7,8 +7,11 @@ a key of its own, pinned in the registry.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -33,11 +36,25 @@ CLIENTS = {"sz-genomics": "lin", "futian-hospital": "huang"}
 USERS = ("lin",)  # who has an SSH key at the SFTP door
 
 
+# Below the ports systems give to outgoing connections: 32768 and up on Linux, 49152 and up by RFC 6335, section 6.
+_FIRST_PORT, _PORTS = 20_000, 12_000
+_turns = itertools.count(secrets.randbelow(_PORTS))
+
+
 def free_port() -> int:
-    """A TCP port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port nobody listens on now, another one at each call.
+
+    Who asked binds it later, or again after a restart. No client's connection has come to lie on it by then.
+
+    Raises:
+        StoreError: All of them are taken.
+    """
+    for turn in itertools.islice(_turns, _PORTS):
+        port = _FIRST_PORT + turn % _PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise StoreError(f"no port of {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free: end what listens there")
 
 
 class _Drop(asyncssh.SFTPServer):

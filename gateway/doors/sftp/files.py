@@ -43,7 +43,6 @@ from gateway.flow.reread import Reread
 from gateway.ports import Mark
 
 MAX_DECLARATION: Final = 1 << 16
-MAX_DRAFTS: Final = 1_000
 _BLOCK: Final = 1 << 16
 
 T = TypeVar("T")
@@ -168,7 +167,7 @@ class DoorFiles(NoHost):
         before = await self._before(principal, name, place, pflags)
         if before and declares:
             raise unsupported(f"{DECLARATION} is read while it is written: send it as a whole")
-        draft = await self._draft(principal, name)
+        draft = await self._desk.folders.draft(principal, name)
         if draft.id not in self._drafts:
             await self._desk.intake.connected(principal, draft.id, self._connection)
             self._drafts.add(draft.id)
@@ -203,17 +202,6 @@ class DoorFiles(NoHost):
         if earlier.frozen:
             raise unsupported("a submitted file cannot be changed or gone on with: send it as a whole")
         return earlier.size
-
-    async def _draft(self, principal: Principal, name: DatasetName) -> Transfer:
-        """The open version; the one that was it the last time is asked about by its id."""
-        known = self._desk.underway.drafts.get(name)
-        draft = await self._desk.intake.still_open(known) if known else None
-        if draft is None:
-            draft = await self._desk.folders.draft(principal, name)
-            if len(self._desk.underway.drafts) >= MAX_DRAFTS:
-                self._desk.underway.drafts.clear()
-            self._desk.underway.drafts[name] = draft.id
-        return draft
 
     async def _begin(self, draft: Transfer, path: str, before: int, offset: int) -> Incoming:
         """An upload from its first byte, or one that goes on where there is something before it."""

@@ -62,6 +62,18 @@ _OUTCOMES: Final = {
 Caller = Callable[[], Awaitable[Principal]]
 
 
+def unlogged(speaker: Any) -> None:
+    """Let a connection, channel or handler of the library's make no line of every packet.
+
+    Packets hold names and content, and a line that is made and thrown away costs as much as the answer to a small request.
+    """
+    speaker.log_sent_packet = speaker.log_received_packet = _nothing
+
+
+def _nothing(*about: Any, **more: Any) -> None:
+    """Log nothing."""
+
+
 def counted(work: Any) -> Any:
     """A packet handler whose answers are counted by kind and outcome."""
     kind = work.__name__.removeprefix("_process_")
@@ -95,6 +107,7 @@ class _Handler(SFTPServerHandler):
 
     def __init__(self, files: MeteredFiles, reader: SSHReader[bytes], writer: SSHWriter[bytes], handles: int) -> None:
         super().__init__(files, reader, writer, VERSION)
+        unlogged(self)
         self._files = files
         self._handles = handles
         self.tally = files.tally
@@ -179,6 +192,7 @@ class DoorSession(SSHServerStreamSession[bytes]):
     def connection_made(self, chan: Any) -> None:
         """The channel is open."""
         super().connection_made(chan)
+        unlogged(chan)
         self._began()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -49,12 +49,10 @@ class Underway:
 
     Attributes:
         arrivals: Files being written.
-        drafts: The id of the draft a dataset had when it was written to the last time.
         stopping: Whether the door cuts its connections: asyncssh then tells sessions the same as of an end in order.
     """
 
     arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
-    drafts: dict[DatasetName, str] = field(default_factory=dict)
     stopping: bool = False
 
     def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
@@ -165,11 +163,10 @@ class Tree:
         found = await self._folders.file(principal, name, place.path)
         if found is not None:
             return Node(folder=False, size=found.size, modified=found.modified.timestamp(), writable=True)
-        held, inside = await self._folders.held(principal, name), f"{place.path}/"
-        paths = {*held.files, *held.marks} if held else set()
-        if held and (mark := held.marks.get(place.path)):
+        mark, inside = await self._folders.beside(principal, name, place.path)
+        if mark is not None:
             return self._marked(mark)
-        if any(path.startswith(inside) for path in paths | set(self._underway.in_dataset(name))):
+        if inside or any(path.startswith(f"{place.path}/") for path in self._underway.in_dataset(name)):
             return self._folder(writable=True)
         raise nothing_there()
 
