@@ -223,8 +223,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
-    identities: Any = {"records": database, "registrar": registrar, "clock": clock}
-    senders = Holders(SshKeys(**identities), ClientHolders(**identities), AppPasswords(**identities))
+    senders = _senders(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
         State.OPEN: completion.step,
@@ -258,6 +257,11 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
     )
+
+
+def _senders(**about: Any) -> Holders:
+    """Everybody whose drafts may be submitted later."""
+    return Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
 
 
 def _channel(settings: Settings) -> BoundChannel:
