@@ -45,7 +45,9 @@ from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
 from gateway.flow.uploads import Uploads
-from gateway.identity.holders import Holders
+from gateway.identity.apppasswords import AppPasswords
+from gateway.identity.holders import ClientHolders, Holders
+from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
@@ -222,7 +224,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     housekeeping = _housekeeping(settings, recorder, spool)
-    senders = Holders(records=database, registrar=registrar, clock=clock)
+    senders = _senders(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
         State.OPEN: completion.step,
@@ -268,6 +270,11 @@ def _uploads(settings: Settings, recorder: Recorder, intake: Intake) -> Uploads:
     idle = timedelta(hours=settings.number("limits.upload_hours"))
     resume = Resume(recorder=recorder, intake=intake)
     return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
+
+
+def _senders(**about: Any) -> Holders:
+    """Everybody whose drafts may be submitted later."""
+    return Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
 
 
 def _channel(settings: Settings) -> BoundChannel:

@@ -31,9 +31,9 @@ class Door(StrEnum):
     """Where a request comes in."""
 
     HTTPS = "https"
-    WEBDAV = "webdav"  # the folders under /dav/ on the HTTPS port
     SFTP = "sftp"
     PAGE = "page"  # the upload page for people, on a port of its own
+    WEBDAV = "webdav"  # folders at the HTTPS door, which tells a caller apart from one of its other pages (`through`)
     CLI = "cli"
 
 

@@ -13,7 +13,7 @@ from gateway.core.errors import NotAuthenticated
 from gateway.core.identity import Credential, Door, Permission
 from gateway.core.records import AppPassword, Person, password_digest
 from gateway.identity.apppasswords import SECRET, AppPasswords
-from gateway.identity.holders import Holders
+from gateway.identity.holders import ClientHolders, Holders
 from tests.identity.parties import Parties
 
 NAME = "zhang-dav"
@@ -134,7 +134,8 @@ def test_generated_secrets_are_all_different_and_of_the_form():
 
 
 async def test_holders_know_passwords_and_clients_while_they_hold(parties):
-    holders = Holders(records=parties.records, registrar=parties.registrar, clock=parties.clock)
+    about = {"records": parties.records, "registrar": parties.registrar, "clock": parties.clock}
+    holders = Holders(ClientHolders(**about), AppPasswords(**about))
     found = await holders.holder("sz-lab", "zhang-san", "app-password:zhang-dav")
     assert found is not None
     assert (found.client, found.credential, found.door) == (

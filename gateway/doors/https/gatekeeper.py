@@ -9,8 +9,8 @@ A change must keep these:
    the browser send it.
 3. A wrong password is counted against its address, and a banned address is answered before its password is looked at.
 
-Sources: RFC 6750 (bearer tokens), RFC 7617 (Basic), RFC 8705 section 3 (bound tokens), RFC 9110 section 11.6; W3C Fetch
-Metadata Request Headers.
+Sources: RFC 6750 (bearer tokens), RFC 7617 (Basic), RFC 8705 section 3 (bound tokens), RFC 9110 section 11.6, RFC 6454
+section 7 (Origin); W3C Fetch Metadata Request Headers.
 """
 
 from __future__ import annotations
@@ -119,5 +119,6 @@ _SEND: Final = {
 
 def _refuse_other_sites(request: web.Request) -> None:
     """A browser adds certificates and passwords to what any site makes it send; programs send none of these fields."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+    sent_by, origin = request.headers.get("Sec-Fetch-Site", "none"), request.headers.get("Origin")
+    if sent_by not in {"none", "same-origin"} or origin not in {None, f"https://{request.host}"}:
         raise NotAuthenticated("another site made the browser send this: nothing counts but an access token")

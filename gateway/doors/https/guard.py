@@ -21,7 +21,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.catalogue import Catalogue, negotiated
-from gateway.core.errors import CallerError, GatewayError, NotFound, NotPermitted
+from gateway.core.errors import CallerError, GatewayError, NotAuthenticated, NotFound, NotPermitted
 from gateway.core.identity import Permission, Principal
 from gateway.doors.https.gatekeeper import BEARER_CHALLENGE, Gatekeeper, Place, place
 from gateway.doors.https.origins import Origins
@@ -252,12 +252,12 @@ class Answering:
 
 
 def _challenges(failure: GatewayError, row: Row | None, where: Place) -> tuple[str, ...]:
-    """RFC 6750 section 3: what to come back with."""
-    if isinstance(failure, NotPermitted):
+    """RFC 6750 section 3: what to come back with; nothing where no credential would help."""
+    if isinstance(failure, NotPermitted) and failure.code == NotPermitted.code:
         scope = f', scope="{row.permission}"' if row and row.permission else ""
         return (f'{BEARER_CHALLENGE}, error="insufficient_scope"{scope}',)
     if failure.code == "invalid-token":
         return tuple(
             f'{each}, error="invalid_token"' if each == BEARER_CHALLENGE else each for each in where.challenges()
         )
-    return where.challenges()
+    return where.challenges() if isinstance(failure, NotAuthenticated) else ()
