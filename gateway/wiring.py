@@ -36,6 +36,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Intake
+from gateway.flow.locks import Locks
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -44,6 +45,8 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.subtrees import Subtrees
+from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
@@ -129,6 +132,8 @@ class Gateway:
     enquiry: Enquiry
     folders: Folders
     resume: Resume
+    locks: Locks
+    subtrees: Subtrees
     review: Review
     revocation: Revocation
     audit: Audit
@@ -221,7 +226,9 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
-    senders = SshKeys(records=database, registrar=registrar, clock=clock)
+    identities: Any = {"records": database, "registrar": registrar, "clock": clock}
+    senders = Holders(SshKeys(**identities), ClientHolders(**identities))
+    folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
         State.OPEN: completion.step,
@@ -243,8 +250,10 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         policies=policies,
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
-        folders=Folders(recorder=recorder, intake=intake),
-        resume=Resume(recorder=recorder, intake=intake),
+        folders=folders,
+        resume=resume,
+        locks=Locks(recorder),
+        subtrees=Subtrees(recorder=recorder, intake=intake, folders=folders, resume=resume),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),

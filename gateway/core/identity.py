@@ -9,7 +9,7 @@ The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class Door(StrEnum):
 
     HTTPS = "https"
     SFTP = "sftp"
+    WEBDAV = "webdav"  # folders at the HTTPS door, which tells a caller apart from one of its other pages (`through`)
     CLI = "cli"
 
 
@@ -62,6 +63,7 @@ _SENDING = frozenset(
 
 PERMISSION_DOORS: dict[tuple[Credential, Door], frozenset[Permission]] = {
     (Credential.CLIENT_JWT, Door.HTTPS): _SENDING,
+    (Credential.CLIENT_JWT, Door.WEBDAV): _SENDING,
     (Credential.SSH_KEY, Door.SFTP): _SENDING,
     (Credential.SSH_CERTIFICATE, Door.SFTP): _SENDING,
     (Credential.OFFICER_SIGNATURE, Door.CLI): frozenset(
@@ -117,6 +119,10 @@ class Principal:
     credential: Credential
     door: Door
     scopes: frozenset[Permission]
+
+    def through(self, door: Door) -> Principal:
+        """The same caller at another door of the same socket: what it may do there, the table says."""
+        return replace(self, door=door)
 
     def may(self, permission: Permission) -> bool:
         """Whether the table and the scopes both allow it."""

@@ -36,7 +36,7 @@ from gateway.ports import StoredFile
 
 
 class Senders(Protocol):
-    """Who may still speak for a draft (`gateway.identity.sshkeys`)."""
+    """Who may still speak for a draft (`gateway.identity.holders`)."""
 
     async def holder(self, institution: str, person: str, client: str) -> Principal | None:
         """The principal of a registered credential, where it holds at this moment; else None."""

@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, EditLock, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import (
     MANIFEST,
@@ -396,6 +396,24 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.partials("t1") == [later]
         assert await view.partials() == [later, replace(begun, transfer_id="t2")]
         assert await view.partials("t3") == []
+
+
+async def test_locks_are_an_institutions_and_replaced_by_token(records: Records) -> None:
+    lock = EditLock("urn:b", "sz-lab", "hku", "p", "d", "数据/a", "c1", "<x/>", deep=False, awaits=True, until=SOON)
+    async with records.write() as tx:
+        await tx.put_lock(lock)
+        await tx.put_lock(replace(lock, token="urn:a", deep=True, path=""))
+        await tx.put_lock(replace(lock, token="urn:c", institution="gz-lab"))
+        await tx.put_lock(replace(lock, awaits=False))
+        await tx.drop_lock("urn:none")
+    async with records.read() as view:
+        expected = [replace(lock, token="urn:a", deep=True, path=""), replace(lock, awaits=False)]
+        assert await view.locks("sz-lab") == expected
+        assert [each.token for each in await view.locks("gz-lab")] == ["urn:c"]
+        assert await view.locks("none") == []
+    async with records.write() as tx:
+        await tx.drop_lock("urn:a")
+        assert [each.token for each in await tx.locks("sz-lab")] == ["urn:b"]
 
 
 async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> None:

@@ -20,6 +20,14 @@ AUDITED = {
         "transfers:read",
         "receipts:read",
     },
+    ("client_jwt", "webdav"): {
+        "transfers:open",
+        "transfers:write",
+        "transfers:submit",
+        "transfers:withdraw",
+        "transfers:read",
+        "receipts:read",
+    },
     ("ssh_key", "sftp"): {
         "transfers:open",
         "transfers:write",
