@@ -130,6 +130,11 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
     app = make_app(
         intake=gateway.intake,
         enquiry=gateway.enquiry,
+        folders=gateway.folders,
+        resume=gateway.resume,
+        locks=gateway.locks,
+        subtrees=gateway.subtrees,
+        clock=recorder.clock,
         assertions=assertions,
         tokens=tokens,
         catalogue=load_catalogue(),

@@ -5,7 +5,7 @@ What it is not: the header fields (`dav_headers`), or what a property means.
 A change must keep these:
 1. A document type declaration ends the parsing: so there are no entities, no external things and nothing that grows.
 2. Size, depth and number of elements are bounded. Unknown elements are passed over, as RFC 4918 section 17 asks.
-3. What is written is well-formed whatever a name or a text holds: everything is escaped, and what XML has no form for is replaced.
+3. What is written is well-formed whatever a text holds: everything is escaped, what XML has no form for is replaced.
 4. A multistatus is written answer by answer, so that a large folder is never one text in memory.
 """
 
@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, NoReturn
-from xml.parsers import expat  # noqa: S407  # doctypes are refused below, and with them all that is unsafe in it
+from xml.parsers import expat
 
 from gateway.wire import Malformed
 

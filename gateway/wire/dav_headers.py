@@ -175,10 +175,8 @@ def if_holds(lists: tuple[StateList, ...], state: Callable[[str], ResourceState]
 
 
 def _holds(condition: Condition, state: ResourceState) -> bool:
-    if condition.token:
-        met = condition.token in state.tokens
-    else:
-        met = bool(state.etag) and condition.etag == state.etag
+    same = bool(state.etag) and condition.etag == state.etag
+    met = condition.token in state.tokens if condition.token else same
     return met is not condition.negated
 
 

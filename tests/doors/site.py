@@ -116,6 +116,11 @@ class Site:
         return make_app(
             intake=self.rig.intake,
             enquiry=self.rig.enquiry,
+            folders=self.rig.folders,
+            resume=self.rig.resume,
+            locks=self.rig.locks,
+            subtrees=self.rig.subtrees,
+            clock=self.rig.clock,
             assertions=self.assertions,
             tokens=self.tokens,
             catalogue=self.catalogue,

@@ -19,13 +19,23 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https.bodies import BodyLimits
+from gateway.doors.https.dav.desk import Desk
+from gateway.doors.https.dav.locking import DavLocking
+from gateway.doors.https.dav.reading import DavReading
+from gateway.doors.https.dav.writing import DavWriting
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
 from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
+from gateway.doors.outbox.tree import Tree, Underway
+from gateway.doors.outbox.verbs import Verbs
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
-from gateway.ports import Observer
+from gateway.flow.locks import Locks
+from gateway.flow.resume import Resume
+from gateway.flow.subtrees import Subtrees
+from gateway.ports import Clock, Observer
 
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 OBSERVER: Final = web.AppKey("observer", Observer)
@@ -48,6 +58,11 @@ def make_app(
     *,
     intake: Intake,
     enquiry: Enquiry,
+    folders: Folders,
+    resume: Resume,
+    locks: Locks,
+    subtrees: Subtrees,
+    clock: Clock,
     assertions: Assertions,
     tokens: TokenDesk,
     catalogue: Catalogue,
@@ -61,6 +76,11 @@ def make_app(
     Args:
         intake: The senders' verbs.
         enquiry: The readers' verbs.
+        folders: Datasets as folders, for WebDAV; so are the next three.
+        resume: Drafts that are read back.
+        locks: Of WebDAV clients.
+        subtrees: Whole folders.
+        clock: The time.
         assertions: Verifies client assertions.
         tokens: Issues and verifies access tokens.
         catalogue: Texts in three languages.
@@ -72,8 +92,23 @@ def make_app(
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
     token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
+    desk = Desk(
+        intake=intake,
+        folders=folders,
+        resume=resume,
+        locks=locks,
+        subtrees=subtrees,
+        tree=(
+            tree := Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=Underway(), began=clock.now())
+        ),
+        verbs=Verbs(intake=intake, folders=folders, tree=tree),
+        clock=clock,
+        observer=observer,
+        limits=bounds,
+    )
+    everything = (transfers, token_pages, DavReading(desk), DavWriting(desk), DavLocking(desk))
     pages: dict[str, Handler] = {
-        name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
+        name: getattr(page, name) for page in everything for name in dir(page) if not name.startswith("_")
     }
     app = web.Application()
     router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})

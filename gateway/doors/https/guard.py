@@ -63,6 +63,14 @@ class Row:
 
 
 _P = Permission
+_READ: Final = ("OPTIONS", "GET", "PROPFIND")
+_WRITE: Final = ("PUT", "DELETE", "MKCOL", "MOVE", "COPY", "PROPPATCH", "LOCK", "UNLOCK")
+# What else a request needs depends on where in the tree it points: SUBMIT needs `transfers:submit`, which the flow asks for.
+_DAV: Final = tuple(
+    Row(method, path, f"dav_{method.lower()}", _P.TRANSFERS_WRITE if method in _WRITE else _P.TRANSFERS_READ)
+    for path in ("/dav", "/dav/{path}")
+    for method in (*_READ, *_WRITE)
+)
 TABLE: Final = (
     Row("GET", "/healthz", "living", open=True),
     Row("GET", "/readyz", "ready", open=True),
@@ -81,6 +89,7 @@ TABLE: Final = (
     Row("POST", "/v1/transfers/{id}/withdraw", "withdraw", _P.TRANSFERS_WITHDRAW),
     Row("GET", "/v1/transfers/{id}/receipt", "receipt", _P.RECEIPTS_READ),
     Row("GET", "/v1/transfers/{id}/ledger", "history", _P.TRANSFERS_READ),
+    *_DAV,
 )
 ROUTES: Final = frozenset(row.path for row in TABLE)
 """Templates by which requests are counted."""
@@ -253,7 +262,7 @@ def _challenge(failure: GatewayError, row: Row | None) -> str:
     """RFC 6750 section 3: what to come back with."""
     if failure.code == "invalid-token":
         return 'Bearer realm="hetao", error="invalid_token"'
-    if isinstance(failure, NotPermitted):
+    if isinstance(failure, NotPermitted) and failure.code == NotPermitted.code:
         scope = f', scope="{row.permission}"' if row and row.permission else ""
         return f'Bearer realm="hetao", error="insufficient_scope"{scope}'
-    return 'Bearer realm="hetao"'
+    return 'Bearer realm="hetao"' if isinstance(failure, NotAuthenticated) else ""

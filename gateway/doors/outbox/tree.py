@@ -13,6 +13,7 @@ A change must keep these:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -107,7 +108,7 @@ class Tree:
         if place.area == README:
             raise nothing_there()
         if not place.area:
-            readme = Node(folder=False, size=len(self._readme()), modified=self._began)
+            readme = _text(self._readme(), self._began)
             return {README: readme, **{area: self._folder() for area in AREAS}}
         if place.leaf:
             return await self._listed_in_dataset(principal, place)
@@ -158,8 +159,7 @@ class Tree:
         nodes: dict[str, Node] = {}
         for name, newest in datasets.items():
             if place.area != RECEIPTS:
-                text = self._status(newest)
-                nodes[f"{name}.txt"] = Node(folder=False, size=len(text), modified=newest.since.timestamp())
+                nodes[f"{name}.txt"] = _text(self._status(newest), newest.since.timestamp())
                 continue
             dataset = DatasetName(principal.institution, place.endpoint, place.project, name)
             for each in await self._folders.versions(principal, dataset):
@@ -266,6 +266,10 @@ class Tree:
             remedies = [each.get(language) or text(f"remedy.{each['code']}", language) for each in decision["remedies"]]
             lines += [text("sftp.remedy", language, remedy=remedy) for remedy in remedies]
         return lines
+
+
+def _text(text: bytes, modified: float) -> Node:
+    return Node(folder=False, size=len(text), modified=modified, sha256=hashlib.sha256(text).digest())
 
 
 def _file(found: FolderFile) -> Node:
