@@ -302,6 +302,9 @@ class Reading(Protocol):
     async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
         """Those of its received files that have one of these paths, by path."""
 
+    async def any_below(self, transfer_id: str, folder: str) -> bool:
+        """Whether a file of it, received or under way, lies in this folder, at any depth."""
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""
 

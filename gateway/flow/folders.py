@@ -114,6 +114,16 @@ class Folders:
             stored = await view.file(transfer.id, path)
             return _shown(transfer, stored) if stored else None
 
+    async def has_below(self, principal: Principal, name: DatasetName, path: str) -> bool:
+        """Whether a file lies in this folder, at any depth."""
+        require(principal, Permission.TRANSFERS_READ)
+        async with self._recorder.records.read() as view:
+            transfer = await standing(view, _own(principal, name))
+            if transfer is None:
+                return False
+            held = self._intake.keeper.held(transfer.id)
+            return any(each.startswith(f"{path}/") for each in held) or await view.any_below(transfer.id, path)
+
     async def files(self, principal: Principal, name: DatasetName) -> Mapping[str, FolderFile]:
         """Every file of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
@@ -132,9 +142,13 @@ class Folders:
 
     async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
         """One mark of a folder, or None."""
+        return (await self.marks(principal, name)).get(path)
+
+    async def marks(self, principal: Principal, name: DatasetName) -> Mapping[str, Mark]:
+        """Every mark of a folder, by path."""
         require(principal, Permission.TRANSFERS_READ)
         async with self._recorder.records.read() as view:
-            return (await _marks(view, await _versions(view, principal, name))).get(path)
+            return await _marks(view, await _versions(view, principal, name))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

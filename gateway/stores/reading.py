@@ -145,6 +145,15 @@ class View:
         of = and_(columns.transfer_id == transfer_id, columns.path.in_([*paths]))
         return [_stored_file(row) for row in await self._rows(select(tables.files).where(of).order_by(columns.path))]
 
+    async def any_below(self, transfer_id: str, folder: str) -> bool:
+        """Whether a file of it, received or under way, lies in this folder, at any depth."""
+        first, end = f"{folder}/", f"{folder}0"  # '0' is the code point after '/'
+        for table in (tables.files, tables.partials):
+            here = and_(table.c.transfer_id == transfer_id, table.c.path >= first, table.c.path < end)
+            if await self._first(select(table.c.path).where(here).limit(1)) is not None:
+                return True
+        return False
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         """An upload of this file that is under way or was cut off, or None."""
         columns = tables.partials.c

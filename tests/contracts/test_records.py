@@ -398,6 +398,21 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.partials("t3") == []
 
 
+async def test_whether_a_file_lies_in_a_folder(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2", dataset="other"))
+        for path in ("a/b/c", "ab", "数据/x"):
+            await tx.put_file(stored(path=path))
+        await tx.put_partial(Partial("t1", "p/q", (), 0, NOW))
+    async with records.read() as view:
+        for folder in ("a", "a/b", "数据", "p"):
+            assert await view.any_below("t1", folder)
+        for folder in ("ab", "a/b/c", "", "b", "p/q", "数"):
+            assert not await view.any_below("t1", folder)
+        assert not await view.any_below("t2", "a")
+
+
 async def test_locks_are_an_institutions_and_replaced_by_token(records: Records) -> None:
     lock = EditLock("urn:b", "sz-lab", "hku", "p", "d", "数据/a", "c1", "<x/>", deep=False, awaits=True, until=SOON)
     async with records.write() as tx:

@@ -155,6 +155,12 @@ class FakeView:
     async def files_at(self, transfer_id: str, paths: Sequence[str]) -> Sequence[StoredFile]:
         return [each for each in await self.files(transfer_id) if each.file.path in set(paths)]
 
+    async def any_below(self, transfer_id: str, folder: str) -> bool:
+        return any(
+            owner == transfer_id and path.startswith(f"{folder}/")
+            for owner, path in (*self.state.files, *self.state.partials)
+        )
+
     async def partial(self, transfer_id: str, path: str) -> Partial | None:
         return self.state.partials.get((transfer_id, path))
 

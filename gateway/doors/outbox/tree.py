@@ -178,11 +178,12 @@ class Tree:
         found = await self._folders.file(principal, name, place.path)
         if found is not None:
             return _file(found)
-        held, inside = await self._folders.held(principal, name), f"{place.path}/"
-        paths = {*held.files, *held.marks} if held else set()
-        if held and (mark := held.marks.get(place.path)):
-            return self._marked(mark)
-        if any(path.startswith(inside) for path in paths | set(self._underway.in_dataset(name))):
+        marks = await self._folders.marks(principal, name)
+        if place.path in marks:
+            return self._marked(marks[place.path])
+        inside = f"{place.path}/"
+        made = any(path.startswith(inside) for path in (*marks, *self._underway.in_dataset(name)))
+        if made or await self._folders.has_below(principal, name, place.path):
             return self._folder(writable=True)
         raise nothing_there()
 

@@ -94,4 +94,4 @@ def etag_of(node: Node) -> str:
     """The entity tag: from the digest, so that it is the same in every process; empty where nothing is whole."""
     if node.folder or (not node.sha256 and node.writable):
         return ""
-    return f'"{node.sha256.hex() or f"{node.size:x}-{int(node.modified):x}"}"'
+    return f'"{node.sha256.hex()[:32] or f"{node.size:x}-{int(node.modified):x}"}"'

@@ -15,6 +15,7 @@ clients and rclone send them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -29,7 +30,7 @@ from aiohttp import web
 
 from gateway.core.errors import CallerError, Conflict, GatewayError, Incomplete, TooLarge, Unusable
 from gateway.core.identity import Principal
-from gateway.core.names import settled_name
+from gateway.core.names import DatasetName, settled_name
 from gateway.core.transfer import Transfer
 from gateway.doors.https.bodies import announced, has_body, read_whole, stream
 from gateway.doors.https.dav.desk import Desk, Found, caller, etag_of
@@ -39,12 +40,17 @@ from gateway.doors.https.dav.targets import Target, destination_of, parent_path,
 from gateway.doors.https.guard import ALLOWED
 from gateway.doors.outbox.listings import MAX_LISTING
 from gateway.doors.outbox.places import DECLARATION, OUTBOX, nothing_there
+from gateway.doors.outbox.tree import Node
 from gateway.doors.outbox.verbs import MAX_DECLARATION, not_here
 from gateway.flow.intake import Announced
 from gateway.flow.locks import is_below
-from gateway.ports import EditLock
+from gateway.ports import EditLock, StoredFile
 from gateway.wire import Malformed, dav, dav_headers
 
+PARENT_SECONDS: Final = (
+    5.0  # a folder that was there so long ago is not looked for again: clients send many files into one
+)
+MAX_PARENTS: Final = 1_000
 _CHECKSUM: Final = re.compile(r"(SHA1|MD5|SHA256):([0-9a-f]{32,64})", re.IGNORECASE)
 _NO_CONTENT: Final = 204
 _CREATED: Final = 201
@@ -55,6 +61,7 @@ class DavWriting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._parents: dict[tuple[DatasetName, str], float] = {}
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -72,29 +79,25 @@ class DavWriting:
         if target.forgotten:
             return await self._forget(request, principal, target, about)
         await self._check_parent(principal, target)
-        size = await self._taken(request, principal, target, about, own)
+        stored = await self._taken(request, principal, target, about, own)
         for lock in own:
-            await self._desk.locks.fill(lock, empty=not size and not target.place.order)
-        return await self._put_answered(principal, target, found, dated=about.modified is not None)
-
-    async def _put_answered(self, principal: Principal, target: Target, found: Found, *, dated: bool) -> web.Response:
-        headers = {"X-OC-Mtime": "accepted"} if dated else {}
-        now = await self._desk.look(principal, target)
-        if now.node is not None and (etag := etag_of(now.node)):
-            headers["ETag"] = etag
+            await self._desk.locks.fill(lock, empty=stored is not None and not stored.file.size)
+        headers = {"X-OC-Mtime": "accepted"} if about.modified is not None else {}
+        if stored is not None:
+            headers["ETag"] = etag_of(Node(folder=False, size=0, modified=0.0, sha256=stored.file.sha256))
         return web.Response(status=_CREATED if found.node is None else _NO_CONTENT, headers=headers)
 
     async def _taken(
         self, request: web.Request, principal: Principal, target: Target, about: Announced, own: list[EditLock]
-    ) -> int:
-        """Take the body where it belongs; its size."""
+    ) -> StoredFile | None:
+        """Take the body where it belongs; None where that is an order."""
         place = target.place
         await self._desk.tree.check_project(principal, place)
         body = _checked(request, stream(request, about, self._desk.limits))
         if place.order:
             content = await _whole(body, MAX_LISTING, about)
             await self._desk.verbs.obey(principal, place, content)
-            return len(content)
+            return None
         draft = await self._desk.folders.draft(principal, place.dataset(principal.institution))
         if settled_name(place.path) == DECLARATION:
             content = await _whole(body, MAX_DECLARATION, about)
@@ -110,19 +113,18 @@ class DavWriting:
         body: AsyncGenerator[bytes],
         about: Announced,
         own: list[EditLock],
-    ) -> int:
+    ) -> StoredFile:
         """One file through the pass; where it fails its sender is noted as one that broke off."""
         incoming = await self._desk.intake.begin_in(principal, draft, target.place.path, about)
         try:
             async with aclosing(body):
                 async for piece in body:
                     await incoming.feed(piece)
-            await incoming.finish(about, soon=True)
+            return await incoming.finish(about, soon=True)
         except BaseException:
             await incoming.abort()
             await self._broke_off(draft, own)
             raise
-        return incoming.size
 
     async def _broke_off(self, draft: Transfer, own: list[EditLock]) -> None:
         connection = own[0].token if own else secrets.token_hex(8)
@@ -145,16 +147,18 @@ class DavWriting:
 
     async def _check_parent(self, principal: Principal, target: Target) -> None:
         """Raise Conflict where the folder a place of a dataset is to be made in is not there."""
-        parent = parent_path(target.place.path)
-        if not parent:
+        parent = parent_path(target.place.path) or ""
+        known = (target.place.dataset(principal.institution), parent)
+        now = asyncio.get_running_loop().time()
+        if not parent or self._parents.get(known, 0.0) > now:
             return
-        place = replace(target.place, path=parent)
-        name = place.dataset(principal.institution)
-        if await self._desk.folders.mark(principal, name, parent) is not None:
-            return
-        found = await self._desk.look(principal, replace(target, place=place, path=target.path.rpartition("/")[0]))
+        folder = replace(target, place=replace(target.place, path=parent), path=target.path.rpartition("/")[0])
+        found = await self._desk.look(principal, folder)
         if found.node is None or not found.node.folder:
             raise Conflict("the folder it belongs in is not there: make it first (MKCOL)", code="no-parent")
+        if len(self._parents) >= MAX_PARENTS:
+            self._parents.clear()
+        self._parents[known] = now + PARENT_SECONDS
 
     # --- folders and names -------------------------------------------------------------------------------------------
 
