@@ -42,6 +42,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
 from gateway.flow.subtrees import Subtrees
+from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Connector
 from gateway.stores.detectors import load_detector_tables
@@ -249,7 +250,10 @@ class Rig:
             recorder=self.recorder,
             registrar=self.registrar,
             intake=self.intake,
-            senders=SshKeys(records=self.records, registrar=self.registrar, clock=self.clock),
+            senders=Holders(
+                SshKeys(records=self.records, registrar=self.registrar, clock=self.clock),
+                ClientHolders(records=self.records, registrar=self.registrar, clock=self.clock),
+            ),
         )
         self.conductor = Conductor(
             recorder=self.recorder,

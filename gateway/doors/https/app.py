@@ -21,6 +21,7 @@ from gateway.core.catalogue import Catalogue
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.dav.desk import Desk
 from gateway.doors.https.dav.locking import DavLocking
+from gateway.doors.https.dav.patching import DavPatching
 from gateway.doors.https.dav.reading import DavReading
 from gateway.doors.https.dav.writing import DavWriting
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
@@ -106,7 +107,7 @@ def make_app(
         observer=observer,
         limits=bounds,
     )
-    everything = (transfers, token_pages, DavReading(desk), DavWriting(desk), DavLocking(desk))
+    everything = (transfers, token_pages, DavReading(desk), DavWriting(desk), DavPatching(desk), DavLocking(desk))
     pages: dict[str, Handler] = {
         name: getattr(page, name) for page in everything for name in dir(page) if not name.startswith("_")
     }

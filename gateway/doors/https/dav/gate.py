@@ -87,7 +87,7 @@ async def check(
     """
     lists = if_field(request)
     if conditions:
-        await _check_if(desk, principal, lists, target, found)
+        await _check_if(desk, request.host.lower(), principal, lists, target, found)
         _check_http(request, found)
     shown = dav_headers.submitted_tokens(lists)
     _, path = target.lock_scope(principal.institution)
@@ -114,23 +114,30 @@ def if_field(request: web.Request) -> tuple[dav_headers.StateList, ...]:
 
 
 async def _check_if(
-    desk: Desk, principal: Principal, lists: tuple[dav_headers.StateList, ...], target: Target, found: Found
+    desk: Desk,
+    host: str,
+    principal: Principal,
+    lists: tuple[dav_headers.StateList, ...],
+    target: Target,
+    found: Found,
 ) -> None:
     if not lists:
         return
     states = {"": state_of(principal, target, found)}
     for resource in {each.resource for each in lists} - {""}:
-        states[resource] = await _state_at(desk, principal, resource)
+        states[resource] = await _state_at(desk, host, principal, resource)
     if not dav_headers.if_holds(lists, states.__getitem__):
         raise _failed()
 
 
-async def _state_at(desk: Desk, principal: Principal, resource: str) -> dav_headers.ResourceState:
+async def _state_at(desk: Desk, host: str, principal: Principal, resource: str) -> dav_headers.ResourceState:
     """The state of a resource another list names; what is not in this tree has none."""
     try:
-        _, path = dav_headers.parse_destination(resource)
+        authority, path = dav_headers.parse_destination(resource)
         target = parse_target(path)
     except (Malformed, Unusable, NotFound):
+        return dav_headers.ResourceState()
+    if authority not in {"", host}:
         return dav_headers.ResourceState()
     return state_of(principal, target, await desk.look(principal, target))
 

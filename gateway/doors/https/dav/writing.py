@@ -1,4 +1,4 @@
-"""PUT, MKCOL, DELETE, MOVE, COPY and PROPPATCH: changes of the caller's draft.
+"""PUT, MKCOL, DELETE, MOVE and COPY: changes of the caller's draft.
 
 What it is not: rules of the tree (`outbox.verbs`), or of versions (the flow).
 
@@ -9,7 +9,7 @@ A change must keep these:
 3. SUBMIT and WITHDRAW are carried out when they are whole under their own names, and no draft has a file of that name.
 4. A file is sent where its folder is. The dataset's own folder is there from its first file on.
 
-Sources: RFC 4918 sections 9.2, 9.3 and 9.6 to 9.9; RFC 9110 section 9.3.4; `X-OC-Mtime` and `OC-Checksum` as ownCloud's
+Sources: RFC 4918 sections 9.3 and 9.6 to 9.9; RFC 9110 section 9.3.4; `X-OC-Mtime` and `OC-Checksum` as ownCloud's
 clients and rclone send them.
 """
 
@@ -32,14 +32,14 @@ from gateway.core.errors import CallerError, Conflict, GatewayError, Incomplete,
 from gateway.core.identity import Principal
 from gateway.core.names import DatasetName, settled_name
 from gateway.core.transfer import Transfer
-from gateway.doors.https.bodies import announced, has_body, read_whole, stream
+from gateway.doors.https.bodies import announced, has_body, stream
 from gateway.doors.https.dav.desk import Desk, Found, caller, etag_of
 from gateway.doors.https.dav.gate import answering, check
-from gateway.doors.https.dav.properties import parse_time, patched
+from gateway.doors.https.dav.properties import parse_time
 from gateway.doors.https.dav.targets import Target, destination_of, parent_path, target_of
 from gateway.doors.https.guard import ALLOWED
 from gateway.doors.outbox.listings import MAX_LISTING
-from gateway.doors.outbox.places import DECLARATION, OUTBOX, nothing_there
+from gateway.doors.outbox.places import DECLARATION, nothing_there
 from gateway.doors.outbox.tree import Node
 from gateway.doors.outbox.verbs import MAX_DECLARATION, not_here
 from gateway.flow.intake import Announced
@@ -186,6 +186,7 @@ class DavWriting:
             raise nothing_there()
         own = await check(self._desk, request, principal, target, found, members=True, below=True)
         await self._delete(principal, target, found)
+        self._parents.clear()
         await self._let_go(principal, target, own)
         return web.Response(status=_NO_CONTENT)
 
@@ -255,6 +256,7 @@ class DavWriting:
         await self._check_pair(principal, source, target)
         if there.node is not None and (there.node.folder or found.node.folder):
             await self._delete(principal, target, there)
+        self._parents.clear()
         refused = await self._moved_or_copied(principal, source, target, found, moving=moving, shallow=shallow)
         await self._let_go(principal, source, own)
         if refused:
@@ -312,27 +314,6 @@ class DavWriting:
         if moving:
             self._desk.forgotten.drop(principal, source.path)
         return web.Response(status=_CREATED if new else _NO_CONTENT)
-
-    # --- properties --------------------------------------------------------------------------------------------------
-
-    @answering
-    async def dav_proppatch(self, request: web.Request) -> web.StreamResponse:
-        """PROPPATCH: the time of last change is kept, habits are let pass, anything else is refused."""
-        principal, target = caller(request), target_of(request)
-        body = await read_whole(request, dav.MAX_BODY, self._desk.limits)
-        try:
-            updates = dav.parse_proppatch(body)
-        except Malformed as wrong:
-            raise Unusable(str(wrong), code="bad-xml") from wrong
-        found = await self._desk.look(principal, target)
-        if found.node is None:
-            raise nothing_there()
-        await check(self._desk, request, principal, target, found)
-        groups, modified = patched(updates)
-        if modified is not None and not found.node.folder and not target.forgotten and target.place.area == OUTBOX:
-            await self._desk.verbs.date(principal, target.place, modified)
-        told = f"{dav.BEGIN}{dav.response(target.href, groups)}{dav.END}"
-        return web.Response(status=207, body=told.encode(), headers={"Content-Type": dav.CONTENT_TYPE})
 
 
 def _announced(request: web.Request) -> Announced:
