@@ -164,8 +164,7 @@ async def test_ranges_and_conditions_of_a_get(site):
     headed = await site.dav("HEAD", "d/a")
     assert (headed.headers["Content-Length"], headed.headers["ETag"]) == (str(len(CONTENT)), etag)
     assert (await site.dav("GET", "d")).status == 405
-    looks = [each for each in site.observer.of("transfer.reopened")]
-    assert len(looks) == 1  # ranges of one file are one look
+    assert len(site.observer.of("transfer.reopened")) == 1  # ranges of one file are one look
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 import ssl
 import threading
 import time
 import urllib.parse
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ precise_geo = false
 information = false
 material = false
 """
+CHECKSUMS = b'<propfind xmlns="DAV:"><prop><checksums xmlns="http://owncloud.org/ns"/></prop></propfind>'
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect", "server", "date"}
 
 
@@ -146,27 +147,27 @@ class DavWorld:
         connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=60)
         target = path if path.startswith("/dav") else f"{BASE}/{path}"
         told = {"Authorization": f"Bearer {self.token()}", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        connection.request(method, urllib.parse.quote(target, safe="/%"), body=body, headers=told)
+        connection.request(method, urllib.parse.quote(target), body=body, headers=told)
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
 
     def sums(self, dataset: str) -> dict[str, str]:
-        """Digests as the gateway recorded them, of the newest version, by path."""
-        transfers = self.get(f"/v1/transfers?dataset={dataset}")["transfers"]
-        newest = max(transfers, key=lambda each: each["version"])
-        return {each["path"]: each["sha256"] for each in self.get(f"/v1/transfers/{newest['id']}/files")["files"]}
-
-    def get(self, target: str):
-        context = ssl.create_default_context(cafile=str(self.authority))
-        connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=60)
-        connection.request("GET", target, headers={"Authorization": f"Bearer {self.token()}"})
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        assert answer.status == 200, content
-        return json.loads(content)
+        """Digests as the gateway tells them, by path in the dataset."""
+        found: dict[str, str] = {}
+        folders = [f"{BASE}/{dataset}/"]
+        while folders:
+            status, _, body = self.ask("PROPFIND", folders.pop(), CHECKSUMS, Depth="1")
+            assert status == 207, body
+            for number, each in enumerate(ET.fromstring(body)):
+                href = urllib.parse.unquote(each.findtext("{DAV:}href", ""))
+                if href.endswith("/"):
+                    folders += [href] if number else []
+                else:
+                    told = each.findtext(".//{http://owncloud.org/ns}checksum", "")
+                    found[href.removeprefix(f"{BASE}/{dataset}/")] = told.removeprefix("SHA256:")
+        return found
 
     def status(self, dataset: str) -> str:
         return self.ask("GET", f"/dav/status/hku-genomics/island-ecology/{dataset}.txt")[2].decode()
