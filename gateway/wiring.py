@@ -224,14 +224,10 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
-    appeal_term = timedelta(days=settings.number("review.appeal_days"))
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
-    identities: Any = {"records": database, "registrar": registrar, "clock": clock}
-    senders = Holders(SshKeys(**identities), ClientHolders(**identities))
+    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
-    completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
-        State.OPEN: completion.step,
+        State.OPEN: _completion(recorder, registrar, intake, database).step,
         State.SUBMITTED: Classify(recorder).step,
         State.CLASSIFIED: decider.step,
         State.HELD: decider.step,
@@ -264,6 +260,18 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
     )
+
+
+def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, database: Database) -> Completion:
+    """The stage of drafts in folders, with everybody who may speak for one."""
+    clock = recorder.clock
+    keys = SshKeys(records=database, registrar=registrar, clock=clock)
+    senders = Holders(keys, ClientHolders(records=database, registrar=registrar, clock=clock))
+    return Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
+
+
+def _appeal_term(settings: Settings) -> timedelta:
+    return timedelta(days=settings.number("review.appeal_days"))
 
 
 def _channel(settings: Settings) -> BoundChannel:

@@ -557,6 +557,10 @@ class Intake:
             awaited = await promised(view, transfer, self._recorder.clock.now()) if transfer else 0
         return max(len(held), self._uploading[transfer_id], partials) + awaited
 
+    async def waits_for_quiet(self, transfer: Transfer) -> bool:
+        """Whether silence may submit a draft, so that who writes into it has to be noted."""
+        return (await self._registrar.registry()).get(Project, transfer.project).quiet_minutes > 0
+
     async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
         """Note durably that a connection writes into a draft, before its first byte.
 

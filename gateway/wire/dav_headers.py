@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ MAX_CONDITIONS: Final = 256
 INFINITY: Final = 2
 """What `parse_depth` gives for `infinity`."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE: Final = re.compile(
@@ -195,7 +196,7 @@ def encode_path(path: str) -> str:
 
 def format_date(seconds: float) -> str:
     """A time in the form of HTTP (RFC 9110 section 5.6.7)."""
-    at = datetime.fromtimestamp(int(seconds), UTC)
+    at = _EPOCH + timedelta(seconds=int(seconds))
     return f"{_WEEKDAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 

@@ -14,6 +14,7 @@ from tests.core.test_completeness import bag
 from tests.doors.dav_site import BASE, DavSite
 from tests.doors.site import head
 from tests.doors.test_bodies import chunked
+from tests.flow.rig import GENERAL
 
 CSV = b"island,birds\nlamma,12\n" * 100
 CONTENT = hashlib.shake_256(b"content").digest(300_000)
@@ -350,6 +351,43 @@ async def test_a_client_that_was_revoked_submits_no_bag(site):
     site.rig.clock.advance(seconds=10)
     await site.rig.settle()
     assert (await site.newest()).state is State.OPEN
+
+
+async def test_silence_is_an_end_only_where_nobody_broke_off(site):
+    about = {"id": "trial", "institution": "sz-lab", "endpoints": ["hku"], "purpose": "trial A", "declaration": GENERAL}
+    await site.rig.register(("project", {**about, "quiet_minutes": 30}))
+
+    async def connections():
+        async with site.rig.records.read() as view:
+            return [lost is None for _, lost in await view.connections((await site.newest()).id)]
+
+    noted: list[list[bool]] = []
+
+    async def slowly():
+        yield CSV
+        for _ in range(100_000):  # until the door has noted who writes
+            if await connections() == [True]:
+                break
+            await asyncio.sleep(0)
+        noted.append(await connections())
+        yield CSV
+
+    await send(site, {"a.csv": CSV})
+    assert await connections() == []
+    assert (await site.dav("PUT", "d/b.csv", slowly())).status == 201
+    assert (noted, await connections()) == ([[True]], [])
+    told = {**(await site.bearer()), "Content-Length": "5000"}
+    await site.cut([head("PUT", f"{BASE}/d/c.csv", told), CSV])
+    await site.until("request.answered", 3)
+    assert await connections() == [False]
+    site.rig.clock.advance(minutes=40)
+    await site.rig.settle()
+    assert (await site.newest()).state is State.OPEN
+    await send(site, {"c.csv": CSV})
+    await site.rig.intake.keeper.settled((await site.newest()).id)
+    site.rig.clock.advance(minutes=31)
+    await site.rig.settle()
+    assert (await site.newest()).state is State.RECEIPTED
 
 
 async def test_scopes_narrow_here_too(site):

@@ -125,6 +125,7 @@ async def test_what_cannot_be_locked(site):
     for place in ("/dav/README.txt", "/dav/outbox", BASE):
         assert (await site.lock(place)).status == 403
     assert (await site.lock("/dav/outbox/none/trial/d/a")).status == 404
+    assert (await site.lock("d/none/a")).status == 409
     assert (await site.dav("UNLOCK", "d/a")).status == 400
     assert (await site.dav("PUT", "d/a", b"x", If="(<")).status == 400
 

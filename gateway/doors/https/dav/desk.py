@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import web
 
-from gateway.core.errors import NotFound
+from gateway.core.errors import Conflict, NotFound
 from gateway.core.identity import Door, Principal
+from gateway.core.names import DatasetName
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.dav.forgotten import Forgotten
-from gateway.doors.https.dav.targets import Target
+from gateway.doors.https.dav.targets import Target, parent_path
 from gateway.doors.https.guard import PRINCIPAL
 from gateway.doors.outbox.tree import Node, Tree
 from gateway.doors.outbox.verbs import Verbs
@@ -24,6 +26,10 @@ from gateway.flow.resume import Resume
 from gateway.flow.subtrees import Subtrees
 from gateway.ports import Clock, EditLock, Observer
 
+PARENT_SECONDS: Final = (
+    5.0  # a folder that was there so long ago is not looked for again: clients send many files into one
+)
+MAX_PARENTS: Final = 1_000
 EMPTY_SHA256: Final = hashlib.sha256().digest()
 
 
@@ -42,6 +48,7 @@ class Desk:
     observer: Observer
     limits: BodyLimits
     forgotten: Forgotten = field(default_factory=Forgotten)
+    parents: dict[tuple[DatasetName, str], float] = field(default_factory=dict)
 
     async def look(self, principal: Principal, target: Target) -> Found:
         """What is at a target, and the locks around it; nothing there is an answer, too."""
@@ -70,6 +77,21 @@ class Desk:
             if lock.awaits and folder == target.place.path:
                 nodes.setdefault(last, self.promised())
         return nodes
+
+    async def check_parent(self, principal: Principal, target: Target) -> None:
+        """Raise Conflict where the folder a place of a dataset is to be made in is not there."""
+        parent = parent_path(target.place.path) or ""
+        known = (target.place.dataset(principal.institution), parent)
+        now = asyncio.get_running_loop().time()
+        if not parent or self.parents.get(known, 0.0) > now:
+            return
+        folder = replace(target, place=replace(target.place, path=parent), path=target.path.rpartition("/")[0])
+        found = await self.look(principal, folder)
+        if found.node is None or not found.node.folder:
+            raise Conflict("the folder it belongs in is not there: make it first (MKCOL)", code="no-parent")
+        if len(self.parents) >= MAX_PARENTS:
+            self.parents.clear()
+        self.parents[known] = now + PARENT_SECONDS
 
     def promised(self) -> Node:
         """An empty file that stands for one that a client said it will send."""

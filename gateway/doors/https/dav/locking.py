@@ -66,6 +66,7 @@ class DavLocking:
         await check(self._desk, request, principal, target, found, members=found.node is None)
         if not target.forgotten:
             await self._desk.tree.check_project(principal, target.place)
+            await self._desk.check_parent(principal, target)
         awaits = not target.forgotten and not target.place.order and _is_empty(found) and bool(path)
         try:
             return await self._desk.locks.take(

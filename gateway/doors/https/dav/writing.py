@@ -15,7 +15,6 @@ clients and rclone send them.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -30,13 +29,13 @@ from aiohttp import web
 
 from gateway.core.errors import CallerError, Conflict, GatewayError, Incomplete, TooLarge, Unusable
 from gateway.core.identity import Principal
-from gateway.core.names import DatasetName, settled_name
+from gateway.core.names import settled_name
 from gateway.core.transfer import Transfer
 from gateway.doors.https.bodies import announced, has_body, stream
 from gateway.doors.https.dav.desk import Desk, Found, caller, etag_of
 from gateway.doors.https.dav.gate import answering, check
 from gateway.doors.https.dav.properties import parse_time
-from gateway.doors.https.dav.targets import Target, destination_of, parent_path, target_of
+from gateway.doors.https.dav.targets import Target, destination_of, target_of
 from gateway.doors.https.guard import ALLOWED
 from gateway.doors.outbox.listings import MAX_LISTING
 from gateway.doors.outbox.places import DECLARATION, nothing_there
@@ -61,7 +60,6 @@ class DavWriting:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._parents: dict[tuple[DatasetName, str], float] = {}
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +76,7 @@ class DavWriting:
         own = await check(self._desk, request, principal, target, found, members=found.node is None)
         if target.forgotten:
             return await self._forget(request, principal, target, about)
-        await self._check_parent(principal, target)
+        await self._desk.check_parent(principal, target)
         stored = await self._taken(request, principal, target, about, own)
         for lock in own:
             await self._desk.locks.fill(lock, empty=stored is not None and not stored.file.size)
@@ -115,19 +113,25 @@ class DavWriting:
         own: list[EditLock],
     ) -> StoredFile:
         """One file through the pass; where it fails its sender is noted as one that broke off."""
+        connection = own[0].token if own else secrets.token_hex(8)
+        watched = await self._desk.intake.waits_for_quiet(draft)
+        if watched:
+            await self._desk.intake.connected(principal, draft.id, connection)
         incoming = await self._desk.intake.begin_in(principal, draft, target.place.path, about)
         try:
             async with aclosing(body):
                 async for piece in body:
                     await incoming.feed(piece)
-            return await incoming.finish(about, soon=True)
+            stored = await incoming.finish(about, soon=True)
         except BaseException:
             await incoming.abort()
-            await self._broke_off(draft, own)
+            await self._broke_off(draft, connection)
             raise
+        if watched:
+            await self._desk.intake.disconnected(draft.id, connection, lost=False)
+        return stored
 
-    async def _broke_off(self, draft: Transfer, own: list[EditLock]) -> None:
-        connection = own[0].token if own else secrets.token_hex(8)
+    async def _broke_off(self, draft: Transfer, connection: str) -> None:
         try:
             await self._desk.intake.disconnected(draft.id, connection, lost=True)
         except GatewayError as failure:
@@ -145,21 +149,6 @@ class DavWriting:
         new = self._desk.forgotten.put(principal, target.path, size, self._desk.clock.now().timestamp())
         return web.Response(status=_CREATED if new else _NO_CONTENT)
 
-    async def _check_parent(self, principal: Principal, target: Target) -> None:
-        """Raise Conflict where the folder a place of a dataset is to be made in is not there."""
-        parent = parent_path(target.place.path) or ""
-        known = (target.place.dataset(principal.institution), parent)
-        now = asyncio.get_running_loop().time()
-        if not parent or self._parents.get(known, 0.0) > now:
-            return
-        folder = replace(target, place=replace(target.place, path=parent), path=target.path.rpartition("/")[0])
-        found = await self._desk.look(principal, folder)
-        if found.node is None or not found.node.folder:
-            raise Conflict("the folder it belongs in is not there: make it first (MKCOL)", code="no-parent")
-        if len(self._parents) >= MAX_PARENTS:
-            self._parents.clear()
-        self._parents[known] = now + PARENT_SECONDS
-
     # --- folders and names -------------------------------------------------------------------------------------------
 
     @answering
@@ -173,7 +162,7 @@ class DavWriting:
         if found.node is not None:
             request[ALLOWED] = ("OPTIONS", "PROPFIND", "PROPPATCH", "DELETE", "COPY", "MOVE", "LOCK", "UNLOCK")
             raise CallerError("something has this name already", code="method-not-allowed")
-        await self._check_parent(principal, target)
+        await self._desk.check_parent(principal, target)
         await self._desk.verbs.make_folder(principal, target.place)
         return web.Response(status=_CREATED)
 
@@ -186,7 +175,7 @@ class DavWriting:
             raise nothing_there()
         own = await check(self._desk, request, principal, target, found, members=True, below=True)
         await self._delete(principal, target, found)
-        self._parents.clear()
+        self._desk.parents.clear()
         await self._let_go(principal, target, own)
         return web.Response(status=_NO_CONTENT)
 
@@ -256,7 +245,7 @@ class DavWriting:
         await self._check_pair(principal, source, target)
         if there.node is not None and (there.node.folder or found.node.folder):
             await self._delete(principal, target, there)
-        self._parents.clear()
+        self._desk.parents.clear()
         refused = await self._moved_or_copied(principal, source, target, found, moving=moving, shallow=shallow)
         await self._let_go(principal, source, own)
         if refused:
@@ -270,7 +259,7 @@ class DavWriting:
             raise not_here("files are renamed and copied within their dataset only")
         if is_below(other.path, one.path) or is_below(one.path, other.path):
             raise not_here("a folder does not go into itself, nor onto the one it is in")
-        await self._check_parent(principal, target)
+        await self._desk.check_parent(principal, target)
 
     async def _moved_or_copied(
         self, principal: Principal, source: Target, target: Target, found: Found, *, moving: bool, shallow: bool
@@ -347,10 +336,11 @@ async def _checked(request: web.Request, body: AsyncGenerator[bytes]) -> AsyncGe
 async def _whole(body: AsyncGenerator[bytes], bound: int, about: Announced) -> bytes:
     """A small body in memory; raises TooLarge, Incomplete."""
     content = bytearray()
-    async for piece in body:
-        content += piece
-        if len(content) > bound:
-            raise TooLarge(f"this file has at most {bound} bytes here")
+    async with aclosing(body):
+        async for piece in body:
+            content += piece
+            if len(content) > bound:
+                raise TooLarge(f"this file has at most {bound} bytes here")
     if about.size not in {None, len(content)}:
         raise Incomplete("the connection ended before the body did: send it again")
     return bytes(content)
