@@ -22,6 +22,7 @@ from gateway.wire import Malformed
 MAX_BODY: Final = 65_536
 MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 1_000
+MAX_NAMES: Final = 100  # each is answered for every file of a folder
 MAX_OWNER: Final = 1_024
 DAV: Final = "DAV:"
 CONTENT_TYPE: Final = 'application/xml; charset="utf-8"'
@@ -121,6 +122,8 @@ def parse_propfind(body: bytes) -> Asked:
         raise Malformed("propfind holds exactly one of prop, allprop and propname")
     named = root.child("include" if kinds[0] == "allprop" else "prop")
     names = dict.fromkeys(each.name for each in named.children) if named else {}
+    if len(names) > MAX_NAMES:
+        raise Malformed(f"a propfind asks for at most {MAX_NAMES} properties")
     return Asked(kinds[0], tuple(names))
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.core.transfer import State
+from gateway.doors.https.dav import writing
 from tests.core.test_completeness import bag
 from tests.doors.dav_site import BASE, DavSite
 from tests.doors.site import head
@@ -478,6 +479,13 @@ async def test_what_file_managers_leave_is_taken_and_forgotten(site, name):
     assert len(site.rig.records.state.entries) == entries
     for place in ("/dav", "/dav/outbox"):
         assert (await site.dav("PUT", f"{place}/{name}", b"x")).status == 201
+
+
+async def test_what_is_forgotten_is_bounded_too(site, monkeypatch):
+    monkeypatch.setattr(writing, "MAX_FORGOTTEN", 10)
+    assert (await site.dav("PUT", "d/._a", b"x" * 10)).status == 201
+    assert (await site.dav("PUT", "d/._b", b"x" * 11)).status == 413
+    assert (await site.find("d/._b")).status == 404
 
 
 async def test_two_that_send_at_once_open_one_draft(site):

@@ -98,6 +98,10 @@ def test_what_is_not_read(body: bytes) -> None:
     [
         (dav.parse_propfind, b'<propfind xmlns="DAV:"><allprop/><propname/></propfind>'),
         (dav.parse_propfind, b'<propfind xmlns="dav:"><allprop/></propfind>'),
+        (
+            dav.parse_propfind,
+            b'<propfind xmlns="DAV:"><prop>%s</prop></propfind>' % b"".join(b"<p%d/>" % each for each in range(101)),
+        ),
         (dav.parse_proppatch, b'<propertyupdate xmlns="DAV:"><set/></propertyupdate>'),
         (dav.parse_lockinfo, FINDER.replace(b"<D:write/>", b"")),
         (dav.parse_lockinfo, FINDER.replace(b"<D:exclusive/>", b"<D:exclusive/><D:shared/>")),

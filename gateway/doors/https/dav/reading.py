@@ -125,6 +125,7 @@ class DavReading:
             if size >= _WRITE_AT:
                 await response.write("".join(waiting).encode())
                 waiting, size = [], 0
+                await asyncio.sleep(0)  # a client that reads fast must not keep the others waiting
         await response.write("".join([*waiting, dav.END]).encode())
         await response.write_eof()
         return response

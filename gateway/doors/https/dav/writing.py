@@ -50,6 +50,7 @@ PARENT_SECONDS: Final = (
     5.0  # a folder that was there so long ago is not looked for again: clients send many files into one
 )
 MAX_PARENTS: Final = 1_000
+MAX_FORGOTTEN: Final = 64 << 20
 _CHECKSUM: Final = re.compile(r"(SHA1|MD5|SHA256):([0-9a-f]{32,64})", re.IGNORECASE)
 _NO_CONTENT: Final = 204
 _CREATED: Final = 201
@@ -144,6 +145,8 @@ class DavWriting:
         async with aclosing(stream(request, about, self._desk.limits)) as body:
             async for piece in body:
                 size += len(piece)
+                if size > MAX_FORGOTTEN:
+                    raise TooLarge(f"a file manager's own file has at most {MAX_FORGOTTEN} bytes here")
         if about.size not in {None, size}:
             raise Incomplete("the connection ended before the body did: send it again")
         new = self._desk.forgotten.put(principal, target.path, size, self._desk.clock.now().timestamp())
