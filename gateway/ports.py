@@ -220,6 +220,37 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class EditLock:
+    """A client's lock on a place in its tree (RFC 4918 section 6): it keeps other clients of the same kind from writing.
+
+    Attributes:
+        token: A URI nobody can guess.
+        institution: Whose tree.
+        endpoint: The dataset's; so are `project` and `dataset`.
+        project: See `endpoint`.
+        dataset: See `endpoint`.
+        path: Below the dataset; empty for its folder.
+        client: The credential that took it; no other may use it.
+        owner: What the client said of itself, XML.
+        deep: Whether it is on everything below, too.
+        awaits: Whether a file is promised here of which no byte came yet.
+        until: When it ends by itself.
+    """
+
+    token: str
+    institution: str
+    endpoint: str
+    project: str
+    dataset: str
+    path: str
+    client: str
+    owner: str
+    deep: bool
+    awaits: bool
+    until: datetime
+
+
+@dataclass(frozen=True)
 class PersonSet:
     """Who was counted for one cleared transfer.
 
@@ -344,6 +375,9 @@ class Reading(Protocol):
     async def mark_content(self, transfer_id: str, path: str) -> bytes:
         """What was kept with a mark; empty where nothing was, or there is no such mark."""
 
+    async def locks(self, institution: str) -> Sequence[EditLock]:
+        """Every lock in an institution's tree by token, those that ran out included until the next one is taken."""
+
     async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
         """What its received manifests say, by path."""
 
@@ -458,6 +492,12 @@ class Writing(Reading, Protocol):
 
     async def drop_mark(self, transfer_id: str, path: str) -> None:
         """Forget a mark, if it is there."""
+
+    async def put_lock(self, lock: EditLock) -> None:
+        """Insert or replace a lock by token."""
+
+    async def drop_lock(self, token: str) -> None:
+        """Forget a lock, if it is there."""
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""

@@ -36,6 +36,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Intake
+from gateway.flow.locks import Locks
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -44,6 +45,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
@@ -133,6 +135,8 @@ class Gateway:
     folders: Folders
     resume: Resume
     uploads: Uploads
+    locks: Locks
+    subtrees: Subtrees
     review: Review
     revocation: Revocation
     audit: Audit
@@ -223,11 +227,10 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
-    housekeeping = _housekeeping(settings, recorder, spool)
-    senders = _senders(records=database, registrar=registrar, clock=clock)
-    completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
+    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
+    folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     stages = {
-        State.OPEN: completion.step,
+        State.OPEN: _completion(recorder, registrar, intake, database).step,
         State.SUBMITTED: Classify(recorder).step,
         State.CLASSIFIED: decider.step,
         State.HELD: decider.step,
@@ -246,9 +249,11 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         policies=policies,
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
-        folders=Folders(recorder=recorder, intake=intake),
-        resume=Resume(recorder=recorder, intake=intake),
-        uploads=_uploads(settings, recorder, intake),
+        folders=folders,
+        resume=resume,
+        uploads=_uploads(settings, recorder, intake, resume),
+        locks=Locks(recorder),
+        subtrees=Subtrees(recorder=recorder, intake=intake, folders=folders, resume=resume),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -261,20 +266,20 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
 
 
-def _housekeeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> Housekeeping:
-    appeal_term = timedelta(days=settings.number("review.appeal_days"))
-    return Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
-
-
-def _uploads(settings: Settings, recorder: Recorder, intake: Intake) -> Uploads:
+def _uploads(settings: Settings, recorder: Recorder, intake: Intake, resume: Resume) -> Uploads:
     idle = timedelta(hours=settings.number("limits.upload_hours"))
-    resume = Resume(recorder=recorder, intake=intake)
     return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
 
 
-def _senders(**about: Any) -> Holders:
-    """Everybody whose drafts may be submitted later."""
-    return Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
+def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, database: Database) -> Completion:
+    """The stage of drafts in folders, with everybody who may speak for one."""
+    about: dict[str, Any] = {"records": database, "registrar": registrar, "clock": recorder.clock}
+    senders = Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
+    return Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
+
+
+def _appeal_term(settings: Settings) -> timedelta:
+    return timedelta(days=settings.number("review.appeal_days"))
 
 
 def _channel(settings: Settings) -> BoundChannel:

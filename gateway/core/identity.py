@@ -9,7 +9,7 @@ The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -147,6 +147,10 @@ class Principal:
     credential: Credential
     door: Door
     scopes: frozenset[Permission]
+
+    def through(self, door: Door) -> Principal:
+        """The same caller at another door of the same socket: what it may do there, the table says."""
+        return replace(self, door=door)
 
     def may(self, permission: Permission) -> bool:
         """Whether the table and the scopes both allow it."""

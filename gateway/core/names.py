@@ -64,17 +64,26 @@ def parse_path(raw: str | bytes) -> str:
 def parse_raw_url_path(raw: str) -> str:
     """The canonical path from the still-encoded tail of a URL.
 
+    Raises:
+        Unusable: Where an escape is broken, or the decoded path is refused by `parse_path`.
+    """
+    return parse_path(decode_url_path(raw))
+
+
+def decode_url_path(raw: str) -> bytes:
+    """The bytes of a still-encoded URL path, decoded once.
+
     The raw form matters: a decoder in between would turn `%2F` into a separator and `%2e%2e` into a parent folder.
 
     Raises:
-        Unusable: Where an escape is broken, or the decoded path is refused by `parse_path`.
+        Unusable: Where an escape is broken, or hides a slash.
     """
     if not raw.isascii() or _PERCENT.search(raw):
         raise Unusable("the URL path has a broken percent escape: encode every byte as %XX", code="bad-path")
     parts = [unquote_to_bytes(part) for part in raw.split("/")]
     if any(b"/" in part for part in parts):
         raise Unusable("the URL path has an encoded slash (%2F): name folders with plain slashes", code="bad-path")
-    return parse_path(b"/".join(parts))
+    return b"/".join(parts)
 
 
 def parse_segment(raw: str | bytes) -> str:

@@ -38,6 +38,7 @@ from gateway.flow.carry import Carry, Listing
 from gateway.flow.findings import says_something
 from gateway.flow.incoming import Announced, Incoming, Reception, forget_row
 from gateway.flow.keeper import Keeper, changed, require_state
+from gateway.flow.locks import promised
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -442,7 +443,10 @@ class Intake:
             if found is None:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
             if telling or (settled_name(new) != settled_name(old) and found.facts["hgr_information"]):
-                raise Conflict("this name has to be inspected with its bytes: send the file again under the new name")
+                raise Conflict(
+                    "this name has to be inspected with its bytes: send the file again under the new name",
+                    code="named-content",
+                )
             if old == new:
                 return found, None
             replaced = await ledger.tx.file(transfer_id, new)
@@ -610,7 +614,7 @@ class Intake:
     # --- connections -------------------------------------------------------------------------------------------------
 
     async def unfinished(self, transfer_id: str) -> int:
-        """Uploads into a transfer that are under way or were cut off.
+        """Uploads into a transfer that are under way, were cut off, or were promised by a client that keeps a lock.
 
         The vault knows of uploads in every process; this process knows also of those whose part is whole and whose row is
         not written. Such a one in another process finds the transfer submitted, and its sender is told: not received.
@@ -618,7 +622,13 @@ class Intake:
         held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
         async with self._recorder.records.read() as view:
             partials = await cut_off(view, transfer_id, self._recorder.clock.now())
-        return max(len(held), self._uploading[transfer_id], partials)
+            transfer = await view.transfer(transfer_id)
+            awaited = await promised(view, transfer, self._recorder.clock.now()) if transfer else 0
+        return max(len(held), self._uploading[transfer_id], partials) + awaited
+
+    async def waits_for_quiet(self, transfer: Transfer) -> bool:
+        """Whether silence may submit a draft, so that who writes into it has to be noted."""
+        return (await self._registrar.registry()).get(Project, transfer.project).quiet_minutes > 0
 
     async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:
         """Note durably that a connection writes into a draft, before its first byte.

@@ -44,7 +44,9 @@ MAX_BATCH: Final = 64
 LINGER_SECONDS: Final = 0.25
 AGAIN_SECONDS: Final = 1.0
 RENAME_SECONDS: Final = 1.0  # how long a file that is held under a temporary name waits for its own
-FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folder, which nobody need submit by a call
+FOLDER_DOORS: Final = frozenset(
+    {Door.SFTP.value, Door.WEBDAV.value}
+)  # where a dataset is a folder, which nobody need submit by a call
 _NOTES: Final = b"hetao/held-notes/v1"  # keeps the notes' key apart from the other uses of the evidence key
 
 

@@ -24,7 +24,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter, Upload
+from gateway.ports import Ban, EditLock, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter, Upload
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -48,6 +48,7 @@ _STORED = (
 _MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _UPLOAD = [tables.uploads.c[each.name] for each in fields(Upload)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
+_LOCK = [tables.locks.c[each.name] for each in fields(EditLock)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
 _MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
@@ -196,6 +197,12 @@ class View:
         columns = tables.marks.c
         row = await self._first(select(columns.content).where(columns.transfer_id == transfer_id, columns.path == path))
         return bytes(row.content) if row else b""
+
+    async def locks(self, institution: str) -> Sequence[EditLock]:
+        """Every lock in an institution's tree by token, those that ran out included."""
+        columns = tables.locks.c
+        rows = await self._rows(select(*_LOCK).where(columns.institution == institution).order_by(columns.token))
+        return [EditLock(*row) for row in rows]
 
     async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
         """What its received manifests say, by path in code point order."""

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v003"
+REVISION = "v004"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -219,6 +219,24 @@ marks = sa.Table(
     _whole("size"),
     _time("at"),
     _bytes("content"),
+)
+
+# Locks of WebDAV clients; what ran out is forgotten when its institution takes the next one.
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("token", Word, primary_key=True),
+    _word("institution"),
+    _word("endpoint"),
+    _word("project"),
+    _word("dataset"),
+    _word("path"),
+    _word("client"),
+    _word("owner"),
+    sa.Column("deep", sa.Boolean, nullable=False),
+    sa.Column("awaits", sa.Boolean, nullable=False),
+    _time("until"),
+    sa.Index(None, "institution"),
 )
 
 # What files that list other files say (BagIt manifests, RO-Crate), as it was read when they came in.

@@ -30,7 +30,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, Upload
+from gateway.ports import Ban, EditLock, Mark, Partial, PersonSet, StoredChange, StoredFile, Upload
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -219,6 +219,14 @@ class Transaction(View):
         """Forget a mark, if it is there."""
         columns = tables.marks.c
         await self._run(delete(tables.marks).where(columns.transfer_id == transfer_id, columns.path == path))
+
+    async def put_lock(self, lock: EditLock) -> None:
+        """Insert or replace a lock by token."""
+        await self._put(tables.locks, asdict(lock))
+
+    async def drop_lock(self, token: str) -> None:
+        """Forget a lock, if it is there."""
+        await self._run(delete(tables.locks).where(tables.locks.c.token == token))
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""

@@ -34,7 +34,8 @@ from gateway.core.transfer import STANDING, State
 OTHER: Final = "other"
 STATES: Final = frozenset(state.value for state in State)
 TAGS: Final = frozenset(tag.value for tag in Tag)
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+_HTTP: Final = "GET HEAD POST PUT DELETE OPTIONS PATCH PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK"
+METHODS: Final = frozenset(_HTTP.split())
 _TEXT_FORMATS: Final = "csv tsv text json ndjson xml html vcf fasta protein_fasta fastq sam bed gff unknown empty"
 FORMATS: Final = frozenset(known.name for _, _, known in SIGNATURES) | frozenset(_TEXT_FORMATS.split())
 # Codes worth a series of their own; the others are in the logs.

@@ -15,7 +15,18 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Upload, Writing
+from gateway.ports import (
+    Ban,
+    EditLock,
+    Mark,
+    Partial,
+    PersonSet,
+    Records,
+    StoredChange,
+    TransferFilter,
+    Upload,
+    Writing,
+)
 from gateway.stores.database import Database
 from tests.contracts.recorded import (
     MANIFEST,
@@ -428,6 +439,39 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.kept("sz-lab") == begun.size
 
 
+async def test_whether_a_file_lies_in_a_folder(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2", dataset="other"))
+        for path in ("a/b/c", "ab", "数据/x"):
+            await tx.put_file(stored(path=path))
+        await tx.put_partial(Partial("t1", "p/q", (), 0, NOW))
+    async with records.read() as view:
+        for folder in ("a", "a/b", "数据", "p"):
+            assert await view.has_below("t1", folder)
+        for folder in ("ab", "a/b/c", "", "b", "p/q", "数"):
+            assert not await view.has_below("t1", folder)
+        assert not await view.has_below("t2", "a")
+
+
+async def test_locks_are_an_institutions_and_replaced_by_token(records: Records) -> None:
+    lock = EditLock("urn:b", "sz-lab", "hku", "p", "d", "数据/a", "c1", "<x/>", deep=False, awaits=True, until=SOON)
+    async with records.write() as tx:
+        await tx.put_lock(lock)
+        await tx.put_lock(replace(lock, token="urn:a", deep=True, path=""))
+        await tx.put_lock(replace(lock, token="urn:c", institution="gz-lab"))
+        await tx.put_lock(replace(lock, awaits=False))
+        await tx.drop_lock("urn:none")
+    async with records.read() as view:
+        expected = [replace(lock, token="urn:a", deep=True, path=""), replace(lock, awaits=False)]
+        assert await view.locks("sz-lab") == expected
+        assert [each.token for each in await view.locks("gz-lab")] == ["urn:c"]
+        assert await view.locks("none") == []
+    async with records.write() as tx:
+        await tx.drop_lock("urn:a")
+        assert [each.token for each in await tx.locks("sz-lab")] == ["urn:b"]
+
+
 async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> None:
     paths = ["b", "B", "a/z", "a-z", "数据"]
     async with records.write() as tx:
@@ -449,23 +493,6 @@ async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> Non
         assert await view.marks("t2") == []
     with pytest.raises(StoreError):
         await committing(records, lambda tx: tx.put_mark(Mark("t9", "a", "folder", 0, NOW)))
-
-
-async def test_what_lies_below_a_folder_is_found_without_a_listing(records: Records) -> None:
-    paths = ["a/b.csv", "a.csv", "c/d/e.csv", "cé/x.csv"]
-    partial = Partial("t1", "p/q/r.csv", (), 0, NOW)
-
-    async def work(tx: Writing) -> None:
-        await tx.put_transfer(transfer())
-        await tx.put_files([stored(path=path, number=number) for number, path in enumerate(paths)])
-        await tx.put_partial(partial)
-
-    await committing(records, work)
-    async with records.read() as view:
-        asked = ("a", "a.csv", "c", "c/d", "c/d/e.csv", "c/", "cé", "p", "p/q", "q", "")
-        below = {each for each in asked if await view.has_below("t1", each)}
-        assert below == {"a", "c", "c/d", "cé", "p", "p/q"}
-        assert not await view.has_below("tother", "a")
 
 
 async def test_many_files_are_kept_at_once(records: Records) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import CallerError, NotFound, Unusable
 from gateway.core.names import parse_path
-from gateway.doors.sftp.listings import parse_listing
-from gateway.doors.sftp.places import Place, canonical, parse_place
+from gateway.doors.outbox.listings import parse_listing
+from gateway.doors.outbox.places import Place, canonical, parse_place
 from gateway.doors.sftp.sums import parse_command
 
 PIECES = st.sampled_from(

@@ -22,6 +22,7 @@ from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import (
     Ban,
+    EditLock,
     Mark,
     Partial,
     PersonSet,
@@ -63,6 +64,7 @@ class FakeState:
     spent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
     bans: dict[str, Ban] = field(default_factory=dict)
+    locks: dict[str, EditLock] = field(default_factory=dict)
 
     def copied(self) -> FakeState:
         return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -183,6 +185,9 @@ class FakeView:
     async def mark_content(self, transfer_id: str, path: str) -> bytes:
         found = self.state.marks.get((transfer_id, path))
         return found[1] if found else b""
+
+    async def locks(self, institution: str) -> Sequence[EditLock]:
+        return [each for _, each in sorted(self.state.locks.items()) if each.institution == institution]
 
     async def manifests(self, transfer_id: str) -> Sequence[Manifest]:
         return [self.state.manifests[key] for key in sorted(self.state.manifests) if key[0] == transfer_id]
@@ -364,6 +369,12 @@ class FakeTransaction(FakeView):
 
     async def drop_mark(self, transfer_id: str, path: str) -> None:
         self.state.marks.pop((transfer_id, path), None)
+
+    async def put_lock(self, lock: EditLock) -> None:
+        self.state.locks[lock.token] = lock
+
+    async def drop_lock(self, token: str) -> None:
+        self.state.locks.pop(token, None)
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         self.state.votes.append((transfer_id, vote, at))

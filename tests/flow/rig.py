@@ -33,6 +33,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Announced, Intake
+from gateway.flow.locks import Locks
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -40,7 +41,9 @@ from gateway.flow.relay import Relay
 from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
+from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
+from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Connector
 from gateway.stores.detectors import load_detector_tables
@@ -212,6 +215,8 @@ class Rig:
         self.resume = Resume(recorder=self.recorder, intake=self.intake)
         self.uploads = Uploads(recorder=self.recorder, intake=self.intake, resume=self.resume)
         self.folders = Folders(recorder=self.recorder, intake=self.intake)
+        self.locks = Locks(self.recorder)
+        self.subtrees = Subtrees(recorder=self.recorder, intake=self.intake, folders=self.folders, resume=self.resume)
         self.decider = Decider(
             recorder=self.recorder,
             registrar=self.registrar,
@@ -247,7 +252,10 @@ class Rig:
             recorder=self.recorder,
             registrar=self.registrar,
             intake=self.intake,
-            senders=SshKeys(records=self.records, registrar=self.registrar, clock=self.clock),
+            senders=Holders(
+                SshKeys(records=self.records, registrar=self.registrar, clock=self.clock),
+                ClientHolders(records=self.records, registrar=self.registrar, clock=self.clock),
+            ),
         )
         self.conductor = Conductor(
             recorder=self.recorder,

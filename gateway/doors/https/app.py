@@ -20,17 +20,28 @@ from aiohttp.typedefs import Handler
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https import tus
 from gateway.doors.https.bodies import BodyLimits
+from gateway.doors.https.dav.desk import Desk
+from gateway.doors.https.dav.locking import DavLocking
+from gateway.doors.https.dav.patching import DavPatching
+from gateway.doors.https.dav.reading import DavReading
+from gateway.doors.https.dav.writing import DavWriting
 from gateway.doors.https.gatekeeper import Gatekeeper, Passwords, Tokens
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, guarding
 from gateway.doors.https.origins import Origins
 from gateway.doors.https.sign_in import Assertions, Certificates, SignIn
 from gateway.doors.https.token_endpoint import TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
+from gateway.doors.outbox.tree import Tree, Underway
+from gateway.doors.outbox.verbs import Verbs
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
+from gateway.flow.locks import Locks
+from gateway.flow.resume import Resume
+from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
-from gateway.ports import Observer
+from gateway.ports import Clock, Observer
 
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 OBSERVER: Final = web.AppKey("observer", Observer)
@@ -54,6 +65,11 @@ def make_app(
     intake: Intake,
     uploads: Uploads,
     enquiry: Enquiry,
+    folders: Folders,
+    resume: Resume,
+    locks: Locks,
+    subtrees: Subtrees,
+    clock: Clock,
     assertions: Assertions,
     tokens: TokenDesk,
     catalogue: Catalogue,
@@ -71,6 +87,11 @@ def make_app(
         intake: The senders' verbs.
         uploads: Those for uploads that go on.
         enquiry: The readers' verbs.
+        folders: Datasets as folders, for WebDAV; so are the next three.
+        resume: Drafts that are read back.
+        locks: Of WebDAV clients.
+        subtrees: Whole folders.
+        clock: The time.
         assertions: Verifies client assertions.
         tokens: Issues and verifies access tokens.
         catalogue: Texts in three languages.
@@ -88,12 +109,24 @@ def make_app(
         assertions=assertions, certificates=certificates, observer=observer, limits=bounds, defender=defender
     )
     token_pages = TokenPages(sign_in=sign_in, tokens=tokens, observer=observer, by_certificate=certificates is not None)
-    tus_pages = tus.TusPages(uploads=uploads, limits=bounds)
+    desk = Desk(
+        intake=intake,
+        folders=folders,
+        resume=resume,
+        locks=locks,
+        subtrees=subtrees,
+        tree=(
+            tree := Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=Underway(), began=clock.now())
+        ),
+        verbs=Verbs(intake=intake, folders=folders, tree=tree),
+        clock=clock,
+        observer=observer,
+        limits=bounds,
+    )
+    dav = (DavReading(desk), DavWriting(desk), DavPatching(desk), DavLocking(desk))
+    everything = (transfers, token_pages, tus.TusPages(uploads=uploads, limits=bounds), *dav)
     pages: dict[str, Handler] = {
-        name: getattr(page, name)
-        for page in (transfers, token_pages, tus_pages)
-        for name in dir(page)
-        if not name.startswith("_")
+        name: getattr(page, name) for page in everything for name in dir(page) if not name.startswith("_")
     }
     app = web.Application()
     router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})

@@ -57,6 +57,14 @@ class Row:
 
 
 _P = Permission
+_READ: Final = ("OPTIONS", "GET", "PROPFIND")
+_WRITE: Final = ("PUT", "DELETE", "MKCOL", "MOVE", "COPY", "PROPPATCH", "LOCK", "UNLOCK")
+# What else a request needs depends on where in the tree it points: SUBMIT needs `transfers:submit`, which the flow asks for.
+_DAV: Final = tuple(
+    Row(method, path, f"dav_{method.lower()}", _P.TRANSFERS_WRITE if method in _WRITE else _P.TRANSFERS_READ)
+    for path in ("/dav", "/dav/{path}")
+    for method in (*_READ, *_WRITE)
+)
 TABLE: Final = (
     Row("GET", "/healthz", "living", open=True),
     Row("GET", "/readyz", "ready", open=True),
@@ -85,6 +93,7 @@ TABLE: Final = (
     Row("PATCH", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
     Row("DELETE", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
     Row("POST", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
+    *_DAV,
 )
 ROUTES: Final = frozenset(row.path for row in TABLE)
 """Templates by which requests are counted."""

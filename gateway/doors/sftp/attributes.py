@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from asyncssh import SFTPAttrs
 
+from gateway.doors.outbox.tree import Node
 from gateway.doors.sftp.answers import denied
-from gateway.doors.sftp.tree import Node
 
 
 def attributes(node: Node) -> SFTPAttrs:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.doors.outbox.tree import Tree, Underway
 from gateway.doors.sftp.arrivals import Budget
 from gateway.doors.sftp.shares import Shares
-from gateway.doors.sftp.tree import Tree, Underway
 from gateway.flow.defender import Defender
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake

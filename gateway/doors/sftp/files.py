@@ -16,7 +16,6 @@ import asyncio
 import functools
 import secrets
 import time
-import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -25,24 +24,22 @@ import asyncssh
 from asyncssh import SFTPAttrs, SFTPName, SFTPVFSAttrs
 from asyncssh.constants import FXF_APPEND, FXF_CREAT, FXF_EXCL, FXF_TRUNC, FXF_WRITE
 
-from gateway.core.errors import Conflict, GatewayError, NotFound, Unusable
+from gateway.core.errors import Conflict, GatewayError
 from gateway.core.identity import Principal
 from gateway.core.names import DatasetName, settled_name
 from gateway.core.transfer import Transfer
+from gateway.doors.outbox.listings import MAX_LISTING
+from gateway.doors.outbox.places import DECLARATION, OUTBOX, Place, canonical, nothing_there, parse_place
+from gateway.doors.outbox.tree import Node
+from gateway.doors.outbox.verbs import MAX_DECLARATION, Verbs
 from gateway.doors.sftp.answers import answer, denied, unsupported
 from gateway.doors.sftp.arrivals import Arrival, Order
 from gateway.doors.sftp.attributes import attributes, refuse_owners, time_of
 from gateway.doors.sftp.desk import Desk
-from gateway.doors.sftp.listings import MAX_LISTING, parse_listing
-from gateway.doors.sftp.places import DECLARATION, OUTBOX, SUBMIT, Place, canonical, nothing_there, parse_place
 from gateway.doors.sftp.refusals import NoHost
-from gateway.doors.sftp.tree import Node
 from gateway.flow.incoming import Incoming
-from gateway.flow.marks import FOLDER
 from gateway.flow.reread import Reread
-from gateway.ports import Mark
 
-MAX_DECLARATION: Final = 1 << 16
 _BLOCK: Final = 1 << 16
 
 T = TypeVar("T")
@@ -119,6 +116,7 @@ class DoorFiles(NoHost):
     ) -> None:
         super().__init__(channel)
         self._desk = desk
+        self._verbs = Verbs(intake=desk.intake, folders=desk.folders, tree=desk.tree)
         self._caller = caller
         self._open: set[Arrival | Order] = set()
         self._places: dict[Arrival | Order, tuple[DatasetName, str]] = {}
@@ -147,7 +145,7 @@ class DoorFiles(NoHost):
             raise denied("files are written to /outbox/<endpoint>/<project>/<dataset>/ only")
         await self._desk.tree.check_project(principal, place)
         name = place.dataset(principal.institution)
-        handle = self._order(name, place) if place.order else await self._arrival(principal, name, place, pflags)
+        handle = self._order(place) if place.order else await self._arrival(principal, name, place, pflags)
         if attrs.mtime is not None:
             handle.modified = time_of(attrs.mtime)
         self._open.add(handle)
@@ -210,29 +208,14 @@ class DoorFiles(NoHost):
             return await self._desk.intake.begin_in(principal, draft, path, resumable=True)
         return await self._desk.resume.resume(principal, draft.id, path, offset)
 
-    def _order(self, name: DatasetName, place: Place) -> Order:
+    def _order(self, place: Place) -> Order:
         async def carry_out(content: bytes) -> None:
-            if place.path == place.order:
-                await self._obey(name, place, content)
-            else:
-                await self._desk.folders.keep_order(await self._caller(), name, place.path, content)
+            await self._verbs.obey(await self._caller(), place, content)
 
         return Order(carry_out, MAX_LISTING)
 
-    async def _obey(self, name: DatasetName, place: Place, content: bytes) -> None:
-        principal = await self._caller()
-        if place.order == SUBMIT:
-            ended = await self._desk.folders.submit(principal, name, parse_listing(content))
-        else:
-            ended = await self._desk.folders.withdraw(principal, name)
-        await self._desk.folders.note_order(ended, place.path, content)
-
     async def _declare(self, draft: Transfer, content: bytes) -> None:
-        try:
-            declaration = tomllib.loads(content.decode())
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
-            raise Unusable(f"{DECLARATION} is not TOML: {wrong}", code="bad-declaration") from wrong
-        await self._desk.intake.declare(await self._caller(), draft.id, declaration)
+        await self._verbs.declare(await self._caller(), draft, content)
 
     @answering
     async def write(self, file_obj: object, offset: int, data: bytes) -> int:
@@ -381,86 +364,27 @@ class DoorFiles(NoHost):
     async def mkdir(self, path: bytes, attrs: SFTPAttrs) -> None:
         """A dataset (its draft is opened), or a folder in it, which is remembered until it has a file."""
         del attrs
-        principal, place = await self._caller(), parse_place(path)
-        if place.area != OUTBOX or not place.leaf:
-            raise denied("folders are made below /outbox/<endpoint>/<project>/ only")
-        await self._desk.tree.check_project(principal, place)
-        name = place.dataset(principal.institution)
-        if not place.path:
-            if await self._desk.folders.versions(principal, name):
-                raise asyncssh.SFTPFileAlreadyExists("this dataset is there already")
-            await self._desk.folders.draft(principal, name)
-            return
-        if not await self._desk.folders.make_folder(principal, name, place.path):
-            raise asyncssh.SFTPFileAlreadyExists("this is there already")
+        await self._verbs.make_folder(await self._caller(), parse_place(path))
 
     @answering
     async def rmdir(self, path: bytes) -> None:
         """Forget an empty folder; a dataset is ended by WITHDRAW."""
-        principal, place = await self._caller(), parse_place(path)
-        if not (await self._desk.tree.stat(principal, place)).folder or not place.path:
-            raise denied("a dataset is ended by creating WITHDRAW in it; other folders are not yours to remove")
-        if await self._desk.tree.listed(principal, place):
-            raise asyncssh.SFTPDirNotEmpty("the folder is not empty")
-        await self._desk.folders.drop_mark(principal, place.dataset(principal.institution), place.path)
+        await self._verbs.remove_folder(await self._caller(), parse_place(path))
 
     @answering
     async def remove(self, path: bytes) -> None:
         """Delete a file of the draft."""
-        principal, place = await self._caller(), parse_place(path)
-        name = place.dataset(principal.institution)
-        if place.order and await self._desk.folders.drop_mark(principal, name, place.path):
-            return
-        if place.area != OUTBOX or not place.path:
-            raise denied("only files of a draft can be deleted")
-        await self._desk.folders.remove(principal, name, place.path)
+        await self._verbs.remove_file(await self._caller(), parse_place(path))
 
     @answering
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         """Give a file of the draft another name; version 3 does not replace what has it."""
-        await self._rename(parse_place(oldpath), parse_place(newpath), replacing=False)
+        await self._verbs.rename(await self._caller(), parse_place(oldpath), parse_place(newpath), replacing=False)
 
     @answering
     async def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         """The same, and what has the name is replaced."""
-        await self._rename(parse_place(oldpath), parse_place(newpath), replacing=True)
-
-    async def _rename(self, old: Place, new: Place, *, replacing: bool) -> None:
-        principal = await self._caller()
-        within = (old.endpoint, old.project, old.leaf) == (new.endpoint, new.project, new.leaf)
-        if not within or old.area != OUTBOX or new.area != OUTBOX or not (old.path and new.path):
-            raise denied("files are renamed within their dataset only")
-        name = old.dataset(principal.institution)
-        if new.order and new.path == new.order:
-            await self._rename_to_order(principal, name, old, new)
-            return
-        if new.path == DECLARATION and settled_name(old.path) != DECLARATION:
-            raise Conflict(f"{DECLARATION} is read when it is written: send it under this name")
-        try:
-            found = await self._desk.folders.own(principal, name, old.path)
-        except NotFound:
-            mark = await self._desk.folders.mark(principal, name, old.path)
-            if mark is None or mark.kind != FOLDER:
-                raise
-            await self._rename_folder(principal, mark, old, new)
-            return
-        taken = await self._desk.folders.file(principal, name, new.path)
-        if taken is not None and not replacing:
-            raise asyncssh.SFTPFileAlreadyExists("a file has this name already: delete it first")
-        await self._desk.intake.rename_file(principal, found.transfer_id, old.path, new.path)
-
-    async def _rename_to_order(self, principal: Principal, name: DatasetName, old: Place, new: Place) -> None:
-        content = await self._desk.folders.kept_order(principal, name, old.path) if old.order == new.order else None
-        if content is None:
-            await self._desk.folders.remove(principal, name, old.path)
-        await self._obey(name, new, content or b"")
-        if content is not None and old.path != new.path:
-            await self._desk.folders.drop_mark(principal, name, old.path)
-
-    async def _rename_folder(self, principal: Principal, mark: Mark, old: Place, new: Place) -> None:
-        if await self._desk.tree.listed(principal, old):
-            raise Conflict("a folder with files in it is not renamed: send them under the new name")
-        await self._desk.folders.rename_folder(principal, mark, new.path)
+        await self._verbs.rename(await self._caller(), parse_place(oldpath), parse_place(newpath), replacing=True)
 
     async def realpath(self, path: bytes) -> bytes:
         """The path without `.` and `..`; nothing is looked up."""

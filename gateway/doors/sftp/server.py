@@ -31,12 +31,12 @@ from asyncssh.kex import get_kex_algs
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, NotPermitted, Unusable
 from gateway.core.identity import Principal
+from gateway.doors.outbox.tree import Tree, Underway
 from gateway.doors.sftp.arrivals import Budget
 from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk, DoorLimits
 from gateway.doors.sftp.sessions import VERSION, DoorSession, unlogged
 from gateway.doors.sftp.shares import Shares
-from gateway.doors.sftp.tree import Tree, Underway
 from gateway.flow.defender import Defender, counted_as
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders

@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.core.errors import GatewayError
 from gateway.core.identity import Principal
-from gateway.doors.sftp.places import OUTBOX, parse_place
+from gateway.doors.outbox.places import OUTBOX, parse_place
 from gateway.flow.folders import Folders
 
 MAX_COMMAND: Final = 1 << 16

@@ -13,20 +13,20 @@ A change must keep these:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.core.catalogue import LANGUAGES, Catalogue
 from gateway.core.completeness import parse_note
 from gateway.core.identity import Principal
 from gateway.core.names import DatasetName
 from gateway.core.transfer import State, Transfer
-from gateway.doors.sftp.arrivals import Arrival
-from gateway.doors.sftp.places import AREAS, OUTBOX, README, RECEIPTS, Place, nothing_there
+from gateway.doors.outbox.places import AREAS, OUTBOX, README, RECEIPTS, Place, nothing_there
 from gateway.flow.enquiry import Enquiry, sender_view
-from gateway.flow.folders import Folders
+from gateway.flow.folders import FolderFile, Folders
 from gateway.flow.marks import FOLDER
 from gateway.ports import Mark
 
@@ -35,12 +35,26 @@ _SIGNATURE: Final = ".json.sig"
 
 @dataclass(frozen=True)
 class Node:
-    """What stat tells of a place; folders have no size."""
+    """What stat tells of a place; folders have no size, and no digest has what is a folder or not whole."""
 
     folder: bool
     size: int
     modified: float
     writable: bool = False
+    sha256: bytes = b""
+
+
+class Arriving(Protocol):
+    """A file while a door receives it in pieces."""
+
+    modified: datetime | None
+
+    @property
+    def size(self) -> int:
+        """Bytes received without a hole."""
+
+    async def abandon(self) -> None:
+        """End it; what came may be gone on with."""
 
 
 @dataclass
@@ -52,10 +66,10 @@ class Underway:
         stopping: Whether the door cuts its connections: asyncssh then tells sessions the same as of an end in order.
     """
 
-    arrivals: dict[tuple[DatasetName, str], Arrival] = field(default_factory=dict)
+    arrivals: dict[tuple[DatasetName, str], Arriving] = field(default_factory=dict)
     stopping: bool = False
 
-    def in_dataset(self, name: DatasetName) -> dict[str, Arrival]:
+    def in_dataset(self, name: DatasetName) -> dict[str, Arriving]:
         """The files of a dataset that are being written, by path."""
         return {path: arrival for (dataset, path), arrival in self.arrivals.items() if dataset == name}
 
@@ -92,7 +106,7 @@ class Tree:
         if place.area == README:
             raise nothing_there()
         if not place.area:
-            readme = Node(folder=False, size=len(self._readme()), modified=self._began)
+            readme = _text(self._readme(), self._began)
             return {README: readme, **{area: self._folder() for area in AREAS}}
         if place.leaf:
             return await self._listed_in_dataset(principal, place)
@@ -143,8 +157,7 @@ class Tree:
         nodes: dict[str, Node] = {}
         for name, newest in datasets.items():
             if place.area != RECEIPTS:
-                text = self._status(newest)
-                nodes[f"{name}.txt"] = Node(folder=False, size=len(text), modified=newest.since.timestamp())
+                nodes[f"{name}.txt"] = _text(self._status(newest), newest.since.timestamp())
                 continue
             dataset = DatasetName(principal.institution, place.endpoint, place.project, name)
             for each in await self._folders.versions(principal, dataset):
@@ -162,7 +175,7 @@ class Tree:
             return Node(folder=False, size=arrival.size, modified=self._began, writable=True)
         found = await self._folders.file(principal, name, place.path)
         if found is not None:
-            return Node(folder=False, size=found.size, modified=found.modified.timestamp(), writable=True)
+            return _file(found)
         mark, inside = await self._folders.beside(principal, name, place.path)
         if mark is not None:
             return self._marked(mark)
@@ -182,10 +195,7 @@ class Tree:
         held = await self._folders.held(principal, name)
         if held is None:
             raise nothing_there()
-        nodes = {
-            path: Node(folder=False, size=each.size, modified=each.modified.timestamp(), writable=True)
-            for path, each in held.files.items()
-        }
+        nodes = {path: _file(each) for path, each in held.files.items()}
         for path, arrival in self._underway.in_dataset(name).items():
             nodes[path] = Node(folder=False, size=arrival.size, modified=self._began, writable=True)
         folders = {path: self._marked(mark) for path, mark in held.marks.items() if mark.kind == FOLDER}
@@ -253,6 +263,15 @@ class Tree:
             remedies = [each.get(language) or text(f"remedy.{each['code']}", language) for each in decision["remedies"]]
             lines += [text("sftp.remedy", language, remedy=remedy) for remedy in remedies]
         return lines
+
+
+def _text(text: bytes, modified: float) -> Node:
+    return Node(folder=False, size=len(text), modified=modified, sha256=hashlib.sha256(text).digest())
+
+
+def _file(found: FolderFile) -> Node:
+    at = found.modified.timestamp()
+    return Node(folder=False, size=found.size, modified=at, writable=True, sha256=found.sha256)
 
 
 def _parent(place: Place) -> Place:
