@@ -91,9 +91,13 @@ def _weighed(data: Bytes, digits: Places) -> Lanes:
 def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     """18 characters: registration department, kind, six digits of region, nine of organisation code, check."""
     data = window.data
+    runs = runs.of(
+        is_alnum(data[runs.end]) | (runs.length == 18)
+    )  # the code goes on behind its digits: most runs do not
+    if not runs.start.size:
+        return nothing("cn_uscc")
     lettered = is_letter(data[runs.start - 1])
-    goes_on = is_alnum(data[runs.end]) | (runs.length == 18)
-    start = (runs.start - lettered)[goes_on & (runs.length >= 7) & (lettered | (runs.length >= 8))]
+    start = (runs.start - lettered)[(runs.length >= 7) & (lettered | (runs.length >= 8))]
     start = start[is_alnum(data[start + 17]) & (data[start] != ord("0"))]
     start = start[stands_free(window, start, start + 18)]
     if not start.size:
