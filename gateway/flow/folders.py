@@ -148,7 +148,10 @@ class Folders:
 
     async def mark(self, principal: Principal, name: DatasetName, path: str) -> Mark | None:
         """One mark of a folder, or None."""
-        return (await self.marks(principal, name)).get(path)
+        async with self._recorder.records.read() as view:
+            return (await _marks(view, await _versions(view, principal, name))).get(path)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     async def draft(self, principal: Principal, name: DatasetName) -> Transfer:
         """The open version of a dataset; where there is none it is opened over the listing of the newest that stands.
