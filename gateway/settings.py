@@ -66,6 +66,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "https.client_crl", "path", "", "their list of certificates taken back, read again when it changes; empty: none"
     ),
+    Setting(
+        "https.origins",
+        "text",
+        "",
+        "origins whose pages may call /v1/ and /files/ from a browser (CORS), apart by spaces; empty: none",
+    ),
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),
@@ -103,6 +109,7 @@ SETTINGS: tuple[Setting, ...] = (
         16 << 40,
         "bytes an institution may have here that are neither delivered nor ended; 0: no bound",
     ),
+    Setting("limits.upload_hours", "count", 72, "how long an unfinished upload (tus) waits for its sender"),
     Setting("defender.failures", "count", 10, "failed sign-ins of an address that ban it, both doors; 0: never"),
     Setting("defender.window_seconds", "count", 600, "how long a failed sign-in counts"),
     Setting("defender.ban_seconds", "count", 3_600, "how long a ban lasts"),

@@ -44,6 +44,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.uploads import Uploads
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
@@ -131,6 +132,7 @@ class Gateway:
     enquiry: Enquiry
     folders: Folders
     resume: Resume
+    uploads: Uploads
     review: Review
     revocation: Revocation
     audit: Audit
@@ -221,8 +223,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
-    appeal_term = timedelta(days=settings.number("review.appeal_days"))
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+    housekeeping = _housekeeping(settings, recorder, spool)
     senders = _senders(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
@@ -247,6 +248,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
         resume=Resume(recorder=recorder, intake=intake),
+        uploads=_uploads(settings, recorder, intake),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -262,6 +264,17 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
 def _senders(**about: Any) -> Holders:
     """Everybody whose drafts may be submitted later."""
     return Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
+
+
+def _housekeeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> Housekeeping:
+    appeal_term = timedelta(days=settings.number("review.appeal_days"))
+    return Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+
+
+def _uploads(settings: Settings, recorder: Recorder, intake: Intake) -> Uploads:
+    idle = timedelta(hours=settings.number("limits.upload_hours"))
+    resume = Resume(recorder=recorder, intake=intake)
+    return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
 
 
 def _channel(settings: Settings) -> BoundChannel:

@@ -31,7 +31,7 @@ from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
-from gateway.flow.keeper import Arrived, Keeper, changed, forget, require_state
+from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
@@ -122,8 +122,9 @@ class Incoming:
         self._noted = False
         self._before: tuple[Part, ...] = ()  # what an earlier run left and is named by a note
         self._kept: tuple[Part, ...] = ()  # what of that stays
-        self._part = f"{transfer.id}/{entropy.token(10).hex()}"
+        self._part = self._new_name()
         self._key = entropy.token(32)
+        self.along: Along | None = None  # what is recorded in one transaction with the file
         self.modified: datetime | None = None  # the time of last change as far as the sender told it
         self._pass = Pass(
             classifier=reception.classifier(settled_name(path)),
@@ -148,6 +149,9 @@ class Incoming:
         self._before, self._noted = partial.parts, True
         self._kept = cut(partial.parts, await self._pass.take_back(source.runs(), upto))
         self.modified = partial.modified
+
+    def _new_name(self) -> str:
+        return f"{self._transfer.id}/{self._reception.recorder.entropy.token(10).hex()}"
 
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes; returns when there is room for more.
@@ -197,6 +201,14 @@ class Incoming:
             return await self._pass.finish(hold)
 
     async def _kept_now(self, announced: Announced) -> StoredFile:
+        stored = await self._made(announced)
+        if any(part.name == self._part for part in stored.file.parts):
+            await self._keep_key()
+        manifest = await self._capture.read(stored.file.sha256, self._reception.pool)
+        return await self._reception.keeper.keep(Arrived(stored, manifest=manifest, along=self.along))
+
+    async def _made(self, announced: Announced) -> StoredFile:
+        """The row of the file, once its last byte came and its part is durable."""
         make = await self._row(announced)
 
         def commit(passed: Passed) -> StoredFile:
@@ -204,11 +216,7 @@ class Incoming:
             self._pass.commit()
             return stored
 
-        stored = await self._pass.finish(commit)
-        if self._pass.writer is not None:
-            await self._keep_key()
-        manifest = await self._capture.read(stored.file.sha256, self._reception.pool)
-        return await self._reception.keeper.keep(Arrived(stored, manifest=manifest))
+        return await self._pass.finish(commit)
 
     def _may_be_held(self, *, soon: bool) -> bool:
         small = 0 < self.size <= SMALL and not self._noted and not self._capture.wanted

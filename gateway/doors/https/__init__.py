@@ -1,8 +1,8 @@
 """The HTTPS door: HTTP in, the flow's verbs out. No decision is made here.
 
 In reading order: `app` puts it together, `guard` says who may call what, `gatekeeper`, `authorization` and `sign_in` find out
-who calls, `token_endpoint` and `transfers` are the pages, `bodies` brings bytes, `problems` says what went wrong, `server` and
-`tls` are the socket.
+who calls, `token_endpoint`, `transfers` and `tus` are the pages, `bodies` brings bytes, `problems` says what went wrong,
+`origins` which browsers may look, `server` and `tls` are the socket.
 """
 
 from gateway.doors.https.app import make_app
