@@ -24,6 +24,7 @@ from gateway.doors.https import server_context, serving
 from gateway.doors.https.app import CATALOGUE, OBSERVER
 from gateway.doors.https.gatekeeper import Gatekeeper
 from gateway.doors.https.guard import PRINCIPAL, Answering, Router, Row, guarding
+from gateway.doors.https.origins import Origins
 from gateway.identity.clientcertificates import ClientCertificates
 from gateway.identity.revocationlists import RevocationLists, load_bundle
 from tests.doors.site import Answer, Site, head, read_answer
@@ -128,7 +129,7 @@ class MutualSite(Site):
         router = Router(app, {"whoami": whoami}, TABLE)
         gatekeeper = Gatekeeper(self.tokens, self.certificates, self.passwords, self.rig.defender)
         answering = Answering(router=router, catalogue=self.catalogue, observer=self.rig.observer, clock=time.monotonic)
-        app.middlewares.extend((answering.middleware(), guarding(router, gatekeeper)))
+        app.middlewares.extend((answering.middleware(), guarding(router, gatekeeper, Origins(frozenset()))))
         app[CATALOGUE], app[OBSERVER] = self.catalogue, self.rig.observer
         async with serving(app, host="127.0.0.1", port=0, tls=tls, shutdown_seconds=1.0) as self.port:
             yield self
