@@ -265,6 +265,9 @@ class Reading(Protocol):
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path."""
 
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        """At most so many of its received files whose numbers are above one, by number."""
+
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
 
@@ -306,6 +309,9 @@ class Reading(Protocol):
 
     async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
         """Every ledger entry of a transfer, oldest first."""
+
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """At most so many ledger entries of a transfer from after a position on, oldest first."""
 
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields."""

@@ -132,6 +132,12 @@ class View:
         rows = await self._rows(select(tables.files).where(of).order_by(tables.files.c.path))
         return [_stored_file(row) for row in rows]
 
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        """At most so many of its received files whose numbers are above one, by number."""
+        columns = tables.files.c
+        beyond = select(tables.files).where(columns.transfer_id == transfer_id, columns.number > number)
+        return [_stored_file(row) for row in await self._rows(beyond.order_by(columns.number).limit(limit))]
+
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
         columns = tables.files.c
@@ -247,6 +253,12 @@ class View:
         columns = tables.entries.c
         wanted = select(columns.index, columns.body).where(columns.subject == subject).order_by(columns.index)
         return [(row[0], row[1]) for row in await self._rows(wanted)]
+
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """At most so many ledger entries of a subject from after a position on, oldest first."""
+        columns = tables.entries.c
+        wanted = select(columns.index, columns.body).where(columns.subject == subject, columns.index > index)
+        return [(row[0], row[1]) for row in await self._rows(wanted.order_by(columns.index).limit(limit))]
 
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields; None where it has none or there is no such entry."""

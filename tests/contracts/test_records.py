@@ -434,6 +434,17 @@ async def test_many_files_are_kept_at_once(records: Records) -> None:
     assert [*found[:7], *found[8:]] == [*first[:7], *first[8:]]
 
 
+async def test_files_come_in_pages_by_their_numbers(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_files([stored(path=path, number=number) for path, number in (("b", 0), ("a", 1), ("c", 5))])
+    async with records.read() as view:
+        assert [each.file.path for each in await view.files_after("t1", -1, 2)] == ["b", "a"]
+        assert [each.file.path for each in await view.files_after("t1", 1, 2)] == ["c"]
+        assert await view.files_after("t1", 5, 2) == []
+        assert await view.files_after("t2", -1, 2) == []
+
+
 async def test_file_numbers_never_come_back(records: Records) -> None:
     async with records.write() as tx:
         await tx.put_transfer(transfer())
@@ -576,6 +587,9 @@ async def test_the_ledger_grows_entry_by_entry_and_batch_by_batch(records: Recor
         assert await view.entries_of("t2") == [(1, bodies[1]), (2, bodies[2])]
         assert await view.entries_of("t1") == [(index, bodies[index]) for index in (0, 3, 15, 16)]
         assert await view.entries_of("none") == []
+        assert await view.entries_after("t1", -1, 2) == [(index, bodies[index]) for index in (0, 3)]
+        assert await view.entries_after("t1", 3, 5) == [(index, bodies[index]) for index in (15, 16)]
+        assert await view.entries_after("t1", 16, 5) == []
         assert await view.opening(1) == b"sealedsealed"
         assert await view.opening(99) is None
 

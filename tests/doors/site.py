@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from aiohttp import ClientSession
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
 
 from gateway.core.identity import SENDER_SCOPES
 from gateway.core.records import Client
@@ -22,6 +22,7 @@ from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
 from gateway.identity.tokens import AccessTokens
 from gateway.stores.locales import load_catalogue
+from tests.doors.conforming import check
 from tests.fakes.observer import FakeObserver
 from tests.flow.rig import Rig
 from tests.identity.parties import ISSUER, TOKEN_URL, jwk_of, p256, write_pem
@@ -159,7 +160,8 @@ class Site:
     async def session(self, client: str = "sz", **headers: str) -> AsyncIterator[ClientSession]:
         """A signed-in session of a well-behaved client."""
         base = f"http://127.0.0.1:{self.port}"
-        async with ClientSession(base, headers={**await self.bearer(client), **headers}) as session:
+        given = {**await self.bearer(client), **headers}
+        async with ClientSession(base, headers=given, middlewares=(conforming,)) as session:
             yield session
 
     # --- raw bytes ---------------------------------------------------------------------------------------------------
@@ -186,7 +188,11 @@ class Site:
         given = {**(await self.bearer(client) if client else {}), **(headers or {})}
         if body:
             given.setdefault("Content-Length", str(len(body)))
-        return await self.raw(head(method, target, given) + body)
+        answer = await self.raw(head(method, target, given) + body)
+        if method in {"GET", "PUT", "POST", "DELETE"} and target.startswith("/"):
+            fields = {name.title(): value for name, value in answer.headers.items()}
+            check(method, target.partition("?")[0], answer.status, fields, answer.body)
+        return answer
 
     async def cut(self, sent: Sequence[bytes], *, reset: bool = True) -> None:
         """Send these bytes, then break the connection off: with a reset, or politely."""
@@ -206,6 +212,14 @@ class Site:
                 self.observer.told.clear()
                 await self.observer.told.wait()
         return self.observer.of(event)[-1]
+
+
+async def conforming(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Hold every answer that ends against the door's document."""
+    answer = await handler(request)
+    if answer.content_type != "text/event-stream":
+        check(request.method, request.url.raw_path, answer.status, answer.headers, await answer.read())
+    return answer
 
 
 def head(method: str, target: str | bytes, headers: Mapping[str, str]) -> bytes:

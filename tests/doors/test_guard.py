@@ -8,7 +8,7 @@ from gateway.core.identity import PERMISSION_DOORS, Credential, Door
 from gateway.doors.https.guard import ROUTES, TABLE
 from tests.doors.site import head
 
-OPEN = {"/healthz", "/readyz", "/oauth2/token", "/.well-known/jwks.json"}
+OPEN = {"/openapi.json", "/healthz", "/readyz", "/oauth2/token", "/.well-known/jwks.json"}
 ID = "t" + "a" * 24
 
 

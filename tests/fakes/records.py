@@ -137,6 +137,10 @@ class FakeView:
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
 
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        beyond = [each for each in await self.files(transfer_id) if each.file.number > number]
+        return sorted(beyond, key=lambda each: each.file.number)[:limit]
+
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         return self.state.files.get((transfer_id, path))
 
@@ -184,6 +188,9 @@ class FakeView:
 
     async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
         return [(index, each[3]) for index, each in enumerate(self.state.entries) if each[1] == subject]
+
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        return [each for each in await self.entries_of(subject) if each[0] > index][:limit]
 
     async def opening(self, index: int) -> bytes | None:
         return (self.state.entries[index][4] or None) if 0 <= index < len(self.state.entries) else None

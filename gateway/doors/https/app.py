@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
+from gateway.doors.https.openapi import make_document
 from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
 from gateway.flow.defender import Defender
@@ -76,7 +77,7 @@ def make_app(
         name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
     }
     app = web.Application()
-    router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})
+    router = Router(app, {**pages, **_service(catalogue, health)})
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
     app.middlewares.extend((answering.middleware(), guarding(router, tokens)))
     app.on_response_prepare.append(_dress)
@@ -91,6 +92,17 @@ async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Cache-Control", "no-store")
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+
+
+def _service(catalogue: Catalogue, health: HealthChecks) -> dict[str, Handler]:
+    """The pages that tell of the door itself."""
+    document = make_document(catalogue)
+
+    async def described(_request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "Cache-Control": "public, max-age=300"}
+        return web.Response(body=document, headers=headers)
+
+    return {"living": _living, "ready": _readiness(health), "document": described}
 
 
 async def _living(_request: web.Request) -> web.StreamResponse:

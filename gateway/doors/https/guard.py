@@ -53,6 +53,8 @@ class Row:
         name: The page that answers, by the name of its handler.
         permission: What a caller needs.
         open: Whether it answers without a credential; then there is no permission.
+        protocol: The standard whose protocol the row is part of, where it is not this API's own: the OpenAPI document then
+            names the standard and says no more. Every other row has an operation (`operations`).
     """
 
     method: str
@@ -60,12 +62,14 @@ class Row:
     name: str
     permission: Permission | None = None
     open: bool = False
+    protocol: str = ""
 
 
 _P = Permission
 TABLE: Final = (
     Row("GET", "/healthz", "living", open=True),
     Row("GET", "/readyz", "ready", open=True),
+    Row("GET", "/openapi.json", "document", open=True),
     Row("POST", "/oauth2/token", "token", open=True),
     Row("GET", "/.well-known/jwks.json", "jwks", open=True),
     Row("GET", "/v1/endpoints", "endpoints", _P.TRANSFERS_READ),
