@@ -313,6 +313,9 @@ class Reading(Protocol):
     async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """At most so many ledger entries of a transfer from after a position on, oldest first."""
 
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        """Ledger entries of an institution's transfers at positions from `start` to before `stop`, oldest first."""
+
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields."""
 

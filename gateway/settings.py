@@ -62,6 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("https.certificate", "path", "keys/https.pem", "its certificate chain (PEM)"),
     Setting("https.key", "path", "keys/https.key", "its private key (PEM)"),
     Setting("https.minimum_tls", "choice", "1.3", "oldest TLS version it speaks", ("1.3", "1.2")),
+    Setting("https.streams", "count", 16, "event streams an institution, a process; 0: no bound"),
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),

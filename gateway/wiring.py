@@ -36,6 +36,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Intake
+from gateway.flow.news import Newsroom
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -127,6 +128,7 @@ class Gateway:
     policies: Policies
     intake: Intake
     enquiry: Enquiry
+    newsroom: Newsroom
     folders: Folders
     resume: Resume
     review: Review
@@ -198,15 +200,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         pool=pool,
         limits=_limits(settings),
     )
-    decider = Decider(
-        recorder=recorder,
-        registrar=registrar,
-        rulebooks=rulebooks,
-        calendar=calendar,
-        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
-        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
-        signer=signer,
-    )
+    decider = _decider(settings, recorder, registrar, policies, ledger, keyring, signer)
     seal = Seal(
         recorder=recorder,
         registrar=registrar,
@@ -219,6 +213,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
+    enquiry = Enquiry(recorder=recorder, registrar=registrar)
     appeal_term = timedelta(days=settings.number("review.appeal_days"))
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
     senders = SshKeys(records=database, registrar=registrar, clock=clock)
@@ -242,7 +237,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         registrar=registrar,
         policies=policies,
         intake=intake,
-        enquiry=Enquiry(recorder=recorder, registrar=registrar),
+        enquiry=enquiry,
+        newsroom=Newsroom(recorder=recorder, enquiry=enquiry, received=intake.received),
         folders=Folders(recorder=recorder, intake=intake),
         resume=Resume(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
@@ -254,6 +250,26 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         ledger=ledger,
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
+    )
+
+
+def _decider(
+    settings: Settings,
+    recorder: Recorder,
+    registrar: Registrar,
+    policies: Policies,
+    ledger: FileLedgerSigner,
+    keyring: FileKeyring,
+    signer: FileSigner,
+) -> Decider:
+    return Decider(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=InstalledRulebooks(policies),
+        calendar=prc_calendar(),
+        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
+        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
+        signer=signer,
     )
 
 

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from gateway.core.errors import StoreError
 from gateway.doors.https.app import make_app
+from gateway.doors.https.events import StreamLimits
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
@@ -130,6 +131,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
     app = make_app(
         intake=gateway.intake,
         enquiry=gateway.enquiry,
+        newsroom=gateway.newsroom,
         assertions=assertions,
         tokens=tokens,
         catalogue=load_catalogue(),
@@ -138,6 +140,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
             records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=recorder.clock
         ),
         defender=gateway.defender,
+        streams=StreamLimits(each=settings.number("https.streams")),
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))

@@ -96,6 +96,7 @@ class Intake:
         self.reception = Reception(recorder, spool, vault_public, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
+        self._arriving: dict[str, list[Incoming]] = {}
         self._sums: dict[str, tuple[float, int]] = {}
 
     # --- open --------------------------------------------------------------------------------------------------------
@@ -305,14 +306,26 @@ class Intake:
                 self.reception,
                 transfer,
                 canonical_path,
-                lambda: self._ended(transfer, incoming.size),
+                lambda: self._over(transfer, incoming),
                 resumable=resumable,
                 held=held,
             )
         except BaseException:
             self._ended(transfer, 0)
             raise
+        self._arriving.setdefault(transfer_id, []).append(incoming)
         return incoming
+
+    def received(self, transfer_id: str) -> tuple[int, int]:
+        """Files of a transfer that this process is receiving, and how many bytes of them came so far."""
+        arriving = self._arriving.get(transfer_id, ())
+        return len(arriving), sum(each.size for each in arriving)
+
+    def _over(self, transfer: Transfer, incoming: Incoming) -> None:
+        self._arriving[transfer.id].remove(incoming)
+        if not self._arriving[transfer.id]:
+            del self._arriving[transfer.id]
+        self._ended(transfer, incoming.size)
 
     async def _undelivered(self, transfer: Transfer) -> int:
         """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""

@@ -260,6 +260,14 @@ class View:
         wanted = select(columns.index, columns.body).where(columns.subject == subject, columns.index > index)
         return [(row[0], row[1]) for row in await self._rows(wanted.order_by(columns.index).limit(limit))]
 
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        """Ledger entries of an institution's transfers at positions from `start` to before `stop`, oldest first."""
+        columns, owner = tables.entries.c, tables.transfers.c
+        joined = tables.entries.join(tables.transfers, owner.id == columns.subject)
+        between = and_(columns.index >= start, columns.index < stop, owner.institution == institution)
+        wanted = select(columns.index, columns.body).select_from(joined).where(between).order_by(columns.index)
+        return [(row[0], row[1]) for row in await self._rows(wanted)]
+
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields; None where it has none or there is no such entry."""
         row = await self._first(select(tables.entries.c.opening).where(tables.entries.c.index == index))

@@ -594,6 +594,20 @@ async def test_the_ledger_grows_entry_by_entry_and_batch_by_batch(records: Recor
         assert await view.opening(99) is None
 
 
+async def test_the_entries_of_an_institution_are_those_of_its_transfers(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2", institution="gz-lab"), transfer("t3", dataset="other"))
+    async with records.write() as tx:
+        for subject in ("t1", "t2", "registry", "t3", "t1"):
+            await tx.append(Tag.OPENED, subject, NOW, Entry(subject.encode(), b""), b"")
+    async with records.read() as view:
+        own = await view.entries_of_institution(transfer().institution, 0, 5)
+        assert own == [(0, b"t1"), (3, b"t3"), (4, b"t1")]
+        assert await view.entries_of_institution("gz-lab", 0, 9) == [(1, b"t2")]
+        assert await view.entries_of_institution(transfer().institution, 1, 4) == [(3, b"t3")]
+        assert await view.entries_of_institution("nobody", 0, 5) == []
+        assert await view.entries_of_institution(transfer().institution, 5, 9) == []
+
+
 async def test_an_entry_without_private_fields_has_no_opening(records: Records) -> None:
     async with records.write() as tx:
         index = await tx.append(Tag.RECEIPTED, "t1", NOW, Entry(b"{}", b""), b"")

@@ -17,7 +17,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSess
 
 from gateway.core.identity import SENDER_SCOPES
 from gateway.core.records import Client
-from gateway.doors.https import BodyLimits, make_app, serving
+from gateway.doors.https import BodyLimits, StreamLimits, make_app, serving
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.jwk import TokenKey
 from gateway.identity.tokens import AccessTokens
@@ -73,6 +73,7 @@ class Site:
         self.folder = folder
         self.health: dict[str, str] = {"database": "ok"}
         self.port = 0
+        self.streams = StreamLimits(each=4, proof=0.1, heartbeat=0.2)
 
     async def found(self) -> Site:
         await self.rig.found()
@@ -117,6 +118,7 @@ class Site:
         return make_app(
             intake=self.rig.intake,
             enquiry=self.rig.enquiry,
+            newsroom=self.rig.newsroom,
             assertions=self.assertions,
             tokens=self.tokens,
             catalogue=self.catalogue,
@@ -124,6 +126,7 @@ class Site:
             health=health,
             defender=self.rig.defender,
             limits=limits,
+            streams=self.streams,
         )
 
     @asynccontextmanager

@@ -192,6 +192,11 @@ class FakeView:
     async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
         return [each for each in await self.entries_of(subject) if each[0] > index][:limit]
 
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        own = {each.id for each in self.state.transfers.values() if each.institution == institution}
+        between = list(enumerate(self.state.entries))[max(start, 0) : max(stop, 0)]
+        return [(index, each[3]) for index, each in between if each[1] in own]
+
     async def opening(self, index: int) -> bytes | None:
         return (self.state.entries[index][4] or None) if 0 <= index < len(self.state.entries) else None
 

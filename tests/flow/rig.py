@@ -33,6 +33,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Announced, Intake
+from gateway.flow.news import Newsroom
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -240,6 +241,9 @@ class Rig:
         self.housekeeping = Housekeeping(recorder=self.recorder, spool=self.spool)
         self.review = Review(recorder=self.recorder, registrar=self.registrar)
         self.enquiry = Enquiry(recorder=self.recorder, registrar=self.registrar)
+        self.newsroom = Newsroom(
+            recorder=self.recorder, enquiry=self.enquiry, received=self.intake.received, interval=0.05
+        )
         self.audit = Audit(records=self.records, registrar=self.registrar, keyring=self.keyring, ledger=self.ledger)
         self.completion = Completion(
             recorder=self.recorder,

@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https.bodies import BodyLimits
+from gateway.doors.https.events import EventPages, StreamLimits
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
 from gateway.doors.https.openapi import make_document
 from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
@@ -26,6 +27,7 @@ from gateway.doors.https.transfers import TransferPages
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.intake import Intake
+from gateway.flow.news import Newsroom
 from gateway.ports import Observer
 
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
@@ -49,6 +51,7 @@ def make_app(
     *,
     intake: Intake,
     enquiry: Enquiry,
+    newsroom: Newsroom,
     assertions: Assertions,
     tokens: TokenDesk,
     catalogue: Catalogue,
@@ -56,12 +59,14 @@ def make_app(
     health: HealthChecks,
     defender: Defender,
     limits: BodyLimits | None = None,
+    streams: StreamLimits | None = None,
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
 
     Args:
         intake: The senders' verbs.
         enquiry: The readers' verbs.
+        newsroom: What happens, as it happens.
         assertions: Verifies client assertions.
         tokens: Issues and verifies access tokens.
         catalogue: Texts in three languages.
@@ -69,20 +74,33 @@ def make_app(
         health: By check, `ok` or a code; what `/readyz` answers.
         defender: Counts failed sign-ins at the token endpoint.
         limits: Bounds on bodies.
+        streams: Bounds on streams of events.
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
     token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
+    events = EventPages(newsroom=newsroom, limits=streams or StreamLimits())
     pages: dict[str, Handler] = {
-        name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
+        name: getattr(page, name)
+        for page in (transfers, events, token_pages)
+        for name in dir(page)
+        if not name.startswith("_")
     }
     app = web.Application()
     router = Router(app, {**pages, **_service(catalogue, health)})
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
     app.middlewares.extend((answering.middleware(), guarding(router, tokens)))
     app.on_response_prepare.append(_dress)
+    app.on_shutdown.append(_ending(events))
     app[CATALOGUE], app[OBSERVER] = catalogue, observer
     return app
+
+
+def _ending(events: EventPages) -> Callable[[web.Application], Awaitable[None]]:
+    async def end(_app: web.Application) -> None:
+        events.end()
+
+    return end
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:

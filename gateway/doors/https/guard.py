@@ -13,8 +13,9 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -34,6 +35,16 @@ ALLOWED: Final = web.RequestKey("allowed", tuple[str, ...])
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")  # RFC 6750 section 2.1
 _LOG: Final = logging.getLogger("gateway.doors.https")
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a caller was known, for answers that last: asking again raises where the credential does not hold any more."""
+
+    ask: Callable[[], Awaitable[Principal]]
+
+
+PROOF: Final = web.RequestKey("proof", Proof)
 
 
 class Tokens(Protocol):
@@ -81,6 +92,8 @@ TABLE: Final = (
     Row("GET", "/v1/transfers/{id}/files/{path}", "show_file", _P.TRANSFERS_READ),
     Row("PUT", "/v1/transfers/{id}/files/{path}", "put_file", _P.TRANSFERS_WRITE),
     Row("DELETE", "/v1/transfers/{id}/files/{path}", "delete_file", _P.TRANSFERS_WRITE),
+    Row("GET", "/v1/transfers/{id}/events", "follow_transfer", _P.TRANSFERS_READ),
+    Row("GET", "/v1/events", "follow_all", _P.TRANSFERS_READ),
     Row("POST", "/v1/transfers/{id}/submit", "submit", _P.TRANSFERS_SUBMIT),
     Row("POST", "/v1/transfers/{id}/withdraw", "withdraw", _P.TRANSFERS_WITHDRAW),
     Row("GET", "/v1/transfers/{id}/receipt", "receipt", _P.RECEIPTS_READ),
@@ -143,8 +156,9 @@ def guarding(router: Router, tokens: Tokens) -> Middleware:
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         row = router.row(request)
         if row is None or not row.open:
-            principal = await tokens.verify(bearer(request))
-            request[PRINCIPAL] = principal
+            proof = Proof(partial(tokens.verify, bearer(request)))
+            request[PRINCIPAL] = principal = await proof.ask()
+            request[PROOF] = proof
             if row is not None and (row.permission is None or not principal.may(row.permission)):
                 raise NotPermitted(f"this needs the scope {row.permission}: ask for a token that has it")
         if request.headers.get("Expect", "").lower() not in {"", "100-continue"}:

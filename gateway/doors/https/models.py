@@ -239,6 +239,27 @@ class History(TypedDict):
     next: NotRequired[Annotated[int, Limit("`after` of the next page; absent on the last", least=0)]]
 
 
+class StateEvent(TypedDict):
+    """Data of a `state` event: the transfer came into that state. The event's id is its position in the ledger."""
+
+    transfer: TransferId
+    state: State
+    at: Instant
+    verdict: NotRequired[
+        Annotated[Literal["allow", "hold", "deny"], Limit("where the state is the outcome of a decision")]
+    ]
+
+
+class ProgressEvent(TypedDict):
+    """Data of a `progress` event: how far an open transfer's uploads are. It has no id and is not told again."""
+
+    transfer: TransferId
+    files: Annotated[int, Limit("received whole", least=0)]
+    bytes: Annotated[int, Limit("of them", least=0)]
+    uploads: Annotated[int, Limit("files under way, in the process that tells", least=0)]
+    upload_bytes: Annotated[int, Limit("of them so far", least=0)]
+
+
 class ProblemShown(TypedDict):
     """A problem (RFC 9457)."""
 

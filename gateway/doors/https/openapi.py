@@ -164,6 +164,8 @@ class _Drawing:
             drawn["content"] = {
                 media: {"schema": schema if media.endswith("json") else plain} for media in answer.media
             }
+        if answer.events:
+            drawn["x-events"] = {kind: schema_of(model, self._answered) for kind, model in answer.events.items()}
         return drawn
 
     def _bad(self, status: int, codes: list[str]) -> Schema:

@@ -11,7 +11,7 @@ A change must keep these:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.doors.https import models
@@ -20,6 +20,7 @@ from gateway.doors.https.models import NoQuery
 JSON: Final = "application/json"
 OCTETS: Final = "application/octet-stream"
 FORM: Final = "application/x-www-form-urlencoded"
+STREAM: Final = "text/event-stream"
 SIGNATURE: Final = "application/x-ssh-signature"
 
 
@@ -48,6 +49,7 @@ class Answer:
         model: What its body holds; None for none, or for bytes of the media type.
         media: The media type; more than one where the caller may choose; empty for no body.
         headers: Fields worth telling, by their names in `openapi`.
+        events: For a stream: models of the data, by the events' types.
     """
 
     status: int
@@ -55,6 +57,7 @@ class Answer:
     model: Any = None
     media: tuple[str, ...] = (JSON,)
     headers: tuple[str, ...] = ()
+    events: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ _OPENED: Final = _words(
     "bad-identifier bad-path not-registered too-many-transfers idempotency-key-used conflict bad-header"
 )
 
+_STREAM_PROBLEMS: Final = _words("bad-header too-many-streams")
+_STREAMED: Final = (
+    "A stream lasts as long as its token; come back with a new one and `Last-Event-ID`: nothing is lost and nothing told twice, "
+    "whichever process answers. Comments keep it alive."
+)
 _SHOWN: Final = Answer(200, "The transfer as it stands.", models.TransferShown)
 _LINKED: Final = ("Link",)
 
@@ -168,6 +176,30 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         (_SHOWN,),
         about="Idempotent: withdrawing again changes nothing.",
         problems=_CHANGING,
+    ),
+    "follow_transfer": Operation(
+        "events",
+        "Follow a transfer",
+        (
+            Answer(
+                200,
+                "Server-sent events, until the transfer has ended.",
+                media=(STREAM,),
+                events={"state": models.StateEvent, "progress": models.ProgressEvent},
+            ),
+            Answer(204, "The transfer has ended, and nothing comes after `Last-Event-ID`.", media=()),
+        ),
+        about=_STREAMED,
+        headers=("Last-Event-ID",),
+        problems=(*_OF_TRANSFER, *_STREAM_PROBLEMS),
+    ),
+    "follow_all": Operation(
+        "events",
+        "Follow every transfer of the caller's institution",
+        (Answer(200, "Server-sent events, without an end.", media=(STREAM,), events={"state": models.StateEvent}),),
+        about=f"{_STREAMED} Without `Last-Event-ID` it begins now.",
+        headers=("Last-Event-ID",),
+        problems=_STREAM_PROBLEMS,
     ),
     "list_files": Operation(
         "files",

@@ -74,6 +74,7 @@ STATUS: Final[Mapping[str, int]] = {
     "store": 503,
     "too-large": 413,
     "too-many-failures": 429,
+    "too-many-streams": 429,
     "too-many-transfers": 429,
     "unsupported-coding": 415,
     "unsupported-media": 415,
