@@ -109,6 +109,7 @@ SETTINGS: tuple[Setting, ...] = (
         "127.0.0.0/8 ::1/128",
         "networks never banned (CIDR): a proxy in front, monitoring, an institution's NAT",
     ),
+    Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
     Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
     Setting(

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.channel import BoundChannel
+from connectors.courier import HttpsCourier
 from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
@@ -45,8 +46,9 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.webhooks import Deliveries, Webhooks
 from gateway.identity.sshkeys import SshKeys
-from gateway.ports import Channel, Connector, Observer
+from gateway.ports import Channel, Connector, EventSigner, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables
@@ -57,6 +59,7 @@ from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
 
 CONNECTORS = "hetao.connectors"
+WEBHOOK_THREADS = 8
 
 
 class SystemClock:
@@ -133,6 +136,7 @@ class Gateway:
     resume: Resume
     review: Review
     revocation: Revocation
+    webhooks: Webhooks
     audit: Audit
     conductor: Conductor
     housekeeping: Housekeeping
@@ -140,6 +144,26 @@ class Gateway:
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
     defender: Defender
+
+
+@contextmanager
+def open_deliveries(gateway: Gateway, signer: EventSigner) -> Iterator[Deliveries]:
+    """What brings events to webhooks, with threads of its own; they do not go over the channel to Hong Kong."""
+    settings = gateway.settings
+    authorities = settings.path("webhooks.ca_file") if settings.text("webhooks.ca_file") else None
+    pool = ThreadPoolExecutor(max_workers=WEBHOOK_THREADS, thread_name_prefix="webhook")
+    try:
+        yield Deliveries(
+            recorder=gateway.recorder,
+            registrar=gateway.registrar,
+            courier=HttpsCourier(BoundChannel(), authorities),
+            signer=signer,
+            source=settings.text("gateway.issuer").rstrip("/"),
+            worker=worker_name(),
+            pool=pool,
+        )
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def database_url(settings: Settings) -> str:
@@ -243,6 +267,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         resume=Resume(recorder=recorder, intake=intake),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
+        webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,

@@ -12,10 +12,11 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -40,7 +41,7 @@ from gateway.telemetry.logs import LogObserver, configure_logs
 from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
 from gateway.telemetry.server import make_metrics_app
-from gateway.wiring import Gateway, open_gateway
+from gateway.wiring import Gateway, open_deliveries, open_gateway
 
 LIVING = "living.lock"
 PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, rule 3)
@@ -80,7 +81,8 @@ async def _serve(settings: Settings, worker: int) -> None:
         observer.saw("gateway.started", https_port=https_port, sftp_port=sftp_port, metrics_port=metrics_port)
         if worker:
             os.write(PARENT, b"+")
-        await _work_until(gateway, stopping)
+        deliveries = stack.enter_context(open_deliveries(gateway, TokenKey(settings.path("keys.tokens"))))
+        await _work_until(stopping, gateway.conductor.run(), deliveries.run())
         observer.saw("gateway.stopping")
 
 
@@ -222,13 +224,15 @@ async def _metrics(gateway: Gateway, metrics: PrometheusObserver, *, shared: boo
         await runner.cleanup()
 
 
-async def _work_until(gateway: Gateway, stopping: asyncio.Event) -> None:
-    """Run the conductor until asked to stop; if it ends by itself, so does the gateway, and loudly."""
-    conductor = asyncio.ensure_future(gateway.conductor.run())
+async def _work_until(stopping: asyncio.Event, *loops: Coroutine[Any, Any, None]) -> None:
+    """Run the loops until asked to stop; if one ends by itself, so does the gateway, and loudly."""
+    running = [asyncio.ensure_future(loop) for loop in loops]
     asked = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({conductor, asked}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({*running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    if conductor.done():
-        conductor.result()
-    conductor.cancel()
-    await asyncio.wait({conductor})
+    ended = [each for each in running if each.done()]
+    for each in running:
+        each.cancel()
+    await asyncio.wait(running)
+    for each in ended:
+        each.result()

@@ -24,7 +24,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Ban, Mark, Outbox, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -48,6 +48,7 @@ _STORED = (
 _MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
+OUTBOX = [tables.outboxes.c[each.name] for each in fields(Outbox)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
 _MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
@@ -321,6 +322,18 @@ class View:
         columns = tables.bans.c
         standing = select(*_BAN).where(columns.until > now).order_by(columns.at.desc(), columns.remote).limit(limit)
         return [Ban(**row._mapping) for row in await self._rows(standing)]  # noqa: SLF001  # as above
+
+    # --- webhooks ------------------------------------------------------------------------------------------------
+
+    async def outboxes(self) -> Sequence[Outbox]:
+        """How far each webhook was told, by its identifier."""
+        rows = await self._rows(select(*OUTBOX).order_by(tables.outboxes.c.webhook))
+        return [outbox_of(row) for row in rows]
+
+
+def outbox_of(row: _Row) -> Outbox:
+    """An outbox from the columns of `OUTBOX`."""
+    return Outbox(*row)
 
 
 def listed(limit: int) -> int:

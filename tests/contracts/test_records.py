@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Outbox, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import (
     MANIFEST,
@@ -800,3 +800,59 @@ async def test_a_value_that_is_no_json_is_our_fault(records: Records) -> None:
         async with records.write() as tx:
             await tx.put_transfer(transfer(findings={"a": {1, 2}}))
     assert not refused.value.retry
+
+
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+FULL = Outbox("erp", 7, NOW, 3, "no answer", NOW, SOON, "w1", SOON)
+
+
+async def test_outboxes_are_replaced_and_forgotten_by_their_webhook(records: Records) -> None:
+    async with records.write() as tx:
+        for outbox in (FULL, Outbox("b", 0, NOW), Outbox("erp", 9, SOON), Outbox("a", 1 << 40, NOW)):
+            await tx.put_outbox(outbox)
+        assert len(await tx.outboxes()) == 3
+    async with records.write() as tx:
+        await tx.put_outbox(FULL)
+        await tx.drop_outbox("b")
+        await tx.drop_outbox("nobody")
+    async with records.read() as view:
+        assert await view.outboxes() == [Outbox("a", 1 << 40, NOW), FULL]
+
+
+@pytest.mark.parametrize(
+    ("outbox", "leased"),
+    [
+        (Outbox("erp", 7, NOW), "yes"),
+        (Outbox("erp", 7, SOON), "no"),
+        (Outbox("erp", 7, NOW, parked_at=NOW), "no"),
+        (Outbox("erp", 7, NOW, worker="w1", until=SOON), "no"),
+        (Outbox("erp", 7, NOW, worker="w1", until=NOW), "yes"),
+        (Outbox("other", 7, NOW), "no"),
+    ],
+)
+async def test_an_outbox_is_leased_when_it_is_due(records: Records, outbox: Outbox, leased: str) -> None:
+    async with records.write() as tx:
+        await tx.put_outbox(outbox)
+    async with records.write() as tx:
+        found = await tx.claim_outbox("erp", "w2", NOW, SOON)
+        assert found == (replace(outbox, worker="w2", until=SOON) if leased == "yes" else None)
+        assert await tx.claim_outbox("erp", "w3", NOW, SOON) is None
+
+
+async def test_one_of_many_leases_an_outbox(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_outbox(Outbox("erp", 7, NOW))
+
+    async def claim(worker: str) -> Outbox | None:
+        async with records.write() as tx:
+            return await tx.claim_outbox("erp", worker, NOW, SOON)
+
+    found = await asyncio.gather(*(claim(f"w{number}") for number in range(8)))
+    (one,) = [each for each in found if each]
+    async with records.write() as tx:
+        assert not await tx.keep_outbox(replace(one, position=99), "somebody-else")
+        assert await tx.keep_outbox(replace(one, position=8, worker="", until=None), one.worker)
+        assert not await tx.keep_outbox(replace(one, position=99), one.worker)
+    async with records.read() as view:
+        assert await view.outboxes() == [Outbox("erp", 8, NOW)]

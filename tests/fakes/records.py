@@ -20,7 +20,18 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import (
+    Ban,
+    Mark,
+    Outbox,
+    Partial,
+    PersonSet,
+    Reading,
+    StoredChange,
+    StoredFile,
+    TransferFilter,
+    Writing,
+)
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -51,6 +62,7 @@ class FakeState:
     spent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
     bans: dict[str, Ban] = field(default_factory=dict)
+    outboxes: dict[str, Outbox] = field(default_factory=dict)
 
     def copied(self) -> FakeState:
         return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -239,6 +251,9 @@ class FakeView:
         standing = sorted((each for each in self.state.bans.values() if each.until > now), key=lambda each: each.remote)
         return sorted(standing, key=lambda each: each.at, reverse=True)[:limit]
 
+    async def outboxes(self) -> Sequence[Outbox]:
+        return [self.state.outboxes[webhook] for webhook in sorted(self.state.outboxes)]
+
     def _matches(self, each: Transfer, wanted: TransferFilter) -> bool:
         equal = {name: getattr(wanted, name) for name in ("institution", "endpoint", "project", "dataset")}
         paths = [key[1] for key in self.state.files if key[0] == each.id]
@@ -401,6 +416,26 @@ class FakeTransaction(FakeView):
 
     async def drop_ban(self, remote: str) -> bool:
         return self.state.bans.pop(remote, None) is not None
+
+    async def put_outbox(self, outbox: Outbox) -> None:
+        self.state.outboxes[outbox.webhook] = outbox
+
+    async def drop_outbox(self, webhook: str) -> None:
+        self.state.outboxes.pop(webhook, None)
+
+    async def claim_outbox(self, webhook: str, worker: str, now: datetime, until: datetime) -> Outbox | None:
+        found = self.state.outboxes.get(webhook)
+        if found is None or found.parked_at or found.next_at > now or (found.until and found.until > now):
+            return None
+        self.state.outboxes[webhook] = replace(found, worker=worker, until=until)
+        return self.state.outboxes[webhook]
+
+    async def keep_outbox(self, outbox: Outbox, worker: str) -> bool:
+        found = self.state.outboxes.get(outbox.webhook)
+        if found is None or found.worker != worker:
+            return False
+        self.state.outboxes[outbox.webhook] = outbox
+        return True
 
     def _json(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The value as a database gives it back: tuples become lists, and what is no JSON is refused."""

@@ -21,9 +21,19 @@ from gateway.core.records.kinds import (
     Project,
     Record,
     SshKey,
+    Webhook,
     record_table,
 )
-from gateway.core.records.parse import GBA_CITIES, MAX_TEXT, MECHANISMS, ROLES, parse_record, uscc_is_valid
+from gateway.core.records.parse import (
+    GBA_CITIES,
+    MAX_TEXT,
+    MECHANISMS,
+    ROLES,
+    STATES,
+    parse_record,
+    split_url,
+    uscc_is_valid,
+)
 
 __all__ = [
     "GBA_CITIES",
@@ -31,6 +41,7 @@ __all__ = [
     "MAX_TEXT",
     "MECHANISMS",
     "ROLES",
+    "STATES",
     "ActiveRulebook",
     "Client",
     "Endpoint",
@@ -42,7 +53,9 @@ __all__ = [
     "Project",
     "Record",
     "SshKey",
+    "Webhook",
     "parse_record",
     "record_table",
+    "split_url",
     "uscc_is_valid",
 ]

@@ -150,7 +150,25 @@ class SshKey:
     valid_to: date | None = None
 
 
-Record = Institution | Person | Client | Endpoint | Project | FiledMechanism | Officer | ActiveRulebook | SshKey
+@dataclass(frozen=True)
+class Webhook:
+    """An institution's own system in the mainland that is told what happens to its transfers.
+
+    It hears of transfers before their clearance, so officers sign where it is: `url` names the host, `ranges` the address
+    blocks it lies in. `events` are names of states; none means all.
+    """
+
+    id: str
+    institution: str
+    url: str
+    ranges: tuple[str, ...]
+    events: tuple[str, ...] = ()
+    valid_to: date | None = None
+
+
+Record = (
+    Institution | Person | Client | Endpoint | Project | FiledMechanism | Officer | ActiveRulebook | SshKey | Webhook
+)
 
 KINDS: dict[str, type[Any]] = {
     "institution": Institution,
@@ -162,6 +180,7 @@ KINDS: dict[str, type[Any]] = {
     "officer": Officer,
     "rulebook": ActiveRulebook,
     "sshkey": SshKey,
+    "webhook": Webhook,
 }
 
 

@@ -32,6 +32,7 @@ from gateway.core.records.kinds import (
     Project,
     Record,
     SshKey,
+    Webhook,
 )
 from gateway.wire import sshsig
 
@@ -41,6 +42,10 @@ GBA_CITIES = (
     "Guangzhou", "Shenzhen", "Zhuhai", "Foshan", "Huizhou", "Dongguan", "Zhongshan", "Jiangmen", "Zhaoqing"
 )  # fmt: skip
 MECHANISMS = ("SA", "SCC", "CERT", "GBA", "HGR_REPORT", "HGR_BACKUP", "HGR_REVIEW", "HGR_COOPERATION", "MOFCOM")
+STATES = (
+    "open", "submitted", "classified", "held", "cleared", "sealed", "relaying", "delivered", "receipted", "refused",
+    "rejected", "withdrawn", "expired", "failed"
+)  # fmt: skip
 MAX_QUIET_MINUTES = 1440
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -48,6 +53,11 @@ _USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PLACE = re.compile(r"[A-Z]{2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_URL = re.compile(
+    r"https://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?P<target>/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)",
+    re.ASCII,
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
 
@@ -158,23 +168,9 @@ def _complaints(record: Record) -> Iterator[str]:
         parse_identifier(record.id, "id")
     except Unusable as wrong:
         yield wrong.message
-    if isinstance(record, Institution):
-        yield from _institution_complaints(record)
-    elif isinstance(record, Client):
-        yield from _scope_complaints(record)
-    elif isinstance(record, SshKey):
-        yield from _scope_complaints(record)
-        yield from _key_complaints(record)
-    elif isinstance(record, Endpoint):
-        yield from _endpoint_complaints(record)
-    elif isinstance(record, Project):
-        yield from _project_complaints(record)
-    elif isinstance(record, FiledMechanism):
-        yield from _filing_complaints(record)
-    elif isinstance(record, Officer):
-        yield from _officer_complaints(record)
-    elif isinstance(record, ActiveRulebook) and not _SHA256.fullmatch(record.digest):
-        yield "digest must be 64 hex digits in lower case"
+    for kind, told in _COMPLAINTS.items():
+        if isinstance(record, kind):
+            yield from told(record)
 
 
 def _institution_complaints(record: Institution) -> Iterator[str]:
@@ -201,11 +197,39 @@ def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
         yield "place must be HK, MO or another ISO 3166-1 code"
     if not _is_crypt4gh_key(record.recipient_key):
         yield "recipient_key must be the base64 of a Crypt4GH public key: 32 bytes, 44 characters"
-    for written in record.ranges:
+    yield from _range_complaints(record.ranges)
+
+
+def _range_complaints(ranges: tuple[str, ...]) -> Iterator[str]:
+    for written in ranges:
         try:
             ip_network(written)
         except ValueError as wrong:
             yield f"ranges: {wrong}"
+
+
+def split_url(url: str) -> tuple[str, int, str]:
+    """Host, port and request target of a webhook's URL.
+
+    Raises:
+        ValueError: It is not `https://host[:port]/path[?query]` in lower case and ASCII: no user, no fragment, no IPv6 literal.
+    """
+    found = _URL.fullmatch(url)
+    if found is None or int(found["port"] or 443) > 65535:
+        raise ValueError("must be https://host[:port]/path, the host in lower case, without user or fragment")
+    return found["host"], int(found["port"] or 443), found["target"]
+
+
+def _webhook_complaints(record: Webhook) -> Iterator[str]:
+    try:
+        split_url(record.url)
+    except ValueError as wrong:
+        yield f"url {wrong}"
+    if not record.ranges:
+        yield "ranges must name the address blocks its host lies in: nothing is sent outside them"
+    yield from _range_complaints(record.ranges)
+    if strange := sorted(set(record.events) - set(STATES)):
+        yield f"events {', '.join(strange)} are not among {', '.join(STATES)}"
 
 
 def _project_complaints(record: Project) -> Iterator[str]:
@@ -235,3 +259,26 @@ def _is_crypt4gh_key(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return len(key) == 32 and base64.b64encode(key).decode() == text
+
+
+def _rulebook_complaints(record: ActiveRulebook) -> Iterator[str]:
+    if not _SHA256.fullmatch(record.digest):
+        yield "digest must be 64 hex digits in lower case"
+
+
+def _sshkey_complaints(record: SshKey) -> Iterator[str]:
+    yield from _scope_complaints(record)
+    yield from _key_complaints(record)
+
+
+_COMPLAINTS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
+    Institution: _institution_complaints,
+    Client: _scope_complaints,
+    SshKey: _sshkey_complaints,
+    Endpoint: _endpoint_complaints,
+    Webhook: _webhook_complaints,
+    Project: _project_complaints,
+    FiledMechanism: _filing_complaints,
+    Officer: _officer_complaints,
+    ActiveRulebook: _rulebook_complaints,
+}
