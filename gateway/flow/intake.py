@@ -173,7 +173,9 @@ class Intake:
             earlier = await ledger.tx.transfer_by_key(principal.institution, idempotency_key)
             if earlier is not None:
                 if (earlier.endpoint, earlier.project, earlier.dataset) != (name.endpoint, name.project, name.dataset):
-                    raise Conflict("this idempotency key was used for another dataset: take a new one")
+                    raise Conflict(
+                        "this idempotency key was used for another dataset: take a new one", code="idempotency-key-used"
+                    )
                 return earlier
         if listing is not None:
             await self._carry.check(ledger, name, listing)
@@ -436,7 +438,10 @@ class Intake:
     # --- declare, submit, withdraw -----------------------------------------------------------------------------------
 
     async def declare(self, principal: Principal, transfer_id: str, declaration: Mapping[str, Any]) -> Transfer:
-        """Replace the declaration of an open or held transfer; a held one is decided again."""
+        """Replace the declaration of an open or held transfer; a held one is decided again.
+
+        Declaring what is declared changes nothing, whatever became of the transfer since.
+        """
         _require(principal, Permission.TRANSFERS_SUBMIT)
         own = await self.own(principal, transfer_id)
         words = parse_declaration(declaration, self._vocabulary)
@@ -446,6 +451,8 @@ class Intake:
         async def job(ledger: Ledgering) -> Transfer:
             transfer = await ledger.transfer(transfer_id)
             held = transfer.state is State.HELD
+            if not held and transfer.declaration == (words if transfer.state is State.OPEN else joined):
+                return transfer
             # An open transfer keeps its own words; what stands under them is joined when it is submitted.
             declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
@@ -540,6 +547,8 @@ class Intake:
 
         async def job(ledger: Ledgering) -> Transfer:
             now_at = await ledger.transfer(transfer_id)
+            if now_at.state is State.WITHDRAWN:  # a request beside this one was quicker
+                return now_at
             withdrawn = await ledger.record(
                 now_at,
                 Tag.WITHDRAWN,

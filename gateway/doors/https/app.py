@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
+from gateway.doors.https.batches import BatchPages
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.events import EventPages, StreamLimits
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
@@ -78,11 +79,12 @@ def make_app(
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
+    batches = BatchPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
     token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
     events = EventPages(newsroom=newsroom, limits=streams or StreamLimits())
     pages: dict[str, Handler] = {
         name: getattr(page, name)
-        for page in (transfers, events, token_pages)
+        for page in (transfers, batches, events, token_pages)
         for name in dir(page)
         if not name.startswith("_")
     }

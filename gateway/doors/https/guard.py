@@ -93,6 +93,7 @@ TABLE: Final = (
     Row("PUT", "/v1/transfers/{id}/files/{path}", "put_file", _P.TRANSFERS_WRITE),
     Row("DELETE", "/v1/transfers/{id}/files/{path}", "delete_file", _P.TRANSFERS_WRITE),
     Row("GET", "/v1/transfers/{id}/events", "follow_transfer", _P.TRANSFERS_READ),
+    Row("POST", "/v1/batches", "declare_batch", _P.TRANSFERS_SUBMIT),
     Row("GET", "/v1/events", "follow_all", _P.TRANSFERS_READ),
     Row("POST", "/v1/transfers/{id}/submit", "submit", _P.TRANSFERS_SUBMIT),
     Row("POST", "/v1/transfers/{id}/withdraw", "withdraw", _P.TRANSFERS_WITHDRAW),

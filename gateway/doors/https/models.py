@@ -276,7 +276,7 @@ class ProblemShown(TypedDict):
 
 
 class BatchResult(TypedDict):
-    """What became of one item: the transfer, or the problem."""
+    """What became of one item: the transfer as it stands, and the problem of the step that was refused, if one was."""
 
     status: Annotated[int, Limit("the status the request of its own would have had", least=200, most=599)]
     transfer: NotRequired[TransferShown]

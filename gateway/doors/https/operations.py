@@ -177,6 +177,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Idempotent: withdrawing again changes nothing.",
         problems=_CHANGING,
     ),
+    "declare_batch": Operation(
+        "transfers",
+        "Declare many datasets at once (集中申报)",
+        (Answer(200, "What became of every item, in their order.", models.BatchShown),),
+        about=(
+            "Each item opens a transfer or names one, declares it, and submits it where that is asked for. A request that cannot "
+            "be understood does nothing; otherwise each item stands alone, and one that is refused stops no other: look at "
+            "`failed`. With an `Idempotency-Key` the same batch again ends in the same transfers; one that broke off, or was "
+            "answered 503, is sent again under its key."
+        ),
+        body=Body(models.NewBatch),
+        headers=("Idempotency-Key",),
+        problems=(*_JSON_BODY, "bad-header"),
+    ),
     "follow_transfer": Operation(
         "events",
         "Follow a transfer",

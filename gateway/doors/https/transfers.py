@@ -153,17 +153,22 @@ class TransferPages:
         return web.json_response(self._view(request, transfer), status=status, headers={**_VARIES, **(headers or {})})
 
     def _view(self, request: web.Request, transfer: Transfer) -> dict[str, Any]:
-        """The sender's view, with the state in the caller's words and texts for what only has a code."""
-        shown = sender_view(transfer)
-        shown["says"] = self._catalogue.text(f"state.{transfer.state}", request[LANGUAGE])
-        if shown["decision"]:
-            shown["decision"]["remedies"] = [self._with_text(each) for each in shown["decision"]["remedies"]]
-        return shown
+        return shown_transfer(transfer, self._catalogue, request[LANGUAGE])
 
-    def _with_text(self, remedy: Mapping[str, Any]) -> dict[str, Any]:
-        if "code" not in remedy or any(language in remedy for language in LANGUAGES):
-            return dict(remedy)
-        return {**remedy, **self._catalogue.all(f"remedy.{remedy['code']}")}
+
+def shown_transfer(transfer: Transfer, catalogue: Catalogue, language: str) -> dict[str, Any]:
+    """The sender's view, with the state in the caller's words and texts for what only has a code."""
+    shown = sender_view(transfer)
+    shown["says"] = catalogue.text(f"state.{transfer.state}", language)
+    if shown["decision"]:
+        shown["decision"]["remedies"] = [_with_text(each, catalogue) for each in shown["decision"]["remedies"]]
+    return shown
+
+
+def _with_text(remedy: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    if "code" not in remedy or any(language in remedy for language in LANGUAGES):
+        return dict(remedy)
+    return {**remedy, **catalogue.all(f"remedy.{remedy['code']}")}
 
 
 _VARIES: Final = {"Vary": "Accept-Language"}
