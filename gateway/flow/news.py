@@ -3,7 +3,8 @@
 The rules:
 1. The database is the truth: news are read from the ledger behind a position, so a stream can break off anywhere, go on
    anywhere, through any worker, and tells everything once, in order.
-2. Facts of this process wake a stream at once; those of others are found within a second. Nobody asks more often.
+2. Facts of this process wake a stream, those of others are found within a second. No stream asks more often than ten times
+   a second, whatever happens.
 3. Progress is of the moment: files that are recorded, and what this process is receiving. It is told when it changed.
 4. Whoever may not see a transfer cannot follow it; a permission is asked for at the beginning, and the door asks again.
 """
@@ -23,6 +24,7 @@ from gateway.flow.recorder import Recorder
 
 INTERVAL = 1.0  # seconds between looks when nothing woke the stream
 WINDOW = 2_000  # ledger entries looked through at once
+PACE = 0.1  # seconds between looks of a stream, however much happens
 FRESH = 0.2  # seconds for which all streams share one look at the ledger's size
 
 
@@ -64,6 +66,7 @@ class Ledgerwatch:
 
     async def moved(self, seen: int, within: float) -> int:
         """The ledger's size once it is above what was seen, or after that time."""
+        await asyncio.sleep(min(PACE, within))  # facts of all transfers wake all streams
         if (size := await self.size(fresh=False)) > seen:
             return size
         async with self._recorder.changed:

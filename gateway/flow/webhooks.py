@@ -33,7 +33,7 @@ from gateway.core.registry import Registry
 from gateway.flow.news import WINDOW, Ledgerwatch
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import REGISTRY, Registrar
-from gateway.ports import Courier, EventSigner, Outbox
+from gateway.ports import Courier, EventSigner, Outbox, Reading
 from gateway.wire.cloudevents import MEDIA_TYPE, CloudEvent
 
 TYPE = "org.hetao.transfer."
@@ -43,6 +43,8 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
 LEASE = timedelta(seconds=90)  # longer than one delivery can take (`ports.Courier` bounds it)
 INTERVAL = 1.0  # seconds between looks when nothing woke the loop
+PACE = 0.2  # seconds between looks when much happens
+PASSED = 200  # ledger entries that do not concern a webhook before its position is moved past them
 GONE = 410
 
 
@@ -59,7 +61,7 @@ def pause(attempts: int, chance: float) -> timedelta:
 
 @dataclass(frozen=True)
 class Standing:
-    """A registered webhook and how far it was told; `behind` counts ledger entries, its institution's or not."""
+    """A registered webhook and how far it was told; `behind` counts ledger entries, most of which may not concern it."""
 
     webhook: Webhook
     outbox: Outbox
@@ -145,6 +147,7 @@ class Deliveries:
             try:
                 seen = await self._watch.moved(seen, INTERVAL)
                 await self.round()
+                await asyncio.sleep(PACE)
             except (StoreError, BrokenPromise, NotFound) as failure:  # NotFound: there is no registry yet
                 self._recorder.observer.saw("webhooks.faltered", code=failure.code)
                 await self._rest()
@@ -160,13 +163,17 @@ class Deliveries:
         """Tell every webhook that is due what it was not told yet; returns how many were looked after."""
         registry = await self._registrar.recent()
         now = self._recorder.clock.now()
-        hooks = [hook.id for hook in valid(registry, now)]
+        hooks = list(valid(registry, now))
         async with self._recorder.records.read() as view:
             known = {each.webhook: each for each in await view.outboxes()}
             size = await view.tree_size()
-        await self._begin([each for each in hooks if each not in known])
+            due = [
+                hook.id
+                for hook in hooks
+                if hook.id in known and is_due(known[hook.id], now) and await _waits(view, hook, known[hook.id], size)
+            ]
+        await self._begin([hook.id for hook in hooks if hook.id not in known])
         await self._forget([each for each in known if registry.find(Webhook, each) is None])
-        due = [each for each in hooks if each in known and known[each].position < size and is_due(known[each], now)]
         await asyncio.gather(*(self._tell(webhook) for webhook in due))
         return len(due)
 
@@ -213,7 +220,7 @@ class Deliveries:
             entries = await view.entries_of_institution(hook.institution, hand.outbox.position, stop)
         for index, body in entries:
             news = news_of(index, body)
-            if news is None or (hook.events and news.state.value not in hook.events):
+            if news is None or not concerns(hook, news):
                 continue
             if reason := await self._deliver(hook, news):
                 await self._failed(hand, index, reason)
@@ -282,6 +289,17 @@ class Deliveries:
         return await self._recorder.do(lambda ledger: ledger.tx.keep_outbox(outbox, self._worker))
 
 
+async def _waits(view: Reading, hook: Webhook, outbox: Outbox, size: int) -> bool:
+    """Whether there is anything to tell, or so much that is not that its position should be moved on.
+
+    Looked up before anything is written: the ledger grows with everybody's transfers, and most of it concerns no webhook.
+    """
+    if size - outbox.position > PASSED:
+        return True
+    entries = await view.entries_of_institution(hook.institution, outbox.position, size)
+    return any((news := news_of(index, body)) is not None and concerns(hook, news) for index, body in entries)
+
+
 @dataclass
 class _Hand:
     """An outbox this worker leases, as it stands."""
@@ -301,6 +319,11 @@ def valid(registry: Registry, now: datetime) -> Iterable[Webhook]:
     """The webhooks that hold on that day."""
     today = local_day(now)
     return [hook for hook in registry.all(Webhook) if hook.valid_to is None or today <= hook.valid_to]
+
+
+def concerns(hook: Webhook, news: News) -> bool:
+    """Whether a webhook hears of that state."""
+    return not hook.events or news.state.value in hook.events
 
 
 def is_due(outbox: Outbox, now: datetime) -> bool:

@@ -29,10 +29,9 @@ class Erp(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, keys: Path) -> None:
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ErpHandler)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(keys / "https.crt", keys / "https.key")
         self.status = 204
         self.taken: list[tuple[bytes, str]] = []
         self.refused = 0
@@ -99,12 +98,18 @@ def until(true: Callable[[], object]) -> None:
 def following(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Following]:
     folder = tmp_path_factory.mktemp("world")
     authority = str(folder / "gateway" / "keys" / "authority.crt")
-    running = build(folder, HETAO_GATEWAY__WORKERS="2", HETAO_WEBHOOKS__CA_FILE=authority)
-    erp = Erp(running.world.config.parent / "keys")
+    erp = Erp()
+    hook = f"""
+[[webhook]]
+id = "erp"
+institution = "sz-genomics"
+url = "https://localhost:{erp.server_address[1]}/hook"
+ranges = ["127.0.0.0/8"]
+"""
+    running = build(folder, hook, HETAO_GATEWAY__WORKERS="2", HETAO_WEBHOOKS__CA_FILE=authority)
+    keys = running.world.config.parent / "keys"
+    erp.context.load_cert_chain(keys / "https.crt", keys / "https.key")
     threading.Thread(target=erp.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    hook = f'[[webhook]]\nid = "erp"\ninstitution = "sz-genomics"\nurl = "https://localhost:{erp.server_address[1]}/hook"\n'
-    (folder / "webhook.toml").write_text(f'{hook}ranges = ["127.0.0.0/8"]\n')
-    running.register(folder / "webhook.toml")
     running.start()
     yield Following(running, erp)
     running.world.stop()

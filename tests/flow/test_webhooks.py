@@ -17,11 +17,11 @@ import pytest
 
 from gateway.core.errors import Conflict, EndpointError, NotFound, StoreError
 from gateway.core.registry import NAMESPACE, compose_change
-from gateway.flow.webhooks import LEASE, LONGEST_PAUSE, MAX_ATTEMPTS, Deliveries, Webhooks, pause
+from gateway.flow.webhooks import LEASE, LONGEST_PAUSE, MAX_ATTEMPTS, PASSED, Deliveries, Webhooks, pause
 from gateway.identity.jwk import TokenKey
 from gateway.wire import sshsig
 from tests.fakes.courier import FakeCourier
-from tests.flow.rig import OFFICERS, Rig, filing
+from tests.flow.rig import GENERAL, OFFICERS, Rig, filing
 from tests.identity.parties import p256, write_pem
 
 ERP = {"id": "erp", "institution": "sz-lab", "url": "https://erp.example/hook", "ranges": ["10.0.0.0/8"]}
@@ -164,6 +164,25 @@ async def test_a_webhook_hears_what_happens_from_its_registration_on(post: Post)
     await post.one.round()
     assert {event["subject"] for event in post.courier.told("late")} == {after.id}
     assert {event["subject"] for event in post.courier.told("erp")} == {before.id, after.id}
+
+
+async def test_what_does_not_concern_a_webhook_costs_no_write(post: Post) -> None:
+    await post.rig.register(("webhook", {**ERP, "id": "ends", "events": ["refused"]}))
+    post.rig.clock.advance(timedelta(seconds=3))
+    await post.one.round()
+    await post.rig.send({"a.csv": b"a,b\n"})
+    await post.one.round()
+    commits, before = post.rig.records.commits, await post.outbox("ends")
+    assert await post.one.round() == 0
+    assert (post.rig.records.commits, await post.outbox("ends")) == (commits, before)
+    for _ in range(PASSED // 40 + 1):  # every declaration is a fact
+        draft = await post.rig.send({}, dataset="busy", submit=False)
+        for number in range(40):
+            words = {**GENERAL, "purpose": {"stated": f"trial {number}"}}
+            await post.rig.intake.declare(post.rig.sender, draft.id, words)
+    await post.one.round()
+    assert (await post.outbox("ends")).position == len(post.rig.records.state.entries)
+    assert post.courier.states("ends") == []
 
 
 async def test_what_is_retired_is_forgotten(post: Post) -> None:
