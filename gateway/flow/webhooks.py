@@ -202,9 +202,12 @@ class Deliveries:
         hand = _Hand(outbox)
         try:
             registry = await self._registrar.registry(thorough=True)  # what leaves asks for what is signed now
-            for hook in valid(registry, now):
-                while hook.id == webhook and await self._tell_window(hook, hand):
-                    pass
+            hook = next((each for each in valid(registry, now) if each.id == webhook), None)
+            if hook is None:
+                await self._keep(hand, worker="", until=None)
+                return
+            while await self._tell_window(hook, hand):
+                pass
         except Exception as failure:  # noqa: BLE001  # one webhook's trouble, ours too, must not stop everybody else's
             code = failure.code if isinstance(failure, GatewayError) else type(failure).__name__
             await self._failed(hand, hand.outbox.position, code)

@@ -17,11 +17,12 @@ import pytest
 
 from gateway.core.errors import Conflict, EndpointError, NotFound, StoreError
 from gateway.core.registry import NAMESPACE, compose_change
+from gateway.flow.registrar import Registrar
 from gateway.flow.webhooks import LEASE, LONGEST_PAUSE, MAX_ATTEMPTS, PASSED, Deliveries, Webhooks, pause
 from gateway.identity.jwk import TokenKey
 from gateway.wire import sshsig
 from tests.fakes.courier import FakeCourier
-from tests.flow.rig import GENERAL, OFFICERS, Rig, filing
+from tests.flow.rig import GENERAL, OFFICERS, Rig, filing, policies
 from tests.identity.parties import p256, write_pem
 
 ERP = {"id": "erp", "institution": "sz-lab", "url": "https://erp.example/hook", "ranges": ["10.0.0.0/8"]}
@@ -40,10 +41,10 @@ class Post:
         self.courier = FakeCourier()
         self.one = self.worker("one")
 
-    def worker(self, name: str) -> Deliveries:
+    def worker(self, name: str, registrar: Registrar | None = None) -> Deliveries:
         return Deliveries(
             recorder=self.rig.recorder,
-            registrar=self.rig.registrar,
+            registrar=registrar or self.rig.registrar,
             courier=self.courier,
             signer=self.key,
             source=SOURCE,
@@ -185,17 +186,33 @@ async def test_what_does_not_concern_a_webhook_costs_no_write(post: Post) -> Non
     assert post.courier.states("ends") == []
 
 
-async def test_what_is_retired_is_forgotten(post: Post) -> None:
+async def retire(post: Post) -> None:
     registry = await post.rig.registrar.registry()
     change = compose_change(registry.head, (), (("webhook", "erp"),))
     first, second = (sshsig.sign(OFFICERS[name][1], change.document, NAMESPACE) for name in ("chen", "zhao"))
     await post.rig.registrar.propose(change, first)
     await post.rig.registrar.approve(change.digest, second)
+
+
+async def test_what_is_retired_is_forgotten(post: Post) -> None:
+    await retire(post)
     await post.rig.send({"a.csv": b"a,b\n"})
-    post.rig.clock.advance(timedelta(seconds=3))
     await post.one.round()
     assert await post.outbox() is None
     assert post.courier.posted == []
+
+
+async def test_a_worker_that_has_not_heard_of_it_sends_nothing_to_what_was_retired(post: Post) -> None:
+    """The registry as it was a moment ago may tell who is due; what leaves asks for what is signed now."""
+    late = Registrar(post.rig.recorder, post.rig.genesis, policies().vocabulary)
+    two = post.worker("two", late)
+    await two.round()
+    await post.rig.send({"a.csv": b"a,b\n"})
+    await retire(post)
+    assert await two.round() == 1
+    assert post.courier.posted == []
+    outbox = await post.outbox()
+    assert (outbox.worker, outbox.until, outbox.attempts) == ("", None, 0)
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------
