@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
-from gateway.core.records import Endpoint
+from gateway.core.records import Endpoint, Webhook
 from gateway.core.review import Vote
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State, Transfer
@@ -307,6 +307,33 @@ class Ban:
 
 
 @dataclass(frozen=True)
+class Outbox:
+    """How far a webhook was told; what it is told follows from the ledger.
+
+    Attributes:
+        webhook: The registered identifier.
+        position: The next ledger entry to look at: everything before it was delivered, or does not concern it.
+        next_at: Not to be tried before.
+        attempts: Attempts at the event at `position` that failed.
+        reason: Why the last one failed, in the gateway's words.
+        parked_at: Since when nothing is tried any more; None where it goes on.
+        delivered_at: When an event was last delivered.
+        worker: Who has it in hand; empty for nobody.
+        until: When that ends.
+    """
+
+    webhook: str
+    position: int
+    next_at: datetime
+    attempts: int = 0
+    reason: str = ""
+    parked_at: datetime | None = None
+    delivered_at: datetime | None = None
+    worker: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class TransferFilter:
     """What `transfers` is asked for; empty fields ask nothing. `digest` is a file's SHA-256, hex."""
 
@@ -344,6 +371,9 @@ class Reading(Protocol):
 
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         """Its received files, by path."""
+
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        """At most so many of its received files whose numbers are above one, by number."""
 
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
@@ -402,6 +432,12 @@ class Reading(Protocol):
     async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
         """Every ledger entry of a transfer, oldest first."""
 
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """At most so many ledger entries of a transfer from after a position on, oldest first."""
+
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        """Ledger entries of an institution's transfers at positions from `start` to before `stop`, oldest first."""
+
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields."""
 
@@ -434,6 +470,9 @@ class Reading(Protocol):
 
     async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
         """Bans that stand at that time, the newest first."""
+
+    async def outboxes(self) -> Sequence[Outbox]:
+        """How far each webhook was told, by its identifier."""
 
 
 class Writing(Reading, Protocol):
@@ -542,6 +581,18 @@ class Writing(Reading, Protocol):
 
     async def drop_ban(self, remote: str) -> bool:
         """Lift a ban; whether there was one, ended or not."""
+
+    async def put_outbox(self, outbox: Outbox) -> None:
+        """Insert or replace what is known of a webhook."""
+
+    async def drop_outbox(self, webhook: str) -> None:
+        """Forget a webhook, if it is there."""
+
+    async def claim_outbox(self, webhook: str, worker: str, now: datetime, until: datetime) -> Outbox | None:
+        """Lease a webhook's outbox that is due and neither parked nor leased; None otherwise."""
+
+    async def keep_outbox(self, outbox: Outbox, worker: str) -> bool:
+        """Replace an outbox this worker leases; False, and nothing kept, where it does not any more."""
 
 
 class Records(Protocol):
@@ -738,6 +789,27 @@ class CanResume(Protocol):
     """A connector that continues a half-sent parcel instead of starting it again."""
 
     resumes: bool
+
+
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+
+class Courier(Protocol):
+    """Brings events to institutions' own systems. Blocking by contract; bounded in time and in what it reads."""
+
+    def post(self, webhook: Webhook, body: bytes, fields: Mapping[str, str]) -> int:
+        """POST a body with these header fields to the webhook's URL; returns the status of the answer.
+
+        Raises:
+            EndpointError: No resolved address lies in its ranges, its certificate is not trusted, nobody answers in time.
+        """
+
+
+class EventSigner(Protocol):
+    """The key events are signed with; its public half is in the gateway's JWK set."""
+
+    def sign_detached(self, payload: bytes) -> str:
+        """A compact JWS over the payload, without the payload (RFC 7515 appendix F)."""
 
 
 # --- telemetry -------------------------------------------------------------------------------------------------------

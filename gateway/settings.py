@@ -75,6 +75,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("page.host", "text", "127.0.0.1", "address of the upload page for people"),
     Setting("page.port", "port", 8445, "port of the same, with the certificate of the HTTPS door"),
     Setting("page.served", "choice", "yes", "whether there is an upload page", ("yes", "no")),
+    Setting("https.streams", "count", 16, "event streams an institution, a process; 0: no bound"),
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),
@@ -122,6 +123,7 @@ SETTINGS: tuple[Setting, ...] = (
         "127.0.0.0/8 ::1/128",
         "networks never banned (CIDR): a proxy in front, monitoring, an institution's NAT",
     ),
+    Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
     Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
     Setting(

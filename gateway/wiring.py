@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.channel import BoundChannel
+from connectors.courier import HttpsCourier
 from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
@@ -37,6 +38,7 @@ from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Intake
 from gateway.flow.locks import Locks
+from gateway.flow.news import Newsroom
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -47,10 +49,11 @@ from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
 from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
+from gateway.flow.webhooks import Deliveries, Webhooks
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
-from gateway.ports import Channel, Connector, Observer
+from gateway.ports import Channel, Connector, EventSigner, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables
@@ -61,6 +64,7 @@ from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
 
 CONNECTORS = "hetao.connectors"
+WEBHOOK_THREADS = 8
 
 
 class SystemClock:
@@ -132,6 +136,7 @@ class Gateway:
     policies: Policies
     intake: Intake
     enquiry: Enquiry
+    newsroom: Newsroom
     folders: Folders
     resume: Resume
     uploads: Uploads
@@ -139,6 +144,7 @@ class Gateway:
     subtrees: Subtrees
     review: Review
     revocation: Revocation
+    webhooks: Webhooks
     audit: Audit
     conductor: Conductor
     housekeeping: Housekeeping
@@ -146,6 +152,26 @@ class Gateway:
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
     defender: Defender
+
+
+@contextmanager
+def open_deliveries(gateway: Gateway, signer: EventSigner) -> Iterator[Deliveries]:
+    """What brings events to webhooks, with threads of its own; they do not go over the channel to Hong Kong."""
+    settings = gateway.settings
+    authorities = settings.path("webhooks.ca_file") if settings.text("webhooks.ca_file") else None
+    pool = ThreadPoolExecutor(max_workers=WEBHOOK_THREADS, thread_name_prefix="webhook")
+    try:
+        yield Deliveries(
+            recorder=gateway.recorder,
+            registrar=gateway.registrar,
+            courier=HttpsCourier(BoundChannel(), authorities),
+            signer=signer,
+            source=settings.text("gateway.issuer").rstrip("/"),
+            worker=worker_name(),
+            pool=pool,
+        )
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def database_url(settings: Settings) -> str:
@@ -206,15 +232,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         pool=pool,
         limits=_limits(settings),
     )
-    decider = Decider(
-        recorder=recorder,
-        registrar=registrar,
-        rulebooks=rulebooks,
-        calendar=calendar,
-        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
-        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
-        signer=signer,
-    )
+    decider = _decider(settings, recorder, registrar, policies, ledger, keyring, signer)
     seal = Seal(
         recorder=recorder,
         registrar=registrar,
@@ -227,6 +245,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
+    enquiry = Enquiry(recorder=recorder, registrar=registrar)
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     stages = {
@@ -248,7 +267,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         registrar=registrar,
         policies=policies,
         intake=intake,
-        enquiry=Enquiry(recorder=recorder, registrar=registrar),
+        enquiry=enquiry,
+        newsroom=Newsroom(recorder=recorder, enquiry=enquiry, received=intake.received),
         folders=folders,
         resume=resume,
         uploads=_uploads(settings, recorder, intake, resume),
@@ -256,6 +276,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         subtrees=Subtrees(recorder=recorder, intake=intake, folders=folders, resume=resume),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
+        webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,
@@ -280,6 +301,26 @@ def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, databa
 
 def _appeal_term(settings: Settings) -> timedelta:
     return timedelta(days=settings.number("review.appeal_days"))
+
+
+def _decider(
+    settings: Settings,
+    recorder: Recorder,
+    registrar: Registrar,
+    policies: Policies,
+    ledger: FileLedgerSigner,
+    keyring: FileKeyring,
+    signer: FileSigner,
+) -> Decider:
+    return Decider(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=InstalledRulebooks(policies),
+        calendar=prc_calendar(),
+        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
+        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
+        signer=signer,
+    )
 
 
 def _channel(settings: Settings) -> BoundChannel:

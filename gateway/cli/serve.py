@@ -12,15 +12,17 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from gateway.core.errors import StoreError, Unusable
 from gateway.doors.https.app import make_app
+from gateway.doors.https.events import StreamLimits
 from gateway.doors.https.guard import ROUTES
 from gateway.doors.https.origins import parse_origins
 from gateway.doors.https.server import serving
@@ -46,7 +48,7 @@ from gateway.telemetry.logs import LogObserver, configure_logs
 from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
 from gateway.telemetry.server import make_metrics_app
-from gateway.wiring import Gateway, open_gateway
+from gateway.wiring import Gateway, open_deliveries, open_gateway
 
 LIVING = "living.lock"
 PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, rule 3)
@@ -91,7 +93,8 @@ async def _serve(settings: Settings, worker: int) -> None:
         observer.saw("gateway.started", **ports)
         if worker:
             os.write(PARENT, b"+")
-        await _work_until(gateway, stopping)
+        deliveries = stack.enter_context(open_deliveries(gateway, TokenKeys(settings.path("keys.tokens"))))
+        await _work_until(stopping, gateway.conductor.run(), deliveries.run())
         observer.saw("gateway.stopping")
 
 
@@ -150,6 +153,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
         locks=gateway.locks,
         subtrees=gateway.subtrees,
         clock=recorder.clock,
+        newsroom=gateway.newsroom,
         assertions=assertions,
         tokens=tokens,
         catalogue=load_catalogue(),
@@ -161,6 +165,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
         origins=parse_origins(settings.text("https.origins")),
         certificates=certificates,
         passwords=AppPasswords(records=gateway.database, registrar=gateway.registrar, clock=recorder.clock),
+        streams=StreamLimits(each=settings.number("https.streams")),
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     client_ca = settings.path("https.client_ca") if certificates else None
@@ -287,13 +292,15 @@ async def _metrics(gateway: Gateway, metrics: PrometheusObserver, *, shared: boo
         await runner.cleanup()
 
 
-async def _work_until(gateway: Gateway, stopping: asyncio.Event) -> None:
-    """Run the conductor until asked to stop; if it ends by itself, so does the gateway, and loudly."""
-    conductor = asyncio.ensure_future(gateway.conductor.run())
+async def _work_until(stopping: asyncio.Event, *loops: Coroutine[Any, Any, None]) -> None:
+    """Run the loops until asked to stop; if one ends by itself, so does the gateway, and loudly."""
+    running = [asyncio.ensure_future(loop) for loop in loops]
     asked = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({conductor, asked}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({*running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    if conductor.done():
-        conductor.result()
-    conductor.cancel()
-    await asyncio.wait({conductor})
+    ended = [each for each in running if each.done()]
+    for each in running:
+        each.cancel()
+    await asyncio.wait(running)
+    for each in ended:
+        each.result()

@@ -32,6 +32,7 @@ from gateway.core.records import (
     Project,
     Record,
     SshKey,
+    Webhook,
     parse_record,
     record_table,
 )
@@ -271,6 +272,8 @@ def _shared_certificates(registry: Registry) -> list[str]:
 def _references(record: Record) -> list[tuple[str, str]]:
     if isinstance(record, Client | SshKey | AppPassword):
         return [("institution", record.institution), ("person", record.person)]
+    if isinstance(record, Webhook):
+        return [("institution", record.institution)]
     if isinstance(record, Person):
         found = [("institution", record.institution)] if record.institution else []
         return found + ([("person", record.supervisor)] if record.supervisor else [])

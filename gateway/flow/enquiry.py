@@ -26,6 +26,7 @@ from gateway.ports import Reading, StoredFile, TransferFilter
 
 SECRECY_RULE = "D1"
 PAGE = 1000
+MAX_HISTORY = 100_000
 
 
 class Enquiry:
@@ -113,6 +114,14 @@ class Enquiry:
                 shown.append({**named, **kept, **sized, "expires": timestamp(upload.expires)})
         return sorted(shown, key=lambda each: (each.get("path", ""), each.get("upload", "")))
 
+    async def files_page(
+        self, principal: Principal, transfer_id: str, *, after: int, limit: int
+    ) -> Sequence[StoredFile]:
+        """Received files in the order of their numbers, from after that number on (-1: from the first)."""
+        await self.transfer(principal, transfer_id)
+        async with self._recorder.records.read() as view:
+            return await view.files_after(transfer_id, after, limit)
+
     async def file(self, principal: Principal, transfer_id: str, path: str) -> dict[str, Any] | None:
         """One received file, or None where there is none at this path; who may write there may ask, too."""
         if not principal.may(Permission.TRANSFERS_WRITE):
@@ -130,11 +139,13 @@ class Enquiry:
             raise Conflict(f"there is no receipt yet: the transfer is {transfer.state}", code="no-receipt")
         return transfer.receipt, transfer.receipt_signature
 
-    async def history(self, principal: Principal, transfer_id: str) -> list[dict[str, Any]]:
-        """The transfer's ledger entries, oldest first, with their positions."""
+    async def history(
+        self, principal: Principal, transfer_id: str, *, after: int = -1, limit: int = MAX_HISTORY
+    ) -> list[dict[str, Any]]:
+        """The transfer's ledger entries with their positions, oldest first, from after a position on."""
         await self.transfer(principal, transfer_id)
         async with self._recorder.records.read() as view:
-            entries = await view.entries_of(transfer_id)
+            entries = await view.entries_after(transfer_id, after, limit)
         return [{"index": index, **parse_document(body, max_size=1 << 22, max_depth=12)} for index, body in entries]
 
 

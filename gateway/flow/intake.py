@@ -110,6 +110,7 @@ class Intake:
         self.reception = Reception(recorder, spool, sealer, opener, classifier, pool, limits, self.keeper)
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
+        self._arriving: dict[str, list[Incoming]] = {}
         self._sums: dict[str, tuple[float, int]] = {}
         self._drafts: dict[str, _Draft] = {}
 
@@ -187,7 +188,9 @@ class Intake:
             earlier = await ledger.tx.transfer_by_key(principal.institution, idempotency_key)
             if earlier is not None:
                 if (earlier.endpoint, earlier.project, earlier.dataset) != (name.endpoint, name.project, name.dataset):
-                    raise Conflict("this idempotency key was used for another dataset: take a new one")
+                    raise Conflict(
+                        "this idempotency key was used for another dataset: take a new one", code="idempotency-key-used"
+                    )
                 return earlier
         if listing is not None:
             await self._carry.check(ledger, name, listing)
@@ -331,13 +334,14 @@ class Intake:
                 self.reception,
                 transfer,
                 canonical_path,
-                lambda: self._ended(transfer, incoming.size),
+                lambda: self._over(transfer, incoming),
                 resumable=resumable,
                 held=held,
             )
         except BaseException:
             self._ended(transfer, 0)
             raise
+        self._arriving.setdefault(transfer.id, []).append(incoming)
         return incoming
 
     async def admit(self, transfer: Transfer, size: int, *, kept: int = 0) -> int:
@@ -366,6 +370,17 @@ class Intake:
             held=held,
         )
         return run
+
+    def received(self, transfer_id: str) -> tuple[int, int]:
+        """Files of a transfer that this process is receiving, and how many bytes of them came so far."""
+        arriving = self._arriving.get(transfer_id, ())
+        return len(arriving), sum(each.size for each in arriving)
+
+    def _over(self, transfer: Transfer, incoming: Incoming) -> None:
+        self._arriving[transfer.id].remove(incoming)
+        if not self._arriving[transfer.id]:
+            del self._arriving[transfer.id]
+        self._ended(transfer, incoming.size)
 
     async def _undelivered(self, transfer: Transfer) -> int:
         """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""
@@ -496,7 +511,10 @@ class Intake:
     # --- declare, submit, withdraw -----------------------------------------------------------------------------------
 
     async def declare(self, principal: Principal, transfer_id: str, declaration: Mapping[str, Any]) -> Transfer:
-        """Replace the declaration of an open or held transfer; a held one is decided again."""
+        """Replace the declaration of an open or held transfer; a held one is decided again.
+
+        Declaring what is declared changes nothing, whatever became of the transfer since.
+        """
         _require(principal, Permission.TRANSFERS_SUBMIT)
         own = await self.own(principal, transfer_id)
         words = parse_declaration(declaration, self._vocabulary)
@@ -506,6 +524,8 @@ class Intake:
         async def job(ledger: Ledgering) -> Transfer:
             transfer = await ledger.transfer(transfer_id)
             held = transfer.state is State.HELD
+            if not held and transfer.declaration == (words if transfer.state is State.OPEN else joined):
+                return transfer
             # An open transfer keeps its own words; what stands under them is joined when it is submitted.
             declared, again = (joined, {"next_at": ledger.now}) if held else (words, {})
             return await ledger.record(
@@ -600,6 +620,8 @@ class Intake:
 
         async def job(ledger: Ledgering) -> Transfer:
             now_at = await ledger.transfer(transfer_id)
+            if now_at.state is State.WITHDRAWN:  # a request beside this one was quicker
+                return now_at
             withdrawn = await ledger.record(
                 now_at,
                 Tag.WITHDRAWN,

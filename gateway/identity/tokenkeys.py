@@ -52,6 +52,10 @@ class TokenKeys:
         self._refresh()
         return self._key
 
+    def sign_detached(self, payload: bytes) -> str:
+        """An event's signature by the key that signs now (`ports.EventSigner`)."""
+        return self.signing().sign_detached(payload)
+
     def published(self, now: datetime) -> Mapping[str, VerifyingKey]:
         """By key id, every key whose tokens are accepted at that time, the signing one first."""
         self._refresh()

@@ -24,7 +24,18 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, EditLock, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter, Upload
+from gateway.ports import (
+    Ban,
+    EditLock,
+    Mark,
+    Outbox,
+    Partial,
+    PersonSet,
+    StoredChange,
+    StoredFile,
+    TransferFilter,
+    Upload,
+)
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -50,6 +61,7 @@ _UPLOAD = [tables.uploads.c[each.name] for each in fields(Upload)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _LOCK = [tables.locks.c[each.name] for each in fields(EditLock)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
+OUTBOX = [tables.outboxes.c[each.name] for each in fields(Outbox)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
 _MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
@@ -133,6 +145,12 @@ class View:
         of = tables.files.c.transfer_id == transfer_id
         rows = await self._rows(select(tables.files).where(of).order_by(tables.files.c.path))
         return [_stored_file(row) for row in rows]
+
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        """At most so many of its received files whose numbers are above one, by number."""
+        columns = tables.files.c
+        beyond = select(tables.files).where(columns.transfer_id == transfer_id, columns.number > number)
+        return [_stored_file(row) for row in await self._rows(beyond.order_by(columns.number).limit(limit))]
 
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         """One received file, or None."""
@@ -282,6 +300,20 @@ class View:
         wanted = select(columns.index, columns.body).where(columns.subject == subject).order_by(columns.index)
         return [(row[0], row[1]) for row in await self._rows(wanted)]
 
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """At most so many ledger entries of a subject from after a position on, oldest first."""
+        columns = tables.entries.c
+        wanted = select(columns.index, columns.body).where(columns.subject == subject, columns.index > index)
+        return [(row[0], row[1]) for row in await self._rows(wanted.order_by(columns.index).limit(limit))]
+
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        """Ledger entries of an institution's transfers at positions from `start` to before `stop`, oldest first."""
+        columns, owner = tables.entries.c, tables.transfers.c
+        joined = tables.entries.join(tables.transfers, owner.id == columns.subject)
+        between = and_(columns.index >= start, columns.index < stop, owner.institution == institution)
+        wanted = select(columns.index, columns.body).select_from(joined).where(between).order_by(columns.index)
+        return [(row[0], row[1]) for row in await self._rows(wanted)]
+
     async def opening(self, index: int) -> bytes | None:
         """The encrypted opening of an entry's private fields; None where it has none or there is no such entry."""
         row = await self._first(select(tables.entries.c.opening).where(tables.entries.c.index == index))
@@ -344,6 +376,18 @@ class View:
         columns = tables.bans.c
         standing = select(*_BAN).where(columns.until > now).order_by(columns.at.desc(), columns.remote).limit(limit)
         return [Ban(**row._mapping) for row in await self._rows(standing)]  # noqa: SLF001  # as above
+
+    # --- webhooks ------------------------------------------------------------------------------------------------
+
+    async def outboxes(self) -> Sequence[Outbox]:
+        """How far each webhook was told, by its identifier."""
+        rows = await self._rows(select(*OUTBOX).order_by(tables.outboxes.c.webhook))
+        return [outbox_of(row) for row in rows]
+
+
+def outbox_of(row: _Row) -> Outbox:
+    """An outbox from the columns of `OUTBOX`."""
+    return Outbox(*row)
 
 
 def listed(limit: int) -> int:

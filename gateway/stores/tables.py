@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v004"
+REVISION = "v005"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -378,4 +378,19 @@ bans = sa.Table(
     _word("reason"),
     _time("at"),
     _time("until"),
+)
+
+# How far each registered webhook was told; the events themselves are the ledger's.
+outboxes = sa.Table(
+    "outboxes",
+    metadata,
+    sa.Column("webhook", Word, primary_key=True),
+    _whole("position"),
+    _time("next_at"),
+    _whole("attempts"),
+    _word("reason"),
+    _time("parked_at", nullable=True),
+    _time("delivered_at", nullable=True),
+    _word("worker"),
+    _time("until", nullable=True),
 )

@@ -6,8 +6,8 @@ A change must keep these:
 1. Whoever reads what it is about to change, or appends, holds the turn: the row lock on `tree_head`. SQLite gives it
    with BEGIN IMMEDIATE; in PostgreSQL the first statement takes it. So what a transaction read is still true when it
    commits: a count of persons, a transfer's state, the next version. One lock, and so no order of locks to get wrong.
-2. Leases, spent tokens and bans need no turn: they hold only their own rows, and so run beside everything else. A claim is
-   best made in a transaction of its own.
+2. Leases, outboxes, spent tokens and bans need no turn: they hold only their own rows, and so run beside everything else.
+   A claim is best made in a transaction of its own.
 3. A statement that failed leaves the transaction unfit to commit (`failed`), whoever catches the error: PostgreSQL
    would answer COMMIT with a silent rollback.
 """
@@ -30,9 +30,9 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, EditLock, Mark, Partial, PersonSet, StoredChange, StoredFile, Upload
+from gateway.ports import Ban, EditLock, Mark, Outbox, Partial, PersonSet, StoredChange, StoredFile, Upload
 from gateway.stores import tables
-from gateway.stores.reading import View
+from gateway.stores.reading import OUTBOX, View, outbox_of
 from gateway.stores.tree import Tree
 
 ASSERTION_LIFE = timedelta(days=1)
@@ -345,6 +345,32 @@ class Transaction(View):
     async def drop_ban(self, remote: str) -> bool:
         """Lift a ban; whether there was one, ended or not."""
         return (await self._run_beside(delete(tables.bans).where(tables.bans.c.remote == remote))).rowcount > 0
+
+    # --- webhooks ------------------------------------------------------------------------------------------------
+
+    async def put_outbox(self, outbox: Outbox) -> None:
+        """Insert or replace what is known of a webhook."""
+        values = asdict(outbox)
+        await self._run_beside(_upsert(self._dialect, tables.outboxes, tuple(values)), values)
+
+    async def drop_outbox(self, webhook: str) -> None:
+        """Forget a webhook, if it is there."""
+        await self._run_beside(delete(tables.outboxes).where(tables.outboxes.c.webhook == webhook))
+
+    async def claim_outbox(self, webhook: str, worker: str, now: datetime, until: datetime) -> Outbox | None:
+        """Lease a webhook's outbox that is due and neither parked nor leased; None otherwise."""
+        columns = tables.outboxes.c
+        free = or_(columns.until.is_(None), columns.until <= now)
+        due = and_(columns.webhook == webhook, columns.parked_at.is_(None), columns.next_at <= now, free)
+        lease = update(tables.outboxes).where(due).values(worker=worker, until=until)
+        row = (await self._run_beside(lease.returning(*OUTBOX))).first()
+        return outbox_of(row) if row else None
+
+    async def keep_outbox(self, outbox: Outbox, worker: str) -> bool:
+        """Replace an outbox this worker leases; False, and nothing kept, where it does not any more."""
+        columns = tables.outboxes.c
+        mine = and_(columns.webhook == outbox.webhook, columns.worker == worker)
+        return (await self._run_beside(update(tables.outboxes).where(mine).values(**asdict(outbox)))).rowcount > 0
 
 
 def _file_values(stored: StoredFile) -> dict[str, Any]:

@@ -41,11 +41,11 @@ FORMATS: Final = frozenset(known.name for _, _, known in SIGNATURES) | frozenset
 # Codes worth a series of their own; the others are in the logs.
 _CODES: Final = """
 bad-declaration bad-digest bad-json bad-path body-timeout broken-promise checksum-mismatch conflict database-busy
-digest-mismatch disk-full endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client
-invalid-scope invalid-token key-destroyed malformed-request method-not-allowed no-such-file no-such-route
-no-such-transfer no-such-upload not-authenticated not-initialised not-permitted not-registered offset-mismatch
-outside-ranges quota-reached readback store too-large too-many-failures too-many-transfers unreachable
-unsupported-coding unsupported-media unusable upload-busy upload-gone wrong-state
+digest-mismatch disk-full endpoint endpoint-credential expectation host-key-mismatch incomplete internal
+invalid-client invalid-scope invalid-token key-destroyed malformed-request method-not-allowed no-such-file
+no-such-route no-such-transfer no-such-upload not-authenticated not-initialised not-permitted not-registered
+offset-mismatch outside-ranges quota-reached readback store too-large too-many-failures too-many-streams
+too-many-transfers unreachable unsupported-coding unsupported-media unusable upload-busy upload-gone wrong-state
 """
 CODES: Final = frozenset(_CODES.split())
 DOORS: Final = frozenset(door.value for door in Door)
@@ -55,6 +55,7 @@ rename rmdir setstat stat statvfs write
 """
 KINDS: Final = frozenset(_KINDS.split())
 OUTCOMES: Final = frozenset({"ok", "no-such-file", "denied", "unsupported", "quota", "no-room", "failure"})
+DELIVERIES: Final = ("delivered", "deferred", "parked")
 REFUSALS: Final = frozenset({"banned", "knocking", "connections", "session_handles", "handles", "uploads"})
 _SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _STAY_BUCKETS: Final = (0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400)
@@ -81,6 +82,7 @@ class _Gauges(Collector):
         self.counts: dict[str, int] = {}
         self.ages: dict[str, float] = {}
         self.banned = 0.0
+        self.parked = 0.0
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The families of the text format."""
@@ -91,6 +93,7 @@ class _Gauges(Collector):
         bounds = {state.value: standing.within.total_seconds() for state, standing in STANDING.items()}
         yield _gauge("hetao_transfer_state_limit_seconds", "Longest stay in each state.", "state", bounds)
         yield GaugeMetricFamily("hetao_banned_addresses", "Bans that stand, in all processes.", value=self.banned)
+        yield GaugeMetricFamily("hetao_webhooks_parked", "Webhooks nothing is sent to any more.", value=self.parked)
 
 
 class PrometheusObserver:
@@ -142,6 +145,9 @@ class PrometheusObserver:
         )
         self._problems = Counter("hetao_http_problems_total", "Problems answered.", ["code"], registry=registry)
         self._tokens = Counter("hetao_tokens_total", "Token requests.", ["outcome"], registry=registry)
+        self._deliveries = Counter(
+            "hetao_webhook_deliveries_total", "Events brought to webhooks, or not.", ["outcome"], registry=registry
+        )
         self._others = Counter(
             "hetao_unknown_events_total", "Events this version has no metric for.", registry=registry
         )
@@ -157,6 +163,8 @@ class PrometheusObserver:
             "request.answered": self._saw_answer,
             "token.issued": lambda _: self._tokens.labels("issued").inc(),
             "token.refused": lambda fields: self._tokens.labels(_among(CODES, fields.get("code"))).inc(),
+            **{f"webhook.{outcome}": self._saw_delivery(outcome) for outcome in DELIVERIES},
+            "webhooks.faltered": lambda fields: self._rounds.labels(_among(CODES, fields.get("code"))).inc(),
             **self._sign_ins.seen(),
             **self._sftp.seen(),
         }
@@ -169,6 +177,10 @@ class PrometheusObserver:
         for outcome in ("issued", "invalid-client", "invalid-scope"):
             self._tokens.labels(outcome)
 
+    def _saw_delivery(self, outcome: str) -> Callable[[Fields], None]:
+        counted = self._deliveries.labels(outcome)
+        return lambda _: counted.inc()
+
     def saw(self, event: str, **fields: str | float | bool | None) -> None:
         """Count it."""
         if event in TAGS:
@@ -178,9 +190,11 @@ class PrometheusObserver:
         else:
             self._others.inc()
 
-    def counted(self, states: Mapping[str, tuple[int, datetime | None]], now: datetime, banned: int = 0) -> None:
-        """Set the gauges from the database's `state_counts` and the number of bans that stand."""
-        self._gauges.banned = banned
+    def counted(
+        self, states: Mapping[str, tuple[int, datetime | None]], now: datetime, banned: int = 0, parked: int = 0
+    ) -> None:
+        """Set the gauges from the database's `state_counts`, the number of bans that stand and of webhooks parked."""
+        self._gauges.banned, self._gauges.parked = banned, parked
         for state in STATES:
             count, oldest = states.get(state, (0, None))
             self._gauges.counts[state] = count
@@ -193,7 +207,7 @@ class PrometheusObserver:
         self._scraped.inc()
         self._gauges.counts.clear()
         self._gauges.ages.clear()
-        self._gauges.banned = float("nan")
+        self._gauges.banned = self._gauges.parked = float("nan")
 
     def exposed(self) -> bytes:
         """Everything in the text format."""

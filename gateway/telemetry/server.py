@@ -43,7 +43,8 @@ def make_metrics_app(
         try:
             async with asyncio.timeout(BOUND), records.read() as view:
                 now = clock.now()
-                metrics.counted(await view.state_counts(), now, len(await view.bans(now, MOST_BANS)))
+                parked = sum(each.parked_at is not None for each in await view.outboxes())
+                metrics.counted(await view.state_counts(), now, len(await view.bans(now, MOST_BANS)), parked)
         except (StoreError, TimeoutError):
             metrics.not_counted()
         return web.Response(body=metrics.exposed(), headers={"Content-Type": CONTENT_TYPE})

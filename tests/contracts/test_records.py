@@ -19,6 +19,7 @@ from gateway.ports import (
     Ban,
     EditLock,
     Mark,
+    Outbox,
     Partial,
     PersonSet,
     Records,
@@ -508,6 +509,17 @@ async def test_many_files_are_kept_at_once(records: Records) -> None:
     assert [*found[:7], *found[8:]] == [*first[:7], *first[8:]]
 
 
+async def test_files_come_in_pages_by_their_numbers(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_files([stored(path=path, number=number) for path, number in (("b", 0), ("a", 1), ("c", 5))])
+    async with records.read() as view:
+        assert [each.file.path for each in await view.files_after("t1", -1, 2)] == ["b", "a"]
+        assert [each.file.path for each in await view.files_after("t1", 1, 2)] == ["c"]
+        assert await view.files_after("t1", 5, 2) == []
+        assert await view.files_after("t2", -1, 2) == []
+
+
 async def test_file_numbers_never_come_back(records: Records) -> None:
     async with records.write() as tx:
         await tx.put_transfer(transfer())
@@ -650,8 +662,25 @@ async def test_the_ledger_grows_entry_by_entry_and_batch_by_batch(records: Recor
         assert await view.entries_of("t2") == [(1, bodies[1]), (2, bodies[2])]
         assert await view.entries_of("t1") == [(index, bodies[index]) for index in (0, 3, 15, 16)]
         assert await view.entries_of("none") == []
+        assert await view.entries_after("t1", -1, 2) == [(index, bodies[index]) for index in (0, 3)]
+        assert await view.entries_after("t1", 3, 5) == [(index, bodies[index]) for index in (15, 16)]
+        assert await view.entries_after("t1", 16, 5) == []
         assert await view.opening(1) == b"sealedsealed"
         assert await view.opening(99) is None
+
+
+async def test_the_entries_of_an_institution_are_those_of_its_transfers(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2", institution="gz-lab"), transfer("t3", dataset="other"))
+    async with records.write() as tx:
+        for subject in ("t1", "t2", "registry", "t3", "t1"):
+            await tx.append(Tag.OPENED, subject, NOW, Entry(subject.encode(), b""), b"")
+    async with records.read() as view:
+        own = await view.entries_of_institution(transfer().institution, 0, 5)
+        assert own == [(0, b"t1"), (3, b"t3"), (4, b"t1")]
+        assert await view.entries_of_institution("gz-lab", 0, 9) == [(1, b"t2")]
+        assert await view.entries_of_institution(transfer().institution, 1, 4) == [(3, b"t3")]
+        assert await view.entries_of_institution("nobody", 0, 5) == []
+        assert await view.entries_of_institution(transfer().institution, 5, 9) == []
 
 
 async def test_an_entry_without_private_fields_has_no_opening(records: Records) -> None:
@@ -861,3 +890,59 @@ async def test_a_value_that_is_no_json_is_our_fault(records: Records) -> None:
         async with records.write() as tx:
             await tx.put_transfer(transfer(findings={"a": {1, 2}}))
     assert not refused.value.retry
+
+
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+FULL = Outbox("erp", 7, NOW, 3, "no answer", NOW, SOON, "w1", SOON)
+
+
+async def test_outboxes_are_replaced_and_forgotten_by_their_webhook(records: Records) -> None:
+    async with records.write() as tx:
+        for outbox in (FULL, Outbox("b", 0, NOW), Outbox("erp", 9, SOON), Outbox("a", 1 << 40, NOW)):
+            await tx.put_outbox(outbox)
+        assert len(await tx.outboxes()) == 3
+    async with records.write() as tx:
+        await tx.put_outbox(FULL)
+        await tx.drop_outbox("b")
+        await tx.drop_outbox("nobody")
+    async with records.read() as view:
+        assert await view.outboxes() == [Outbox("a", 1 << 40, NOW), FULL]
+
+
+@pytest.mark.parametrize(
+    ("outbox", "leased"),
+    [
+        (Outbox("erp", 7, NOW), "yes"),
+        (Outbox("erp", 7, SOON), "no"),
+        (Outbox("erp", 7, NOW, parked_at=NOW), "no"),
+        (Outbox("erp", 7, NOW, worker="w1", until=SOON), "no"),
+        (Outbox("erp", 7, NOW, worker="w1", until=NOW), "yes"),
+        (Outbox("other", 7, NOW), "no"),
+    ],
+)
+async def test_an_outbox_is_leased_when_it_is_due(records: Records, outbox: Outbox, leased: str) -> None:
+    async with records.write() as tx:
+        await tx.put_outbox(outbox)
+    async with records.write() as tx:
+        found = await tx.claim_outbox("erp", "w2", NOW, SOON)
+        assert found == (replace(outbox, worker="w2", until=SOON) if leased == "yes" else None)
+        assert await tx.claim_outbox("erp", "w3", NOW, SOON) is None
+
+
+async def test_one_of_many_leases_an_outbox(records: Records) -> None:
+    async with records.write() as tx:
+        await tx.put_outbox(Outbox("erp", 7, NOW))
+
+    async def claim(worker: str) -> Outbox | None:
+        async with records.write() as tx:
+            return await tx.claim_outbox("erp", worker, NOW, SOON)
+
+    found = await asyncio.gather(*(claim(f"w{number}") for number in range(8)))
+    (one,) = [each for each in found if each]
+    async with records.write() as tx:
+        assert not await tx.keep_outbox(replace(one, position=99), "somebody-else")
+        assert await tx.keep_outbox(replace(one, position=8, worker="", until=None), one.worker)
+        assert not await tx.keep_outbox(replace(one, position=99), one.worker)
+    async with records.read() as view:
+        assert await view.outboxes() == [Outbox("erp", 8, NOW)]

@@ -23,6 +23,7 @@ from gateway.core.records import (
     MAX_TEXT,
     MECHANISMS,
     ROLES,
+    STATES,
     ActiveRulebook,
     AppPassword,
     Client,
@@ -33,11 +34,14 @@ from gateway.core.records import (
     Project,
     Record,
     SshKey,
+    Webhook,
     parse_record,
     password_digest,
     record_table,
+    split_url,
     uscc_is_valid,
 )
+from gateway.core.transfer import State
 from gateway.wire import canonical
 from tests.core.examples import CLIENT, ENDPOINT, FILING, INSTITUTION, OFFICERS, PERSONS, PROJECT, USCC
 from tests.policies.packed import pack
@@ -53,6 +57,9 @@ EXAMPLES: dict[str, Record] = {
     "rulebook": ActiveRulebook("pack-1", "0" * 64, date(2026, 1, 1)),
     "password": AppPassword(
         "lin-dav", "sz-lab", "lin", "0" * 64, date(2026, 11, 1), date(2026, 12, 1), ("transfers:read",)
+    ),
+    "webhook": Webhook(
+        "erp", "sz-lab", "https://erp.sz-lab.example/hook?x=1", ("10.1.0.0/16",), ("held",), date(2027, 1, 1)
     ),
     "sshkey": SshKey("lin-laptop", "sz-lab", "lin", OFFICERS[0].key, SENDER_SCOPES, date(2027, 1, 1)),
 }
@@ -76,6 +83,7 @@ PERMANENT: dict[str, tuple[str, ...]] = {
     ),
     "officer": ("id", "person", "role", "key", "valid_to"),
     "rulebook": ("id", "digest", "active_from"),
+    "webhook": ("id", "institution", "url", "ranges", "events", "valid_to"),
     "sshkey": ("id", "institution", "person", "key", "scopes", "valid_to"),
     "password": ("id", "institution", "person", "digest", "valid_from", "valid_to", "scopes"),
 }  # fmt: skip
@@ -170,6 +178,18 @@ WRONG: list[tuple[str, Mapping[str, Any], str]] = [
     ("officer", {"role": "boss"}, "role must be one of"),
     ("officer", {"key": "ssh-rsa AAAA"}, "key is not an OpenSSH public key"),
     ("officer", {"key": ""}, "key is not an OpenSSH public key"),
+    ("webhook", {"url": "http://erp.example/"}, "url must be https://"),
+    ("webhook", {"url": "https://user@erp.example/"}, "url must be https://"),
+    ("webhook", {"url": "https://erp.example/#x"}, "url must be https://"),
+    ("webhook", {"url": "https://erp.example"}, "url must be https://"),
+    ("webhook", {"url": "https://ERP.example/"}, "url must be https://"),
+    ("webhook", {"url": "https://erp.example:0/"}, "url must be https://"),
+    ("webhook", {"url": "https://erp.example:65536/"}, "url must be https://"),
+    ("webhook", {"url": "https://erp.example/\r\nX: y"}, "url must be https://"),
+    ("webhook", {"url": "https://[::1]/"}, "url must be https://"),
+    ("webhook", {"ranges": []}, "ranges must name the address blocks"),
+    ("webhook", {"ranges": ["everywhere"]}, "ranges: 'everywhere'"),
+    ("webhook", {"events": ["done"]}, "events done are not among"),
     ("rulebook", {"digest": "latest"}, "digest must be 64 hex digits"),
     ("rulebook", {"digest": "A" * 64}, "digest must be 64 hex digits"),
 ]
@@ -205,6 +225,15 @@ def test_a_record_is_a_table(table: Any) -> None:
 
 
 # --- the words are the vocabulary's ----------------------------------------------------------------------------------------
+
+
+def test_events_are_states() -> None:
+    assert set(STATES) == {state.value for state in State}
+
+
+def test_a_url_is_split_as_the_standard_library_does() -> None:
+    assert split_url("https://erp.example:8443/a?b=1") == ("erp.example", 8443, "/a?b=1")
+    assert split_url("https://127.0.0.1/") == ("127.0.0.1", 443, "/")
 
 
 def test_the_words_are_the_vocabularys() -> None:

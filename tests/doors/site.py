@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from aiohttp import ClientSession
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
 
 from gateway.core.identity import SENDER_SCOPES, Principal
 from gateway.core.records import Client
-from gateway.doors.https import BodyLimits, make_app, serving
+from gateway.doors.https import BodyLimits, StreamLimits, make_app, serving
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.assertions import ClientAssertions
 from gateway.identity.clientcertificates import ClientCertificates
 from gateway.identity.jwk import TokenKey
 from gateway.identity.tokens import AccessTokens
 from gateway.stores.locales import load_catalogue
+from tests.doors.conforming import check
 from tests.fakes.observer import FakeObserver
 from tests.flow.rig import Rig
 from tests.identity.parties import ISSUER, TOKEN_URL, jwk_of, p256, write_pem
@@ -76,6 +77,7 @@ class Site:
         self.port = 0
         self.origins: frozenset[str] = frozenset()
         self.certificates: ClientCertificates | None = None  # who judges client certificates; `mutual.py` has some
+        self.streams = StreamLimits(each=4, proof=0.1, heartbeat=0.2)
 
     async def found(self) -> Site:
         await self.rig.found()
@@ -128,6 +130,7 @@ class Site:
             locks=self.rig.locks,
             subtrees=self.rig.subtrees,
             clock=self.rig.clock,
+            newsroom=self.rig.newsroom,
             assertions=self.assertions,
             tokens=self.tokens,
             catalogue=self.catalogue,
@@ -138,6 +141,7 @@ class Site:
             origins=self.origins,
             certificates=self.certificates,
             passwords=self.passwords,
+            streams=self.streams,
         )
 
     @asynccontextmanager
@@ -178,7 +182,8 @@ class Site:
     async def session(self, client: str = "sz", **headers: str) -> AsyncIterator[ClientSession]:
         """A signed-in session of a well-behaved client."""
         base = f"http://127.0.0.1:{self.port}"
-        async with ClientSession(base, headers={**await self.bearer(client), **headers}) as session:
+        given = {**await self.bearer(client), **headers}
+        async with ClientSession(base, headers=given, middlewares=(conforming,)) as session:
             yield session
 
     # --- raw bytes ---------------------------------------------------------------------------------------------------
@@ -205,7 +210,11 @@ class Site:
         given = {**(await self.bearer(client) if client else {}), **(headers or {})}
         if body:
             given.setdefault("Content-Length", str(len(body)))
-        return await self.raw(head(method, target, given) + body)
+        answer = await self.raw(head(method, target, given) + body)
+        if method in {"GET", "PUT", "POST", "DELETE"} and target.startswith("/"):
+            fields = {name.title(): value for name, value in answer.headers.items()}
+            check(method, target.partition("?")[0], answer.status, fields, answer.body)
+        return answer
 
     async def cut(self, sent: Sequence[bytes], *, reset: bool = True) -> None:
         """Send these bytes, then break the connection off: with a reset, or politely."""
@@ -225,6 +234,14 @@ class Site:
                 self.observer.told.clear()
                 await self.observer.told.wait()
         return self.observer.of(event)[-1]
+
+
+async def conforming(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Hold every answer that ends against the door's document."""
+    answer = await handler(request)
+    if answer.content_type != "text/event-stream":
+        check(request.method, request.url.raw_path, answer.status, answer.headers, await answer.read())
+    return answer
 
 
 def head(method: str, target: str | bytes, headers: Mapping[str, str]) -> bytes:

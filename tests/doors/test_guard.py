@@ -9,7 +9,8 @@ from gateway.doors.https.guard import ROUTES, TABLE
 from tests.doors.site import head
 
 PROVING = {"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"}  # they ask who it is themselves
-OPEN = {"/healthz", "/readyz", *PROVING, "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
+KNOWN = {"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
+OPEN = {"/openapi.json", "/healthz", "/readyz", *PROVING, *KNOWN}
 ID = "t" + "a" * 24
 
 

@@ -24,6 +24,7 @@ from gateway.ports import (
     Ban,
     EditLock,
     Mark,
+    Outbox,
     Partial,
     PersonSet,
     Reading,
@@ -65,6 +66,7 @@ class FakeState:
     revocations: dict[tuple[str, str], datetime] = field(default_factory=dict)
     bans: dict[str, Ban] = field(default_factory=dict)
     locks: dict[str, EditLock] = field(default_factory=dict)
+    outboxes: dict[str, Outbox] = field(default_factory=dict)
 
     def copied(self) -> FakeState:
         return FakeState(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -151,6 +153,10 @@ class FakeView:
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
 
+    async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
+        beyond = [each for each in await self.files(transfer_id) if each.file.number > number]
+        return sorted(beyond, key=lambda each: each.file.number)[:limit]
+
     async def file(self, transfer_id: str, path: str) -> StoredFile | None:
         return self.state.files.get((transfer_id, path))
 
@@ -217,6 +223,14 @@ class FakeView:
     async def entries_of(self, subject: str) -> Sequence[tuple[int, bytes]]:
         return [(index, each[3]) for index, each in enumerate(self.state.entries) if each[1] == subject]
 
+    async def entries_after(self, subject: str, index: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        return [each for each in await self.entries_of(subject) if each[0] > index][:limit]
+
+    async def entries_of_institution(self, institution: str, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        own = {each.id for each in self.state.transfers.values() if each.institution == institution}
+        between = list(enumerate(self.state.entries))[max(start, 0) : max(stop, 0)]
+        return [(index, each[3]) for index, each in between if each[1] in own]
+
     async def opening(self, index: int) -> bytes | None:
         return (self.state.entries[index][4] or None) if 0 <= index < len(self.state.entries) else None
 
@@ -263,6 +277,9 @@ class FakeView:
     async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
         standing = sorted((each for each in self.state.bans.values() if each.until > now), key=lambda each: each.remote)
         return sorted(standing, key=lambda each: each.at, reverse=True)[:limit]
+
+    async def outboxes(self) -> Sequence[Outbox]:
+        return [self.state.outboxes[webhook] for webhook in sorted(self.state.outboxes)]
 
     def _matches(self, each: Transfer, wanted: TransferFilter) -> bool:
         equal = {name: getattr(wanted, name) for name in ("institution", "endpoint", "project", "dataset")}
@@ -447,6 +464,26 @@ class FakeTransaction(FakeView):
 
     async def drop_ban(self, remote: str) -> bool:
         return self.state.bans.pop(remote, None) is not None
+
+    async def put_outbox(self, outbox: Outbox) -> None:
+        self.state.outboxes[outbox.webhook] = outbox
+
+    async def drop_outbox(self, webhook: str) -> None:
+        self.state.outboxes.pop(webhook, None)
+
+    async def claim_outbox(self, webhook: str, worker: str, now: datetime, until: datetime) -> Outbox | None:
+        found = self.state.outboxes.get(webhook)
+        if found is None or found.parked_at or found.next_at > now or (found.until and found.until > now):
+            return None
+        self.state.outboxes[webhook] = replace(found, worker=worker, until=until)
+        return self.state.outboxes[webhook]
+
+    async def keep_outbox(self, outbox: Outbox, worker: str) -> bool:
+        found = self.state.outboxes.get(outbox.webhook)
+        if found is None or found.worker != worker:
+            return False
+        self.state.outboxes[outbox.webhook] = outbox
+        return True
 
     def _json(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The value as a database gives it back: tuples become lists, and what is no JSON is refused."""

@@ -34,6 +34,7 @@ from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.intake import Announced, Intake
 from gateway.flow.locks import Locks
+from gateway.flow.news import Newsroom
 from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
@@ -247,6 +248,9 @@ class Rig:
         self.housekeeping = Housekeeping(recorder=self.recorder, spool=self.spool)
         self.review = Review(recorder=self.recorder, registrar=self.registrar)
         self.enquiry = Enquiry(recorder=self.recorder, registrar=self.registrar)
+        self.newsroom = Newsroom(
+            recorder=self.recorder, enquiry=self.enquiry, received=self.intake.received, interval=0.05
+        )
         self.audit = Audit(records=self.records, registrar=self.registrar, keyring=self.keyring, ledger=self.ledger)
         self.completion = Completion(
             recorder=self.recorder,

@@ -118,6 +118,20 @@ def test_the_sftp_door_is_counted(observer):
     assert sample(observer, "hetao_unknown_events_total") == 0
 
 
+def test_deliveries_to_webhooks_are_counted(observer):
+    for event in ("webhook.delivered", "webhook.delivered", "webhook.deferred", "webhook.parked"):
+        observer.saw(event, webhook="erp", attempts=1, reason="status 500")
+    observer.saw("webhooks.faltered", code="store")
+    for outcome, count in (("delivered", 2), ("deferred", 1), ("parked", 1)):
+        assert sample(observer, "hetao_webhook_deliveries_total", outcome=outcome) == count
+    assert sample(observer, "hetao_conductor_faltered_total", code="store") == 1
+    assert sample(observer, "hetao_unknown_events_total") == 0
+    observer.counted({}, EPOCH, 0, 2)
+    assert sample(observer, "hetao_webhooks_parked") == 2
+    observer.not_counted()
+    assert math.isnan(sample(observer, "hetao_webhooks_parked"))
+
+
 def test_bans_that_cannot_be_counted_are_not_a_number(observer):
     observer.counted({}, EPOCH, 3)
     assert sample(observer, "hetao_banned_addresses") == 3

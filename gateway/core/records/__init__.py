@@ -22,10 +22,20 @@ from gateway.core.records.kinds import (
     Project,
     Record,
     SshKey,
+    Webhook,
     password_digest,
     record_table,
 )
-from gateway.core.records.parse import GBA_CITIES, MAX_TEXT, MECHANISMS, ROLES, parse_record, uscc_is_valid
+from gateway.core.records.parse import (
+    GBA_CITIES,
+    MAX_TEXT,
+    MECHANISMS,
+    ROLES,
+    STATES,
+    parse_record,
+    uscc_is_valid,
+)
+from gateway.core.records.urls import split_url
 
 __all__ = [
     "GBA_CITIES",
@@ -33,6 +43,7 @@ __all__ = [
     "MAX_TEXT",
     "MECHANISMS",
     "ROLES",
+    "STATES",
     "ActiveRulebook",
     "AppPassword",
     "Client",
@@ -45,8 +56,10 @@ __all__ = [
     "Project",
     "Record",
     "SshKey",
+    "Webhook",
     "parse_record",
     "password_digest",
     "record_table",
+    "split_url",
     "uscc_is_valid",
 ]

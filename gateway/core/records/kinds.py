@@ -198,6 +198,22 @@ def password_digest(identifier: str, secret: str) -> str:
     return hashlib.sha256(f"hetao-app-password-1\0{identifier}\0{secret}".encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Webhook:
+    """An institution's own system in the mainland that is told what happens to its transfers.
+
+    It hears of transfers before their clearance, so officers sign where it is: `url` names the host, `ranges` the address
+    blocks it lies in. `events` are names of states; none means all.
+    """
+
+    id: str
+    institution: str
+    url: str
+    ranges: tuple[str, ...]
+    events: tuple[str, ...] = ()
+    valid_to: date | None = None
+
+
 Record = (
     Institution
     | Person
@@ -209,6 +225,7 @@ Record = (
     | ActiveRulebook
     | SshKey
     | AppPassword
+    | Webhook
 )
 
 KINDS: dict[str, type[Any]] = {
@@ -222,6 +239,7 @@ KINDS: dict[str, type[Any]] = {
     "rulebook": ActiveRulebook,
     "sshkey": SshKey,
     "password": AppPassword,
+    "webhook": Webhook,
 }
 
 

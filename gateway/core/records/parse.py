@@ -33,7 +33,9 @@ from gateway.core.records.kinds import (
     Project,
     Record,
     SshKey,
+    Webhook,
 )
+from gateway.core.records.urls import split_url
 from gateway.wire import sshsig
 
 ROLES = ("security", "audit", "system")
@@ -42,6 +44,10 @@ GBA_CITIES = (
     "Guangzhou", "Shenzhen", "Zhuhai", "Foshan", "Huizhou", "Dongguan", "Zhongshan", "Jiangmen", "Zhaoqing"
 )  # fmt: skip
 MECHANISMS = ("SA", "SCC", "CERT", "GBA", "HGR_REPORT", "HGR_BACKUP", "HGR_REVIEW", "HGR_COOPERATION", "MOFCOM")
+STATES = (
+    "open", "submitted", "classified", "held", "cleared", "sealed", "relaying", "delivered", "receipted", "refused",
+    "rejected", "withdrawn", "expired", "failed"
+)  # fmt: skip
 MAX_QUIET_MINUTES = 1440
 MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
@@ -214,11 +220,27 @@ def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
         yield "place must be HK, MO or another ISO 3166-1 code"
     if not _is_crypt4gh_key(record.recipient_key):
         yield "recipient_key must be the base64 of a Crypt4GH public key: 32 bytes, 44 characters"
-    for written in record.ranges:
+    yield from _range_complaints(record.ranges)
+
+
+def _range_complaints(ranges: tuple[str, ...]) -> Iterator[str]:
+    for written in ranges:
         try:
             ip_network(written)
         except ValueError as wrong:
             yield f"ranges: {wrong}"
+
+
+def _webhook_complaints(record: Webhook) -> Iterator[str]:
+    try:
+        split_url(record.url)
+    except ValueError as wrong:
+        yield f"url {wrong}"
+    if not record.ranges:
+        yield "ranges must name the address blocks its host lies in: nothing is sent outside them"
+    yield from _range_complaints(record.ranges)
+    if strange := sorted(set(record.events) - set(STATES)):
+        yield f"events {', '.join(strange)} are not among {', '.join(STATES)}"
 
 
 def _project_complaints(record: Project) -> Iterator[str]:
@@ -261,6 +283,7 @@ _CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
     AppPassword: (_scope_complaints, _password_complaints),
     SshKey: (_scope_complaints, _key_complaints),
     Endpoint: (_endpoint_complaints,),
+    Webhook: (_webhook_complaints,),
     Project: (_project_complaints,),
     FiledMechanism: (_filing_complaints,),
     Officer: (_officer_complaints,),

@@ -19,14 +19,17 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
 from gateway.doors.https import tus
+from gateway.doors.https.batches import BatchPages
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.dav.desk import Desk
 from gateway.doors.https.dav.locking import DavLocking
 from gateway.doors.https.dav.patching import DavPatching
 from gateway.doors.https.dav.reading import DavReading
 from gateway.doors.https.dav.writing import DavWriting
+from gateway.doors.https.events import EventPages, StreamLimits
 from gateway.doors.https.gatekeeper import Gatekeeper, Passwords, Tokens
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, guarding
+from gateway.doors.https.openapi import make_document
 from gateway.doors.https.origins import Origins
 from gateway.doors.https.sign_in import Assertions, Certificates, SignIn
 from gateway.doors.https.token_endpoint import TokenIssuer, TokenPages
@@ -38,6 +41,7 @@ from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.intake import Intake
 from gateway.flow.locks import Locks
+from gateway.flow.news import Newsroom
 from gateway.flow.resume import Resume
 from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
@@ -70,6 +74,7 @@ def make_app(
     locks: Locks,
     subtrees: Subtrees,
     clock: Clock,
+    newsroom: Newsroom,
     assertions: Assertions,
     tokens: TokenDesk,
     catalogue: Catalogue,
@@ -80,6 +85,7 @@ def make_app(
     origins: frozenset[str] = frozenset(),
     certificates: Certificates | None = None,
     passwords: Passwords | None = None,
+    streams: StreamLimits | None = None,
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
 
@@ -92,6 +98,7 @@ def make_app(
         locks: Of WebDAV clients.
         subtrees: Whole folders.
         clock: The time.
+        newsroom: What happens, as it happens.
         assertions: Verifies client assertions.
         tokens: Issues and verifies access tokens.
         catalogue: Texts in three languages.
@@ -102,6 +109,7 @@ def make_app(
         origins: Whose pages may call from a browser (`origins.parse_origins`).
         certificates: Judges client certificates; None where TLS asks for none.
         passwords: Checks application passwords below `/dav`; None takes none.
+        streams: Bounds on streams of events.
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
@@ -109,34 +117,41 @@ def make_app(
         assertions=assertions, certificates=certificates, observer=observer, limits=bounds, defender=defender
     )
     token_pages = TokenPages(sign_in=sign_in, tokens=tokens, observer=observer, by_certificate=certificates is not None)
+    tree = Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=Underway(), began=clock.now())
     desk = Desk(
         intake=intake,
         folders=folders,
         resume=resume,
         locks=locks,
         subtrees=subtrees,
-        tree=(
-            tree := Tree(enquiry=enquiry, folders=folders, catalogue=catalogue, underway=Underway(), began=clock.now())
-        ),
+        tree=tree,
         verbs=Verbs(intake=intake, folders=folders, tree=tree),
         clock=clock,
         observer=observer,
         limits=bounds,
     )
-    dav = (DavReading(desk), DavWriting(desk), DavPatching(desk), DavLocking(desk))
-    everything = (transfers, token_pages, tus.TusPages(uploads=uploads, limits=bounds), *dav)
-    pages: dict[str, Handler] = {
-        name: getattr(page, name) for page in everything for name in dir(page) if not name.startswith("_")
-    }
+    batches = BatchPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
+    events = EventPages(newsroom=newsroom, limits=streams or StreamLimits())
+    everything = (transfers, batches, events, token_pages, tus.TusPages(uploads=uploads, limits=bounds))
     app = web.Application()
-    router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})
+    router = Router(app, {**_handlers(*everything, *_folder_pages(desk)), **_service(catalogue, health)})
     gatekeeper = Gatekeeper(tokens, certificates, passwords, defender)
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
     named = Origins(origins)
     app.middlewares.extend((answering.middleware(), guarding(router, gatekeeper, named)))
     app.on_response_prepare.append(_dressing(named))
+    app.on_shutdown.append(_ending(events))
     app[CATALOGUE], app[OBSERVER] = catalogue, observer
     return app
+
+
+def _folder_pages(desk: Desk) -> tuple[object, ...]:
+    return DavReading(desk), DavWriting(desk), DavPatching(desk), DavLocking(desk)
+
+
+def _handlers(*pages: object) -> dict[str, Handler]:
+    """Every public method of the pages, by its name."""
+    return {name: getattr(page, name) for page in pages for name in dir(page) if not name.startswith("_")}
 
 
 def _dressing(origins: Origins) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
@@ -151,6 +166,24 @@ def _dressing(origins: Origins) -> Callable[[web.Request, web.StreamResponse], A
         origins.dress(request, response)
 
     return dress
+
+
+def _ending(events: EventPages) -> Callable[[web.Application], Awaitable[None]]:
+    async def end(_app: web.Application) -> None:
+        events.end()
+
+    return end
+
+
+def _service(catalogue: Catalogue, health: HealthChecks) -> dict[str, Handler]:
+    """The pages that tell of the door itself."""
+    document = make_document(catalogue)
+
+    async def described(_request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "Cache-Control": "public, max-age=300"}
+        return web.Response(body=document, headers=headers)
+
+    return {"living": _living, "ready": _readiness(health), "document": described}
 
 
 async def _living(_request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -217,23 +217,3 @@ def parse_object(body: bytes, bound: int) -> dict[str, Any]:
 def has_body(request: web.Request) -> bool:
     """Whether a body was announced at all."""
     return bool(request.content_length) or "Transfer-Encoding" in request.headers
-
-
-def fields(document: Mapping[str, Any], required: Mapping[str, type], optional: Mapping[str, type]) -> dict[str, Any]:
-    """A document's members, once all that are required are there, none is unknown and each has its type.
-
-    Raises:
-        Unusable: With every complaint at once.
-    """
-    known = {**required, **optional}
-    faults = [f"unknown member {name!r}" for name in sorted(set(document) - set(known))]
-    faults += [f"{name} is missing" for name in required if name not in document]
-    for name, kind in known.items():
-        if name in document and type(document[name]) is not kind:
-            faults.append(f"{name} must be {_SAID[kind]}")
-    if faults:
-        raise Unusable("; ".join(faults), code="bad-json")
-    return dict(document)
-
-
-_SAID: Final[Mapping[type, str]] = {str: "a string", dict: "an object", int: "a whole number"}

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -38,6 +39,16 @@ _PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(frozen=True)
+class Proof:
+    """How a caller was known, for answers that last: asking again raises where the credential does not hold any more."""
+
+    ask: Callable[[], Awaitable[Principal]]
+
+
+PROOF: Final = web.RequestKey("proof", Proof)
+
+
+@dataclass(frozen=True)
 class Row:
     """A route.
 
@@ -47,6 +58,8 @@ class Row:
         name: The page that answers, by the name of its handler.
         permission: What a caller needs.
         open: Whether it answers without a credential, or proves its callers itself; then there is no permission.
+        protocol: The standard whose protocol the row is part of, where it is not this API's own: the OpenAPI document then
+            names the standard and says no more. Every other row has an operation (`operations`).
     """
 
     method: str
@@ -54,6 +67,7 @@ class Row:
     name: str
     permission: Permission | None = None
     open: bool = False
+    protocol: str = ""
 
 
 _P = Permission
@@ -61,18 +75,43 @@ _READ: Final = ("OPTIONS", "GET", "PROPFIND")
 _WRITE: Final = ("PUT", "DELETE", "MKCOL", "MOVE", "COPY", "PROPPATCH", "LOCK", "UNLOCK")
 # What else a request needs depends on where in the tree it points: SUBMIT needs `transfers:submit`, which the flow asks for.
 _DAV: Final = tuple(
-    Row(method, path, f"dav_{method.lower()}", _P.TRANSFERS_WRITE if method in _WRITE else _P.TRANSFERS_READ)
+    Row(
+        method,
+        path,
+        f"dav_{method.lower()}",
+        _P.TRANSFERS_WRITE if method in _WRITE else _P.TRANSFERS_READ,
+        protocol="WebDAV (RFC 4918)",
+    )
     for path in ("/dav", "/dav/{path}")
     for method in (*_READ, *_WRITE)
+)
+_TUS: Final = tuple(
+    Row(method, path, name, _P.TRANSFERS_WRITE, protocol="tus 1.0.0")
+    for method, path, name in (
+        ("OPTIONS", "/files/", "tus_options"),
+        ("POST", "/files/", "create_upload"),
+        ("OPTIONS", "/files/{upload}", "tus_options"),
+        ("HEAD", "/files/{upload}", "upload"),
+        ("PATCH", "/files/{upload}", "upload"),
+        ("DELETE", "/files/{upload}", "upload"),
+        ("POST", "/files/{upload}", "upload"),
+    )
 )
 TABLE: Final = (
     Row("GET", "/healthz", "living", open=True),
     Row("GET", "/readyz", "ready", open=True),
+    Row("GET", "/openapi.json", "document", open=True),
     Row("POST", "/oauth2/token", "token", open=True),
-    Row("POST", "/oauth2/introspect", "introspect", open=True),
-    Row("POST", "/oauth2/revoke", "revoke", open=True),
+    Row("POST", "/oauth2/introspect", "introspect", open=True, protocol="OAuth 2.0 token introspection (RFC 7662)"),
+    Row("POST", "/oauth2/revoke", "revoke", open=True, protocol="OAuth 2.0 token revocation (RFC 7009)"),
     Row("GET", "/.well-known/jwks.json", "jwks", open=True),
-    Row("GET", "/.well-known/oauth-authorization-server", "metadata", open=True),
+    Row(
+        "GET",
+        "/.well-known/oauth-authorization-server",
+        "metadata",
+        open=True,
+        protocol="OAuth 2.0 metadata (RFC 8414)",
+    ),
     Row("GET", "/v1/endpoints", "endpoints", _P.TRANSFERS_READ),
     Row("POST", "/v1/transfers", "open_transfer", _P.TRANSFERS_OPEN),
     Row("GET", "/v1/transfers", "list_transfers", _P.TRANSFERS_READ),
@@ -82,17 +121,14 @@ TABLE: Final = (
     Row("GET", "/v1/transfers/{id}/files/{path}", "show_file", _P.TRANSFERS_READ),
     Row("PUT", "/v1/transfers/{id}/files/{path}", "put_file", _P.TRANSFERS_WRITE),
     Row("DELETE", "/v1/transfers/{id}/files/{path}", "delete_file", _P.TRANSFERS_WRITE),
+    Row("GET", "/v1/transfers/{id}/events", "follow_transfer", _P.TRANSFERS_READ),
+    Row("POST", "/v1/batches", "declare_batch", _P.TRANSFERS_SUBMIT),
+    Row("GET", "/v1/events", "follow_all", _P.TRANSFERS_READ),
     Row("POST", "/v1/transfers/{id}/submit", "submit", _P.TRANSFERS_SUBMIT),
     Row("POST", "/v1/transfers/{id}/withdraw", "withdraw", _P.TRANSFERS_WITHDRAW),
     Row("GET", "/v1/transfers/{id}/receipt", "receipt", _P.RECEIPTS_READ),
     Row("GET", "/v1/transfers/{id}/ledger", "history", _P.TRANSFERS_READ),
-    Row("OPTIONS", "/files/", "tus_options", _P.TRANSFERS_WRITE),
-    Row("POST", "/files/", "create_upload", _P.TRANSFERS_WRITE),
-    Row("OPTIONS", "/files/{upload}", "tus_options", _P.TRANSFERS_WRITE),
-    Row("HEAD", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
-    Row("PATCH", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
-    Row("DELETE", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
-    Row("POST", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
+    *_TUS,
     *_DAV,
 )
 ROUTES: Final = frozenset(row.path for row in TABLE)
@@ -159,8 +195,9 @@ def guarding(router: Router, gatekeeper: Gatekeeper, origins: Origins) -> Middle
             return preflight
         row = router.row(request)
         if row is None or not row.open:
-            principal = await gatekeeper.caller(request, router.place(request))
-            request[PRINCIPAL] = principal
+            proof = Proof(partial(gatekeeper.caller, request, router.place(request)))
+            request[PRINCIPAL] = principal = await proof.ask()
+            request[PROOF] = proof
             if row is not None and (row.permission is None or not principal.may(row.permission)):
                 raise NotPermitted(f"this needs the scope {row.permission}: ask for a credential that has it")
         if request.headers.get("Expect", "").lower() not in {"", "100-continue"}:

@@ -95,6 +95,7 @@ STATUS: Final[Mapping[str, int]] = {
     "too-large": 413,
     "too-many-failures": 429,
     "too-many-locks": 429,
+    "too-many-streams": 429,
     "too-many-transfers": 429,
     "tus-version": 412,
     "unsupported-coding": 415,
@@ -129,6 +130,24 @@ def known_code(failure: GatewayError) -> str:
     return next((kind.code for kind in _CLASSES if isinstance(failure, kind)), GatewayError.code)
 
 
+def problem_of(failure: GatewayError, *, catalogue: Catalogue, language: str, request_id: str) -> Problem:
+    """A failure as a problem, in the caller's language."""
+    code = known_code(failure)
+    status = STATUS[code]
+    return Problem(
+        type=TYPE + code,
+        title=catalogue.text(f"problem.{code}", language),
+        status=status,
+        detail=failure.message if status < 500 else "",
+        instance=f"urn:hetao:request:{request_id}",
+        extensions={
+            "code": code,
+            "remedy": catalogue.text(f"remedy.{code}", language),
+            "retry": failure.retry or status in {503, 507},
+        },
+    )
+
+
 def answer_problem(
     failure: GatewayError, *, catalogue: Catalogue, language: str, request_id: str, challenges: Sequence[str] = ()
 ) -> web.Response:
@@ -143,18 +162,7 @@ def answer_problem(
     """
     code = known_code(failure)
     status = STATUS[code]
-    problem = Problem(
-        type=TYPE + code,
-        title=catalogue.text(f"problem.{code}", language),
-        status=status,
-        detail=failure.message if status < 500 else "",
-        instance=f"urn:hetao:request:{request_id}",
-        extensions={
-            "code": code,
-            "remedy": catalogue.text(f"remedy.{code}", language),
-            "retry": failure.retry or status in {503, 507},
-        },
-    )
+    problem = problem_of(failure, catalogue=catalogue, language=language, request_id=request_id)
     headers = {
         "Content-Type": MEDIA_TYPE,
         "Content-Language": language,

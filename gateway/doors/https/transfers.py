@@ -3,7 +3,7 @@
 A change must keep these:
 1. A file's path is parsed from the raw request target: a decoder in between would turn `%2F` into a separator and
    `%2e%2e` into a parent folder. A query on it is refused: it was part of a name that somebody forgot to encode.
-2. Unknown members and query parameters are refused: a misspelt filter must not show everything.
+2. Unknown members and query parameters are refused (`schema`, `queries`): a misspelt filter must not show everything.
 3. Where the secrecy rule fired, a sender learns nothing of the rules: not from the transfer, its ledger entries or a filter.
 
 Sources: RFC 9110, RFC 9530 (Repr-Digest), RFC 8187 is not needed: no name ever stands in a header.
@@ -14,8 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,23 +21,21 @@ from aiohttp import web
 from gateway.core.catalogue import LANGUAGES, Catalogue
 from gateway.core.errors import NotFound, Unusable
 from gateway.core.names import parse_path, parse_raw_url_path
-from gateway.core.transfer import State, Transfer
-from gateway.doors.https.bodies import BodyLimits, announced, fields, has_body, read_json, stream
+from gateway.core.transfer import Transfer
+from gateway.doors.https.bodies import BodyLimits, announced, has_body, read_json, stream
 from gateway.doors.https.guard import LANGUAGE, PRINCIPAL
-from gateway.flow.enquiry import SECRECY_RULE, Enquiry, sender_decision, sender_view
+from gateway.doors.https.models import ID, NewTransfer, Submission
+from gateway.doors.https.queries import idempotency_key, link_to_next, page_of, read_filter, read_page
+from gateway.doors.https.schema import check
+from gateway.flow.enquiry import SECRECY_RULE, Enquiry, file_view, sender_decision, sender_view
 from gateway.flow.intake import Intake
-from gateway.ports import StoredFile, TransferFilter
+from gateway.ports import StoredFile
 from gateway.wire.digests import format_digest
 
-MAX_PAGE: Final = 1000
 SIGNATURE_TYPE: Final = "application/x-ssh-signature"
-_ID: Final = re.compile(r"t[a-z2-7]{24}")
+_ID: Final = re.compile(ID)
 _AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _FILE_TARGET: Final = re.compile(r"/v1/transfers/[^/?#]+/files/([^?#]*)")
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
-_QUOTED_KEY: Final = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')  # RFC 9651 section 3.3.3
-_WORDS: Final = ("endpoint", "project", "dataset", "verdict", "rule", "digest", "text")
-_QUERY: Final = frozenset({*_WORDS, "state", "since", "until", "limit", "after"})
 
 
 class TransferPages:
@@ -59,20 +55,21 @@ class TransferPages:
 
     async def open_transfer(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/transfers."""
-        document = await read_json(request, self._limits.json, self._limits)
-        about = fields(document, {"endpoint": str, "project": str, "dataset": str}, {"declaration": dict})
+        about = await read_json(request, self._limits.json, self._limits)
+        check(NewTransfer, about)
         opened = await self._intake.open_transfer(request[PRINCIPAL], idempotency_key=idempotency_key(request), **about)
         return self._shown(request, opened, status=201, headers={"Location": f"/v1/transfers/{opened.id}"})
 
     async def list_transfers(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/transfers."""
-        wanted, limit, after = parse_query(request)
+        wanted, limit, after = read_filter(request)
         page = await self._enquiry.transfers(request[PRINCIPAL], wanted, limit=limit, after=after)
         shown = [each for each in page if not (wanted.rule and is_secret(each))]
         body: dict[str, Any] = {"transfers": [self._view(request, each) for each in shown]}
-        if len(page) == limit:
-            body["next"] = page[-1].id
-        return web.json_response(body, headers=_VARIES)
+        if len(page) < limit:
+            return web.json_response(body, headers=_VARIES)
+        body["next"] = page[-1].id
+        return web.json_response(body, headers={**_VARIES, **link_to_next(request, page[-1].id)})
 
     async def show_transfer(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/transfers/{id}."""
@@ -88,7 +85,8 @@ class TransferPages:
         listed = None
         if has_body(request):
             document = await read_json(request, self._limits.listing, self._limits)
-            listed = parse_listing(fields(document, {}, {"files": dict}).get("files"))
+            check(Submission, document)
+            listed = parse_listing(document.get("files"))
         submitted = await self._intake.submit(request[PRINCIPAL], transfer_id(request), listed=listed)
         return self._shown(request, submitted, status=202)
 
@@ -99,12 +97,15 @@ class TransferPages:
     # --- files -------------------------------------------------------------------------------------------------------
 
     async def list_files(self, request: web.Request) -> web.StreamResponse:
-        """GET /v1/transfers/{id}/files: what was received, and where there is something, what is not whole yet."""
+        """GET /v1/transfers/{id}/files: what was received; on the first page also what is not whole yet, where there is any."""
         principal, transfer = request[PRINCIPAL], transfer_id(request)
-        shown: dict[str, Any] = {"files": await self._enquiry.files(principal, transfer)}
-        if unfinished := await self._enquiry.unfinished(principal, transfer):
-            shown["unfinished"] = [_with_address(each) for each in unfinished]
-        return web.json_response(shown)
+        limit, after = read_page(request)
+        found = await self._enquiry.files_page(principal, transfer, after=after, limit=limit + 1)
+        page, more = page_of(found, limit)
+        body: dict[str, Any] = {"files": [file_view(each) for each in page]}
+        if after < 0 and (unfinished := await self._enquiry.unfinished(principal, transfer)):
+            body["unfinished"] = [_with_address(each) for each in unfinished]
+        return _paged(request, body, page[-1].file.number if more else None)
 
     async def show_file(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/transfers/{id}/files/{path}: what was received there; never the bytes, which nobody here can read."""
@@ -141,8 +142,11 @@ class TransferPages:
 
     async def history(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/transfers/{id}/ledger."""
-        entries = await self._enquiry.history(request[PRINCIPAL], transfer_id(request))
-        return web.json_response({"entries": [shown_entry(entry) for entry in entries]})
+        limit, after = read_page(request)
+        found = await self._enquiry.history(request[PRINCIPAL], transfer_id(request), after=after, limit=limit + 1)
+        page, more = page_of(found, limit)
+        body: dict[str, Any] = {"entries": [shown_entry(entry) for entry in page]}
+        return _paged(request, body, page[-1]["index"] if more else None)
 
     # --- views -------------------------------------------------------------------------------------------------------
 
@@ -152,20 +156,32 @@ class TransferPages:
         return web.json_response(self._view(request, transfer), status=status, headers={**_VARIES, **(headers or {})})
 
     def _view(self, request: web.Request, transfer: Transfer) -> dict[str, Any]:
-        """The sender's view, with the state in the caller's words and texts for what only has a code."""
-        shown = sender_view(transfer)
-        shown["says"] = self._catalogue.text(f"state.{transfer.state}", request[LANGUAGE])
-        if shown["decision"]:
-            shown["decision"]["remedies"] = [self._with_text(each) for each in shown["decision"]["remedies"]]
-        return shown
+        return shown_transfer(transfer, self._catalogue, request[LANGUAGE])
 
-    def _with_text(self, remedy: Mapping[str, Any]) -> dict[str, Any]:
-        if "code" not in remedy or any(language in remedy for language in LANGUAGES):
-            return dict(remedy)
-        return {**remedy, **self._catalogue.all(f"remedy.{remedy['code']}")}
+
+def shown_transfer(transfer: Transfer, catalogue: Catalogue, language: str) -> dict[str, Any]:
+    """The sender's view, with the state in the caller's words and texts for what only has a code."""
+    shown = sender_view(transfer)
+    shown["says"] = catalogue.text(f"state.{transfer.state}", language)
+    if shown["decision"]:
+        shown["decision"]["remedies"] = [_with_text(each, catalogue) for each in shown["decision"]["remedies"]]
+    return shown
+
+
+def _with_text(remedy: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    if "code" not in remedy or any(language in remedy for language in LANGUAGES):
+        return dict(remedy)
+    return {**remedy, **catalogue.all(f"remedy.{remedy['code']}")}
 
 
 _VARIES: Final = {"Vary": "Accept-Language"}
+
+
+def _paged(request: web.Request, body: dict[str, Any], after: int | None) -> web.Response:
+    """A page, with the way to the next one where there is one."""
+    if after is None:
+        return web.json_response(body)
+    return web.json_response({**body, "next": after}, headers=link_to_next(request, after))
 
 
 def transfer_id(request: web.Request) -> str:
@@ -196,57 +212,11 @@ def file_path(request: web.Request) -> str:
     return parse_raw_url_path(found[1])
 
 
-def idempotency_key(request: web.Request) -> str:
-    """The Idempotency-Key, as the draft writes it (a quoted string) or bare, as most clients do; empty where absent.
-
-    Source: draft-ietf-httpapi-idempotency-key-header.
-    """
-    given = request.headers.getall("Idempotency-Key", [])
-    if not given:
-        return ""
-    quoted = _QUOTED_KEY.fullmatch(given[0].strip())
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else given[0].strip()
-    if len(given) > 1 or not _KEY.fullmatch(key):
-        raise Unusable("Idempotency-Key is one string of 1 to 200 printable characters", code="bad-header")
-    return key
-
-
-def parse_listing(listed: Mapping[str, Any] | None) -> dict[str, int] | None:
+def parse_listing(listed: Mapping[str, int] | None) -> dict[str, int] | None:
     """Path to size, as a submission lists them; raises Unusable."""
-    if listed is None:
-        return None
-    for path, size in listed.items():
+    for path in listed or ():
         parse_path(path)
-        if type(size) is not int or size < 0:
-            raise Unusable("files lists paths with their sizes in bytes", code="bad-json")
-    return dict(listed)
-
-
-def parse_query(request: web.Request) -> tuple[TransferFilter, int, str]:
-    """What a list is asked for: filter, page size and the id after which it continues.
-
-    Raises:
-        Unusable: An unknown or repeated parameter, or a value that cannot be.
-    """
-    query = request.query
-    unknown = sorted(set(query) - _QUERY)
-    repeated = sorted(name for name in set(query) - {"state"} if len(query.getall(name)) > 1)
-    if unknown or repeated:
-        raise Unusable(f"use each of {', '.join(sorted(_QUERY))} once; state may come again", code="bad-query")
-    try:
-        states = tuple(State(each) for each in query.getall("state", []))
-        limit = int(query.get("limit", "100"))
-        since, until = (datetime.fromisoformat(query[name]) if name in query else None for name in ("since", "until"))
-    except ValueError as wrong:
-        raise Unusable(f"a query parameter cannot be read: {wrong}", code="bad-query") from wrong
-    if not 1 <= limit <= MAX_PAGE or any(each is not None and each.tzinfo is None for each in (since, until)):
-        raise Unusable(f"limit is 1 to {MAX_PAGE}, times are RFC 3339 with an offset", code="bad-query")
-    after = query.get("after", "")
-    if after and not _ID.fullmatch(after):
-        raise Unusable("after is the id of a transfer", code="bad-query")
-    wanted = TransferFilter(states=states, since=since, until=until)
-    words: dict[str, Any] = {name: query.get(name, "") for name in _WORDS}
-    return replace(wanted, **words), limit, after
+    return None if listed is None else dict(listed)
 
 
 def is_secret(transfer: Transfer) -> bool:
