@@ -18,6 +18,7 @@ SINGLES = {
     "upgrade": ("init", "upgrade"),
     "serve": ("workers", "serve"),
     "inspect": ("inspect", "inspect"),
+    "forecast": ("forecast", "forecast"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }

@@ -1,0 +1,147 @@
+"""`hetao forecast PATH...`: what the gateway would find and decide, on the researcher's own machine.
+
+The same classifier, the same counting, the same rules. It needs no gateway and asks none: no key, digest or question about a
+person is anywhere but here. What it cannot know it says: who was sent before, and by whom else.
+
+Exit codes: 0 wherever there is a forecast, a refusal included, as `hetao policy check`; with `--check` 1 unless it would be
+allowed at both ends; 2 where files or facts cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.cli import REFUSED
+from gateway.cli.dataset import Dataset, find_dataset
+from gateway.cli.forecast.ends import Forecast
+from gateway.cli.forecast.ends import forecast as foresee
+from gateway.cli.forecast.facts import Told, parse_facts, parse_said, read_document, with_words
+from gateway.cli.forecast.pages import Page, show
+from gateway.cli.forecast.survey import Surveyed, survey
+from gateway.cli.language import LanguageOption, spoken
+from gateway.core.declaration import DECLARATION
+from gateway.core.facts import local_day
+from gateway.stores.detectors import load_detector_tables
+from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+
+Paths = Annotated[list[Path], typer.Argument(help="A folder, or files and folders.", show_default=False)]
+Declaration = Annotated[
+    Path | None, typer.Option("--declaration", help="What the data are (TOML); else declaration.toml in the folder.")
+]
+Declare = Annotated[
+    list[str] | None, typer.Option("--declare", help="section.key=value on top of it, such as data.level=general.")
+]
+Facts = Annotated[
+    Path | None,
+    typer.Option("--facts", help="Sender, recipient, filings (TOML), as for `hetao policy check`, without [persons]."),
+]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave out what has this name, such as '*.tmp'.")]
+Before = Annotated[int | None, typer.Option(min=0, show_default=False)]
+
+
+def forecast(
+    paths: Paths,
+    declaration: Declaration = None,
+    declare: Declare = None,
+    facts: Facts = None,
+    sent_sensitive: Before = None,
+    sent_nonsensitive: Before = None,
+    sent_subjects: Before = None,
+    sent_sequenced: Before = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 unless it would be allowed at both ends.")] = False,
+    follow_links: FollowLinks = False,
+    exclude: Exclude = None,
+    policies: Annotated[Path | None, typer.Option(help="A rule pack's directory instead of the packaged one.")] = None,
+    lang: LanguageOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Say what sending these files would come to: persons counted, and the verdict at both ends of what is not known here.
+
+    `--sent-...` say what was sent before: persons with sensitive data and others of this calendar year by the same legal
+    entity; subjects of human genetic resources, and those sequenced, ever, for this project and recipient.
+    """
+    sent = {
+        "sensitive": sent_sensitive,
+        "nonsensitive": sent_nonsensitive,
+        "subjects": sent_subjects,
+        "sequenced": sent_sequenced,
+    }
+    dataset = find_dataset(paths, follow=follow_links, exclude=exclude or ()).whole()
+    raw = declared_document(paths, declaration, declare or ())
+    page = make_page(dataset, raw, facts, sent, policies, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(page.to_json(), ensure_ascii=False, indent=2))
+    else:
+        show(Console(), page, spoken(lang, os.environ))
+    if check and not page.forecast.allowed:
+        raise typer.Exit(REFUSED)
+
+
+def declared_document(paths: Sequence[Path], file: Path | None, words: Sequence[str]) -> dict[str, Any]:
+    """What is said of the data, not yet checked: the file named, else the one in the folder, with words on top."""
+    beside = paths[0] / DECLARATION if len(paths) == 1 and paths[0].is_dir() else None
+    chosen = file or (beside if beside is not None and beside.is_file() else None)
+    return with_words(read_document(chosen) if chosen else {}, words)
+
+
+def make_page(
+    dataset: Dataset,
+    raw: Mapping[str, Any],
+    facts: Path | None,
+    sent: Mapping[str, int | None],
+    policies: Path | None,
+    *,
+    quiet: bool,
+) -> Page:
+    """Read the files and see what would come of them."""
+    pack = load_policies(policies)
+    told = parse_facts(read_document(facts) if facts else {}, pack.vocabulary)
+    declared = parse_said(raw, told.ground, pack.vocabulary)
+    on = told.facts.on if told.on else local_day(datetime.now(UTC))
+    with _progress(dataset.size, quiet=quiet) as read:
+        entries = ((each.path, each.place) for each in dataset.files)
+        surveyed = survey(entries, load_detector_tables(), on.year, read)
+    found = foresee(
+        on=on,
+        facts=told.facts,
+        stated=told.stated,
+        declared=declared,
+        joined=surveyed.joined,
+        sent=sent,
+        rulebook=pack.rulebook,
+        calendar=prc_calendar(),
+    )
+    return Page(surveyed, found, pack.rulebook, on, _unstated(told, declared, sent))
+
+
+def _unstated(told: Told, declared: Mapping[str, Any], sent: Mapping[str, int | None]) -> tuple[str, ...]:
+    """What nobody said, and was taken as the strictest."""
+    lacking = [name for name in ("sender", "recipient") if name not in told.stated]
+    lacking += ["declaration"] if not declared else []
+    return (*lacking, *(["counts"] if sent["sensitive"] is None or sent["nonsensitive"] is None else []))
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("hetao forecast", total=total)
+        yield lambda read: bar.advance(task, read)
+
+
+__all__ = ["Forecast", "Policies", "Surveyed", "declared_document", "forecast", "make_page"]
