@@ -19,6 +19,7 @@ SINGLES = {
     "serve": ("workers", "serve"),
     "inspect": ("inspect", "inspect"),
     "forecast": ("forecast", "forecast"),
+    "send": ("send", "send"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -35,6 +36,10 @@ class Page:
     rulebook: Rulebook
     on: date
     unstated: tuple[str, ...]
+
+    def line(self) -> str:
+        """The same as one line, an event among others."""
+        return json.dumps({"event": "forecast", **self.to_json()}, ensure_ascii=False)
 
     def to_json(self) -> dict[str, Any]:
         """The object `--json` prints."""

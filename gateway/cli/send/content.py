@@ -1,0 +1,73 @@
+"""A file's bytes on their way: read in pieces off the event loop, and noticed where they change meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from typing import BinaryIO, Final
+
+from gateway.cli.dataset import LocalFile, look_again
+from gateway.core.errors import Unusable
+
+PIECE: Final = 1 << 20
+
+
+class Changed(Exception):
+    """The file is not what it was when it was looked at: look again and begin anew."""
+
+
+async def digest(file: LocalFile, read: Callable[[int], None]) -> str:
+    """SHA-256 of a file, hex.
+
+    Args:
+        file: Which.
+        read: Told the bytes just read.
+
+    Raises:
+        Changed: It is shorter, longer or newer than it was.
+        Unusable: It cannot be read.
+    """
+    made, count = hashlib.sha256(), 0
+    opened = await asyncio.to_thread(_open, file)
+    with opened:
+        while piece := await asyncio.to_thread(opened.read, PIECE):
+            await asyncio.to_thread(made.update, piece)
+            count += len(piece)
+            read(len(piece))
+    if count != file.size or not file.same(look_again(file)):
+        raise Changed
+    return made.hexdigest()
+
+
+async def pieces(file: LocalFile, start: int, moved: Callable[[int], None]) -> AsyncGenerator[bytes]:
+    """The bytes from `start` to the end the file had.
+
+    Args:
+        file: Which.
+        start: Offset of the first byte.
+        moved: Told how far it got, before the next piece is read: what was handed over so far.
+
+    Raises:
+        Changed: It ended early.
+    """
+    at = start
+    opened = await asyncio.to_thread(_open, file)
+    with opened:
+        await asyncio.to_thread(opened.seek, start)
+        while at < file.size:
+            piece = await asyncio.to_thread(opened.read, min(PIECE, file.size - at))
+            if not piece:
+                raise Changed
+            yield piece
+            at += len(piece)
+            moved(at)
+
+
+def _open(file: LocalFile) -> BinaryIO:
+    try:
+        return file.place.open("rb")
+    except FileNotFoundError:
+        raise Changed from None
+    except OSError as wrong:
+        raise Unusable(f"{file.path} cannot be read: {wrong.strerror}") from wrong
