@@ -136,9 +136,9 @@ class Partial:
 
     Attributes:
         transfer_id: Its transfer, which is open.
-        path: Where the file will be.
+        path: Where the file will be; of an `Upload` its `note`.
         parts: Sealed parts in order; the last one has size -1 while it is being written.
-        size: Plaintext bytes from the first on without a hole; 0 while it is being written.
+        size: Plaintext bytes from the first on without a hole; while it is being written, those of the parts before.
         at: When this was noted.
         modified: The time of last change as far as the sender told it.
     """
@@ -149,6 +149,51 @@ class Partial:
     size: int
     at: datetime
     modified: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that has an address of its own: whoever of its institution knows it goes on with it, in any process.
+
+    What was kept of it is the `Partial` at `note`; with none, nothing was.
+
+    Attributes:
+        id: An unguessable token; the last part of its address.
+        transfer_id: Its transfer.
+        path: Where the file will be; empty for a piece, of which files are made.
+        length: Bytes of the whole; None as long as that was not said.
+        made_at: When it was made.
+        expires: When it is gone, unless it is gone on with.
+        metadata: What the sender said of it, as it was written.
+        concat: Empty for a file; how a piece, or a file made of pieces, was asked for.
+        sha256: Digest of the whole, hex: as it was announced, and once it is done as it is; empty where not known.
+        modified: The time of last change the sender gave it.
+        done: Whether the file was received.
+        turn: Goes up whenever somebody in another process wants to go on with it.
+    """
+
+    id: str
+    transfer_id: str
+    path: str
+    length: int | None
+    made_at: datetime
+    expires: datetime
+    metadata: str = ""
+    concat: str = ""
+    sha256: str = ""
+    modified: datetime | None = None
+    done: bool = False
+    turn: int = 0
+
+    @property
+    def note(self) -> str:
+        """Where its `Partial` is kept: no path of a dataset begins so."""
+        return f"/{self.id}"
+
+    @property
+    def piece(self) -> bool:
+        """Whether it is a piece of a file."""
+        return not self.path
 
 
 @dataclass(frozen=True)
@@ -277,6 +322,15 @@ class Reading(Protocol):
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         """All of a transfer's by path, or with an empty id everybody's."""
 
+    async def upload(self, upload_id: str) -> Upload | None:
+        """An upload that has an address, or None."""
+
+    async def uploads(self, transfer_id: str) -> Sequence[Upload]:
+        """All of a transfer's, the oldest first."""
+
+    async def uploads_expired(self, now: datetime, limit: int) -> Sequence[Upload]:
+        """Those that are gone at that time, whosever, the earliest first."""
+
     async def marks(self, transfer_id: str) -> Sequence[Mark]:
         """What was made in its folder that is no file, by path."""
 
@@ -364,6 +418,12 @@ class Writing(Reading, Protocol):
 
     async def drop_partial(self, transfer_id: str, path: str) -> None:
         """Forget it."""
+
+    async def put_upload(self, upload: Upload) -> None:
+        """Insert or replace an upload that has an address."""
+
+    async def drop_upload(self, upload_id: str) -> None:
+        """Forget it, if it is there."""
 
     async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
         """Insert or replace what a manifest says, by transfer and path."""

@@ -44,6 +44,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.uploads import Uploads
 from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Channel, Connector, Observer
 from gateway.settings import Settings
@@ -129,6 +130,7 @@ class Gateway:
     enquiry: Enquiry
     folders: Folders
     resume: Resume
+    uploads: Uploads
     review: Review
     revocation: Revocation
     audit: Audit
@@ -233,6 +235,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         State.RELAYING: relay.step,
         State.DELIVERED: receipts.step,
     }
+    resume = Resume(recorder=recorder, intake=intake)
+    idle = timedelta(hours=settings.number("limits.upload_hours"))
     return Gateway(
         settings=settings,
         database=database,
@@ -244,7 +248,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
-        resume=Resume(recorder=recorder, intake=intake),
+        resume=resume,
+        uploads=Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),

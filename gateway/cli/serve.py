@@ -22,6 +22,7 @@ from aiohttp import web
 from gateway.core.errors import StoreError
 from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
+from gateway.doors.https.origins import parse_origins
 from gateway.doors.https.server import serving
 from gateway.doors.https.tls import server_context
 from gateway.doors.sftp import DoorLimits
@@ -70,6 +71,7 @@ async def _serve(settings: Settings, worker: int) -> None:
             await gateway.resume.recover(alone=alone)  # before the sweep, which takes what nobody knows of
             await gateway.intake.keeper.recover()
             gateway.intake.keeper.holds = not worker
+            gateway.uploads.shared = bool(worker)
             gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
         await stack.enter_async_context(gateway.defender.watching())
@@ -129,6 +131,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
     )
     app = make_app(
         intake=gateway.intake,
+        uploads=gateway.uploads,
         enquiry=gateway.enquiry,
         assertions=assertions,
         tokens=tokens,
@@ -138,6 +141,7 @@ def _https(gateway: Gateway, observer: Observer, *, shared: bool) -> AbstractAsy
             records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=recorder.clock
         ),
         defender=gateway.defender,
+        origins=parse_origins(settings.text("https.origins")),
     )
     certificate, key = settings.path("https.certificate"), settings.path("https.key")
     tls = server_context(certificate, key, minimum=settings.text("https.minimum_tls"))

@@ -20,6 +20,7 @@ from gateway.core.records import Endpoint, Project
 from gateway.core.transfer import STANDING, State, Transfer
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
+from gateway.flow.run import offset_of
 from gateway.ports import Reading, StoredFile, TransferFilter
 
 SECRECY_RULE = "D1"
@@ -79,6 +80,27 @@ class Enquiry:
         async with self._recorder.records.read() as view:
             files = await view.files(transfer_id)
         return [file_view(stored) for stored in files]
+
+    async def unfinished(self, principal: Principal, transfer_id: str) -> list[dict[str, Any]]:
+        """Files of a transfer that are not whole: what was cut off, and uploads that have an address, by path.
+
+        `size` is what is kept; of one that is being sent it is what was kept before. Pieces have no path.
+        """
+        await self.transfer(principal, transfer_id)
+        async with self._recorder.records.read() as view:
+            notes = {each.path: each for each in await view.partials(transfer_id)}
+            uploads = [each for each in await view.uploads(transfer_id) if not each.done]
+        now = self._recorder.clock.now()
+        shown: list[dict[str, Any]] = [
+            {"path": path, "size": note.size} for path, note in notes.items() if not path.startswith("/")
+        ]
+        for upload in uploads:
+            if upload.expires > now:
+                kept = {"size": offset_of(upload, notes.get(upload.note)), "upload": upload.id}
+                named = {} if upload.piece else {"path": upload.path}
+                sized = {} if upload.length is None else {"length": upload.length}
+                shown.append({**named, **kept, **sized, "expires": timestamp(upload.expires)})
+        return sorted(shown, key=lambda each: (each.get("path", ""), each.get("upload", "")))
 
     async def file(self, principal: Principal, transfer_id: str, path: str) -> dict[str, Any] | None:
         """One received file, or None where there is none at this path; who may write there may ask, too."""

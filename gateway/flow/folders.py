@@ -281,7 +281,8 @@ class Folders:
         )  # asked before the records: what is recorded meanwhile is in one of them
         found = {stored.file.path: _shown(transfer, stored) for stored in await view.files(transfer.id)}
         if transfer.state is State.OPEN:
-            found |= {partial.path: _begun(partial) for partial in await view.partials(transfer.id)}
+            begun = await view.partials(transfer.id)
+            found |= {each.path: _begun(each) for each in begun if not each.path.startswith("/")}
         return found | {path: _shown(transfer, stored) for path, stored in held.items()}
 
     async def _newest(self, principal: Principal, name: DatasetName) -> tuple[Transfer | None, int]:

@@ -5,7 +5,8 @@ The rules:
 2. A delivered transfer's file keys go at once. Those of an end without delivery stay through the appeal term, then go.
    The evidence key stays: it is retention's, not the payload's.
 3. Keys go before ciphertext: after a crash in between, what is left cannot be opened.
-4. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
+4. An upload whose sender did not come back for it goes with what was kept of it, keys first.
+5. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from functools import partial
 
 from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag
+from gateway.core.intake import Part
 from gateway.core.transfer import ENDS, NOTHING_LEFT, STANDING, State, Transfer
+from gateway.flow.keeper import forget
 from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.run import forget_upload
 from gateway.ports import Spool
 
 APPEAL_TERM = timedelta(days=30)
@@ -42,7 +46,17 @@ class Housekeeping:
     async def round(self) -> bool:
         """Whether anything was done."""
         overdue = await self._overdue()
-        return await self._destroy() or overdue
+        forgotten = await self._forget_uploads()
+        return await self._destroy() or overdue or forgotten
+
+    async def _forget_uploads(self) -> bool:
+        now = self._recorder.clock.now()
+        async with self._recorder.records.read() as view:
+            gone = await view.uploads_expired(now, BATCH)
+        for upload in gone:
+            spare = await self._recorder.do(partial(_forget_upload, upload_id=upload.id))
+            await forget(self._recorder, self._spool, upload.transfer_id, spare)
+        return bool(gone)
 
     async def _overdue(self) -> bool:
         now = self._recorder.clock.now()
@@ -108,3 +122,9 @@ class Housekeeping:
             return await ledger.record(current, Tag.KEY_DESTROYED, public=public, changes={"keys_destroyed": True})
 
         return await self._recorder.do(job)
+
+
+async def _forget_upload(ledger: Ledgering, upload_id: str) -> tuple[Part, ...]:
+    """Forget it, unless it was gone on with meanwhile; returns the parts nothing names any more."""
+    upload = await ledger.tx.upload(upload_id)
+    return await forget_upload(ledger, upload) if upload and upload.expires <= ledger.now else ()

@@ -32,7 +32,7 @@ from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
-from gateway.flow.keeper import Arrived, Keeper, changed, forget, require_state
+from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
@@ -123,8 +123,9 @@ class Incoming:
         self._noted = False
         self._before: tuple[Part, ...] = ()  # what an earlier run left and is named by a note
         self._kept: tuple[Part, ...] = ()  # what of that stays
-        self._part = f"{transfer.id}/{entropy.token(10).hex()}"
+        self._part = self._new_name()
         self._key = entropy.token(32)
+        self.along: Along | None = None  # what is recorded in one transaction with the file
         self.modified: datetime | None = None  # the time of last change as far as the sender told it
         self._pass = Pass(
             classifier=reception.classifier(settled_name(path)),
@@ -149,6 +150,9 @@ class Incoming:
         self._before, self._noted = partial.parts, True
         self._kept = cut(partial.parts, await self._pass.take_back(source.runs(), upto))
         self.modified = partial.modified
+
+    def _new_name(self) -> str:
+        return f"{self._transfer.id}/{self._reception.recorder.entropy.token(10).hex()}"
 
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes; returns when there is room for more.
@@ -178,21 +182,25 @@ class Incoming:
         """
         keeper, soon = self._reception.keeper, self._may_be_held(soon=soon)
         try:
-            passed = await self._pass.finish(commit=not soon)
-            _check_announced(passed, announced)
-            stored = await self._stored(passed, announced)
+            stored = await self._made(announced, commit=not soon)
             if soon and self._pass.writer is not None:
                 await keeper.hold(Arrived(stored, self._header()), self._pass.writer)
             else:
-                if passed.written:
+                if any(part.name == self._part for part in stored.file.parts):
                     await self._keep_key()
-                manifest = await self._capture.read(passed.sha256, self._reception.pool)
-                stored = await keeper.keep(Arrived(stored, manifest=manifest))
+                manifest = await self._capture.read(stored.file.sha256, self._reception.pool)
+                stored = await keeper.keep(Arrived(stored, manifest=manifest, along=self.along))
         except BaseException:
             await self.abort()
             raise
         self._end()
         return stored
+
+    async def _made(self, announced: Announced, *, commit: bool = True) -> StoredFile:
+        """The row of the file, once its last byte came."""
+        passed = await self._pass.finish(commit=commit)
+        _check_announced(passed, announced)
+        return await self._stored(passed, announced)
 
     def _may_be_held(self, *, soon: bool) -> bool:
         small = 0 < self.size <= SMALL and not self._noted and not self._capture.wanted

@@ -41,7 +41,8 @@ from gateway.flow.keeper import Keeper, changed, require_state
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter
+from gateway.flow.run import Run, cut_off, forget_upload
+from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter, Upload
 
 __all__ = ["Announced", "Incoming", "Intake"]
 
@@ -293,13 +294,9 @@ class Intake:
     ) -> Incoming:
         """The same, for a caller that has looked at its own transfer a moment ago; it is looked at again when the file ends."""
         _require(principal, Permission.TRANSFERS_WRITE)
-        canonical_path, transfer_id = parse_path(path), transfer.id
-        require_state(transfer, State.OPEN)
-        size = (announced and announced.size) or 0
-        check_room(self._limits, transfer.files, transfer.bytes, size)
-        held = await self._undelivered(transfer)
-        check_quota(self._limits, held, size)
-        self._uploading[transfer_id] += 1
+        canonical_path = parse_path(path)
+        held = await self.admit(transfer, (announced and announced.size) or 0)
+        self._uploading[transfer.id] += 1
         try:
             incoming = Incoming(
                 self.reception,
@@ -313,6 +310,31 @@ class Intake:
             self._ended(transfer, 0)
             raise
         return incoming
+
+    async def admit(self, transfer: Transfer, size: int) -> int:
+        """Whether a file of so many bytes may come in; returns what its institution has here that is not delivered.
+
+        Raises:
+            Conflict: The transfer is not open any more.
+            TooLarge: A bound would be passed.
+        """
+        require_state(transfer, State.OPEN)
+        check_room(self._limits, transfer.files, transfer.bytes, size)
+        held = await self._undelivered(transfer)
+        check_quota(self._limits, held, size)
+        return held
+
+    def begin_run(self, transfer: Transfer, upload: Upload, held: int) -> Run:
+        """A run of an upload that has an address, for `flow.uploads`, which saw to who may and whether there is room."""
+        run: Run = Run(
+            self.reception,
+            transfer,
+            upload,
+            lambda: self._uploading.update((transfer.id,)),
+            lambda: self._ended(transfer, run.size),
+            held=held,
+        )
+        return run
 
     async def _undelivered(self, transfer: Transfer) -> int:
         """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""
@@ -347,14 +369,16 @@ class Intake:
             transfer = await ledger.transfer(transfer_id)
             require_state(transfer, State.OPEN)
             found, note = await ledger.tx.file(transfer_id, named), await ledger.tx.partial(transfer_id, named)
-            if found is None and note is None:
+            begun = [each for each in await ledger.tx.uploads(transfer_id) if each.path == named and not each.done]
+            if found is None and note is None and not begun:
                 raise NotFound("there is no such file in this transfer", code="no-such-file")
+            spare = [part for each in begun for part in await forget_upload(ledger, each)]
             if note is not None:
                 await ledger.tx.drop_partial(transfer_id, named)
                 await ledger.tx.put_transfer(changed(transfer, ledger.now))
             if found is not None:
                 await forget_row(ledger, transfer, found)
-            return (found.file.parts if found else ()) + (note.parts if note else ())
+            return (*(found.file.parts if found else ()), *(note.parts if note else ()), *spare)
 
         await self.reception.forget(transfer_id, await self._recorder.do(job))
 
@@ -493,7 +517,7 @@ class Intake:
         transfer = await ledger.transfer(transfer_id)
         rows = await ledger.tx.files(transfer_id)
         files = [stored.file for stored in rows]
-        unfinished = max(unfinished, len(await ledger.tx.partials(transfer_id)))
+        unfinished = max(unfinished, await cut_off(ledger.tx, transfer_id, ledger.now))
         if transfer.state is not State.OPEN and transfer.root:
             if said.listed is not None and said.listed != {file.path: file.size for file in files}:
                 raise Conflict("this transfer was submitted with another file list: open a new one")
@@ -548,7 +572,7 @@ class Intake:
         """
         held = await asyncio.to_thread(self.reception.spool.unfinished, transfer_id)
         async with self._recorder.records.read() as view:
-            partials = len(await view.partials(transfer_id))
+            partials = await cut_off(view, transfer_id, self._recorder.clock.now())
         return max(len(held), self._uploading[transfer_id], partials)
 
     async def connected(self, principal: Principal, transfer_id: str, connection: str) -> None:

@@ -21,7 +21,7 @@ import asyncio
 import hmac
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -46,6 +46,10 @@ FOLDER_DOORS: Final = frozenset({Door.SFTP.value})  # where a dataset is a folde
 _NOTES: Final = b"hetao/held-notes/v1"  # keeps the notes' key apart from the other uses of the evidence key
 
 
+Along = Callable[[Ledgering, StoredFile], Awaitable[tuple[Part, ...]]]
+"""What is recorded in one transaction with a file: returns the parts nothing names any more; raises Conflict before it writes."""
+
+
 @dataclass(frozen=True)
 class Arrived:
     """A file as its upload made it.
@@ -54,11 +58,13 @@ class Arrived:
         stored: Its row, without number and seal.
         header: Its session key sealed to the vault; empty where the key is in the keyring, or there is no new part.
         manifest: What it says of other files, where it is a manifest.
+        along: What is recorded with it.
     """
 
     stored: StoredFile
     header: bytes = b""
     manifest: Manifest | None = None
+    along: Along | None = None
 
     @property
     def part(self) -> str:
@@ -273,6 +279,7 @@ class Keeper:
             try:
                 check_room(self._limits, transfer.files - bool(replaced), transfer.bytes - gone, file.size)
                 check_quota(self._limits, undelivered - gone, file.size)
+                obsolete = await each.along(ledger, each.stored) if each.along else ()
             except GatewayError as no:
                 answers[file.path] = (no, ())
                 continue
@@ -281,7 +288,7 @@ class Keeper:
             transfer = changed(transfer, ledger.now, **grown)
             rows.append(sealed_row(replace(each.stored, file=replace(file, number=number)), key))
             number += 1
-            obsolete = replaced.file.parts if replaced else ()
+            obsolete += replaced.file.parts if replaced else ()
             if note := notes.get(file.path):
                 await ledger.tx.drop_partial(transfer_id, file.path)
                 obsolete += note.parts

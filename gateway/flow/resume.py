@@ -7,7 +7,7 @@ The rules:
 2. A received file that is gone on with is received no more: in one transaction it becomes an upload that was cut off. So
    its parts have one owner at every moment, and nothing is submitted while it is incomplete.
 3. A received file goes on at its end only. In the middle it would be a change in place, which is sent as a whole.
-4. After a crash, what is left of a noted upload is kept up to the last segment that opens.
+4. After a crash, what is left of a noted upload is kept up to the last segment that opens, and never less than was noted.
 
 When a step fails: what was there before stays as it was; the sender tries again, or deletes the file and sends it again.
 """
@@ -63,7 +63,7 @@ class Resume:
 
         async def job(ledger: Ledgering) -> Partial:
             partial = await self._as_partial(ledger, transfer_id, named, offset)
-            await self._reopened(ledger, principal, transfer_id, "resume", named)
+            await reopened(ledger, principal, transfer_id, "resume", named)
             return partial
 
         partial = await self._recorder.do(job)
@@ -94,7 +94,7 @@ class Resume:
                 raise _no_such_file()
             if partial is None and stored is not None and stored.file.body_size and not stored.file.parts:
                 raise Conflict("these bytes were delivered with an earlier version and are not here any more")
-            await self._reopened(ledger, principal, transfer_id, "read", named)
+            await reopened(ledger, principal, transfer_id, "read", named)
             parts = partial.parts if partial else stored.file.parts if stored else ()
             return tuple(part for part in parts if part.size != UNFINISHED)
 
@@ -123,19 +123,6 @@ class Resume:
         await ledger.tx.put_partial(partial)
         return partial
 
-    async def _reopened(
-        self, ledger: Ledgering, principal: Principal, transfer_id: str, purpose: str, path: str
-    ) -> None:
-        if len(await ledger.tx.entries_of(transfer_id)) > MAX_REOPENED:
-            raise TooLarge(f"a draft is read back or gone on with at most {MAX_REOPENED} times: send the file again")
-        await ledger.record(
-            await ledger.transfer(transfer_id),
-            Tag.REOPENED,
-            actor=principal.client,
-            public={"purpose": purpose},
-            private={"path": path},
-        )
-
     # --- after a crash -----------------------------------------------------------------------------------------------
 
     async def recover(self, *, alone: bool) -> int:
@@ -150,12 +137,16 @@ class Resume:
         recovered = 0
         for partial in noted:
             try:
-                recovered += await self._recover(partial, alone=alone)
+                recovered += await self.settle(partial, alone=alone)
             except GatewayError as failure:  # one damaged upload must not keep the gateway from its work
                 self._recorder.observer.saw("upload.unrecovered", transfer_id=partial.transfer_id, code=failure.code)
         return recovered
 
-    async def _recover(self, partial: Partial, *, alone: bool) -> bool:
+    async def settle(self, partial: Partial, *, alone: bool) -> bool:
+        """Make an upload whose writer died one that can go on; False where it lives, or somebody else saw to it.
+
+        The part it wrote begins where the whole segments of what was noted end. `alone` is as of `recover`.
+        """
         *before, last = partial.parts
         spool = self._intake.reception.spool
         if not alone and last.name in await asyncio.to_thread(spool.names, partial.transfer_id):
@@ -163,15 +154,18 @@ class Resume:
         left = await asyncio.to_thread(spool.salvage, last.name)
         if left is None:
             return False
+        kept = cut(before, partial.size // crypt4gh.SEGMENT * crypt4gh.CIPHER_SEGMENT)
         whole = left // crypt4gh.CIPHER_SEGMENT * crypt4gh.CIPHER_SEGMENT
-        parts = cut((*before, Part(last.name, whole)), whole + sum(part.size for part in before))
+        parts = (*kept, Part(last.name, whole)) if whole else kept
         parts = await self._as_far_as_it_opens(partial.transfer_id, parts)
+        size = crypt4gh.plain_size(sum(part.size for part in parts))
+        if size <= partial.size:  # less than what was there before: that stays
+            parts, size = tuple(before), partial.size
 
         async def job(ledger: Ledgering) -> bool:
             if await ledger.tx.partial(partial.transfer_id, partial.path) != partial:
                 return False
             if parts:
-                size = crypt4gh.plain_size(sum(part.size for part in parts))
                 await ledger.tx.put_partial(replace(partial, parts=parts, size=size))
             else:
                 await ledger.tx.drop_partial(partial.transfer_id, partial.path)
@@ -186,6 +180,19 @@ class Resume:
     async def _as_far_as_it_opens(self, transfer_id: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         source = await self._intake.reception.reread(transfer_id, parts)
         return cut(parts, await asyncio.to_thread(_opening, source) * crypt4gh.CIPHER_SEGMENT)
+
+
+async def reopened(ledger: Ledgering, principal: Principal, transfer_id: str, purpose: str, path: str) -> None:
+    """Record that bytes of a draft are read back; raises TooLarge where that was often."""
+    if len(await ledger.tx.entries_of(transfer_id)) > MAX_REOPENED:
+        raise TooLarge(f"a draft is read back or gone on with at most {MAX_REOPENED} times: send the file again")
+    await ledger.record(
+        await ledger.transfer(transfer_id),
+        Tag.REOPENED,
+        actor=principal.client,
+        public={"purpose": purpose},
+        private={"path": path},
+    )
 
 
 def _opening(source: Reread) -> int:

@@ -91,6 +91,10 @@ class Pass:
         self._written = 0
         self.size = 0
 
+    async def hold(self) -> None:
+        """Make the part at once, so that every process can see that its writer lives."""
+        await self._run(self._hold)
+
     async def feed(self, chunk: bytes) -> None:
         """Take bytes as they arrive, of any length; returns when there is room for more."""
         self.size += len(chunk)
@@ -139,6 +143,26 @@ class Pass:
         await self._flushed()
         await self._run(self._commit)
         return self._written
+
+    async def pause(self) -> tuple[int, int]:
+        """Make durable what came so far, the last segment short; what comes next goes into another part.
+
+        The states of digest and classifier stay as they are: bytes of a segment that is not whole are sealed for the
+        vault alone, and are taken in with those that follow.
+
+        Returns:
+            Sealed bytes of whole segments of the part, which stay, and its sealed bytes in all.
+        """
+        whole = len(self._piece) // crypt4gh.SEGMENT * crypt4gh.SEGMENT
+        if whole:
+            await self._start(bytes(memoryview(self._piece)[:whole]))
+            del self._piece[:whole]
+        await self._settled()
+        rest = bytes(self._piece)
+        written = await self._run(lambda: self._end_part(rest))
+        stays, self._written, self.writer, self._sealed = self._written, 0, None, memoryview(b"")
+        self._taken_back += stays
+        return stays, written
 
     async def abort(self) -> None:
         """Remove every trace of the upload."""
@@ -190,16 +214,31 @@ class Pass:
     def _inspect(self, piece: bytes) -> None:
         self._classifier.feed(piece)
 
-    def _seal(self, piece: bytes) -> None:
+    def _hold(self) -> SpoolWriter:
         if self.writer is None:
             self.writer = self._create()
+        return self.writer
+
+    def _end_part(self, rest: bytes) -> int:
+        tail = memoryview(bytearray(crypt4gh.cipher_size(len(rest))))
+        if rest:
+            self._sealer.seal_into(rest, self._entropy.token(_NONCE), tail)
+            self._hold().write(tail)
+        if self.writer is not None and self._written + len(tail):
+            self.writer.commit()
+        elif self.writer is not None:
+            self.writer.abort()
+        return self._written + len(tail)
+
+    def _seal(self, piece: bytes) -> None:
+        writer = self._hold()
         if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
             self._sealed = memoryview(bytearray(crypt4gh.cipher_size(len(piece))))
         segments = -(-len(piece) // crypt4gh.SEGMENT)
         length = self._sealer.seal_into(piece, self._entropy.token(_NONCE * segments), self._sealed)
         sealed = self._sealed[:length]
         self._blake3.update(sealed)
-        self.writer.write(sealed)
+        writer.write(sealed)
         self._written += len(sealed)
 
     def _end_with(self, piece: bytes) -> FileFindings:
@@ -213,5 +252,7 @@ class Pass:
         return findings
 
     def _commit(self) -> None:
-        if self.writer is not None:
+        if self.writer is not None and self._written:
             self.writer.commit()
+        elif self.writer is not None:
+            self.writer.abort()  # it was held, and nothing came

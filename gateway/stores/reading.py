@@ -24,7 +24,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, TransferFilter, Upload
 from gateway.stores import tables
 from gateway.stores.failures import translated
 
@@ -46,6 +46,7 @@ _STORED = (
     "carried",
 )
 _MARK = [tables.marks.c[each.name] for each in fields(Mark)]
+_UPLOAD = [tables.uploads.c[each.name] for each in fields(Upload)]
 _PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
 _UNDELIVERED = sorted(set(State) - ENDS - {State.DELIVERED})
@@ -157,6 +158,23 @@ class View:
         if transfer_id:
             statement = statement.where(columns.transfer_id == transfer_id)
         return [_partial(row) for row in await self._rows(statement)]
+
+    async def upload(self, upload_id: str) -> Upload | None:
+        """An upload that has an address, or None."""
+        row = await self._first(select(*_UPLOAD).where(tables.uploads.c.id == upload_id))
+        return Upload(*row) if row else None
+
+    async def uploads(self, transfer_id: str) -> Sequence[Upload]:
+        """All of a transfer's, the oldest first."""
+        columns = tables.uploads.c
+        of = select(*_UPLOAD).where(columns.transfer_id == transfer_id).order_by(columns.made_at, columns.id)
+        return [Upload(*row) for row in await self._rows(of)]
+
+    async def uploads_expired(self, now: datetime, limit: int) -> Sequence[Upload]:
+        """Those that are gone at that time, whosever, the earliest first."""
+        columns = tables.uploads.c
+        gone = select(*_UPLOAD).where(columns.expires <= now).order_by(columns.expires, columns.id).limit(limit)
+        return [Upload(*row) for row in await self._rows(gone)]
 
     async def marks(self, transfer_id: str) -> Sequence[Mark]:
         """What was made in its folder that is no file, by path in code point order."""

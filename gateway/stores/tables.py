@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v002"
+REVISION = "v003"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -186,6 +186,26 @@ partials = sa.Table(
     _whole("size"),
     _time("modified_at", nullable=True),
     _time("at"),
+)
+
+# Uploads that have an address (tus). What was kept of one is the row of `partials` at `/` and its id.
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", Word, primary_key=True),
+    _of_transfer(primary=False),
+    _word("path"),
+    sa.Column("length", sa.BigInteger, nullable=True),
+    _time("made_at"),
+    _time("expires"),
+    _word("metadata"),
+    _word("concat"),
+    _word("sha256"),
+    _time("modified", nullable=True),
+    sa.Column("done", sa.Boolean, nullable=False),
+    _whole("turn"),
+    sa.Index(None, "transfer_id"),
+    sa.Index(None, "expires"),
 )
 
 # What a client made in a dataset's folder that is no file of it: `folder`, `submit`, `withdraw`. `content` is kept for an

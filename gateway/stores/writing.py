@@ -30,7 +30,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile
+from gateway.ports import Ban, Mark, Partial, PersonSet, StoredChange, StoredFile, Upload
 from gateway.stores import tables
 from gateway.stores.reading import View
 from gateway.stores.tree import Tree
@@ -162,6 +162,14 @@ class Transaction(View):
         """Forget it."""
         columns = tables.partials.c
         await self._run(delete(tables.partials).where(columns.transfer_id == transfer_id, columns.path == path))
+
+    async def put_upload(self, upload: Upload) -> None:
+        """Insert or replace an upload that has an address."""
+        await self._put(tables.uploads, asdict(upload))
+
+    async def drop_upload(self, upload_id: str) -> None:
+        """Forget it, if it is there."""
+        await self._run(delete(tables.uploads).where(tables.uploads.c.id == upload_id))
 
     async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
         """Insert or replace what a manifest says, by transfer and path."""

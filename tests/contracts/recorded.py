@@ -14,7 +14,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Mark, PersonSet, Records, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import Mark, PersonSet, Records, StoredChange, StoredFile, TransferFilter, Upload, Writing
 from gateway.stores.tree import right_edge
 from gateway.wire import merkle
 
@@ -80,6 +80,7 @@ async def everything(records: Records) -> dict[str, Any]:
             "transfers": await view.transfers(TransferFilter(), limit=1000),
             "files": await view.files("t1"),
             "marks": await view.marks("t1"),
+            "uploads": await view.uploads("t1"),
             "manifests": await view.manifests("t1"),
             "connections": await view.connections("t1"),
             "votes": await view.votes("t1"),
@@ -99,6 +100,7 @@ async def write_everything(tx: Writing) -> None:
     await tx.put_file(stored())
     await tx.put_transfer(transfer(next_at=NOW), "key")
     await tx.put_mark(Mark("t1", "raw", "folder", 0, NOW))
+    await tx.put_upload(Upload("u1", "t1", "a.csv", 7, NOW, SOON))
     await tx.put_manifest("t1", MANIFEST)
     await tx.put_connection("t1", "c1", NOW)
     await tx.put_vote("t1", Vote(b"{}", b"sig"), NOW)

@@ -15,7 +15,7 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Writing
+from gateway.ports import Ban, Mark, Partial, PersonSet, Records, StoredChange, TransferFilter, Upload, Writing
 from gateway.stores.database import Database
 from tests.contracts.recorded import (
     MANIFEST,
@@ -377,6 +377,30 @@ async def test_files_are_replaced_by_path_and_listed_by_code_point(records: Reco
         assert await view.file("t1", "数据") == stored(path="数据", number=5)
         assert await view.file("t1", "none") is None
         assert await view.files("t2") == []
+
+
+async def test_uploads_that_have_an_address_are_found_replaced_and_dropped(records: Records) -> None:
+    first = Upload("u1", "t1", "数据/a.bam", 1 << 40, NOW, SOON, metadata="path YQ==", modified=NOW)
+    piece = Upload("u0", "t1", "", None, NOW, SOON + timedelta(1), concat="partial")
+    other = Upload("u2", "t2", "b", 0, SOON, NOW, done=True, sha256="00", turn=7)
+    async with records.write() as tx:
+        await tx.put_transfer(transfer())
+        await tx.put_transfer(transfer("t2"))
+        for each in (replace(first, turn=1), other, piece, first):
+            await tx.put_upload(each)
+        assert await tx.upload("u1") == first
+    async with records.read() as view:
+        assert await view.uploads("t1") == [piece, first]
+        assert await view.uploads("t3") == []
+        assert await view.upload("U1") is None
+        assert await view.uploads_expired(NOW, 9) == [other]
+        assert await view.uploads_expired(SOON + timedelta(2), 2) == [other, first]
+    async with records.write() as tx:
+        await tx.drop_upload("u1")
+        await tx.drop_upload("never there")
+    async with records.read() as view:
+        assert await view.upload("u1") is None
+        assert await view.uploads("t1") == [piece]
 
 
 async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> None:

@@ -8,14 +8,14 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jwt
 from aiohttp import ClientSession
 
-from gateway.core.identity import SENDER_SCOPES
+from gateway.core.identity import SENDER_SCOPES, Principal
 from gateway.core.records import Client
 from gateway.doors.https import BodyLimits, make_app, serving
 from gateway.identity.assertions import ClientAssertions
@@ -72,6 +72,7 @@ class Site:
         self.folder = folder
         self.health: dict[str, str] = {"database": "ok"}
         self.port = 0
+        self.origins: frozenset[str] = frozenset()
 
     async def found(self) -> Site:
         await self.rig.found()
@@ -115,6 +116,7 @@ class Site:
 
         return make_app(
             intake=self.rig.intake,
+            uploads=self.rig.uploads,
             enquiry=self.rig.enquiry,
             assertions=self.assertions,
             tokens=self.tokens,
@@ -123,6 +125,7 @@ class Site:
             health=health,
             defender=self.rig.defender,
             limits=limits,
+            origins=self.origins,
         )
 
     @asynccontextmanager
@@ -154,6 +157,10 @@ class Site:
     async def bearer(self, client: str = "sz", scope: str = "") -> dict[str, str]:
         known = (await self.rig.registrar.registry()).get(Client, client)
         return {"Authorization": f"Bearer {self.tokens.issue(known, scope).token}"}
+
+    def sender(self) -> Principal:
+        """Whom client `sz` is taken for."""
+        return replace(self.rig.sender, client="sz")
 
     @asynccontextmanager
     async def session(self, client: str = "sz", **headers: str) -> AsyncIterator[ClientSession]:

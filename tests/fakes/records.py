@@ -20,7 +20,18 @@ from gateway.core.facts import Entry, Tag
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
-from gateway.ports import Ban, Mark, Partial, PersonSet, Reading, StoredChange, StoredFile, TransferFilter, Writing
+from gateway.ports import (
+    Ban,
+    Mark,
+    Partial,
+    PersonSet,
+    Reading,
+    StoredChange,
+    StoredFile,
+    TransferFilter,
+    Upload,
+    Writing,
+)
 from gateway.wire import merkle
 
 MAX_LISTED = 1_000
@@ -35,6 +46,7 @@ class FakeState:
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     files: dict[tuple[str, str], StoredFile] = field(default_factory=dict)
     partials: dict[tuple[str, str], Partial] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     marks: dict[tuple[str, str], tuple[Mark, bytes]] = field(default_factory=dict)
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
@@ -60,7 +72,7 @@ class FakeState:
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
-        owners |= {each[0] for each in self.partials}
+        owners |= {each[0] for each in self.partials} | {each.transfer_id for each in self.uploads.values()}
         owners |= (
             {each[0] for each in self.marks} | set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
         )
@@ -149,6 +161,17 @@ class FakeView:
     async def partials(self, transfer_id: str = "") -> Sequence[Partial]:
         found = self.state.partials
         return [found[key] for key in sorted(found) if not transfer_id or key[0] == transfer_id]
+
+    async def upload(self, upload_id: str) -> Upload | None:
+        return self.state.uploads.get(upload_id)
+
+    async def uploads(self, transfer_id: str) -> Sequence[Upload]:
+        found = [each for each in self.state.uploads.values() if each.transfer_id == transfer_id]
+        return sorted(found, key=lambda each: (each.made_at, each.id))
+
+    async def uploads_expired(self, now: datetime, limit: int) -> Sequence[Upload]:
+        gone = [each for each in self.state.uploads.values() if each.expires <= now]
+        return sorted(gone, key=lambda each: (each.expires, each.id))[:limit]
 
     async def marks(self, transfer_id: str) -> Sequence[Mark]:
         return [self.state.marks[key][0] for key in sorted(self.state.marks) if key[0] == transfer_id]
@@ -299,6 +322,12 @@ class FakeTransaction(FakeView):
 
     async def drop_partial(self, transfer_id: str, path: str) -> None:
         self.state.partials.pop((transfer_id, path), None)
+
+    async def put_upload(self, upload: Upload) -> None:
+        self.state.uploads[upload.id] = upload
+
+    async def drop_upload(self, upload_id: str) -> None:
+        self.state.uploads.pop(upload_id, None)
 
     async def put_manifest(self, transfer_id: str, manifest: Manifest) -> None:
         self.state.manifests[transfer_id, manifest.path] = replace(manifest, document=self._json(manifest.document))

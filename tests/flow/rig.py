@@ -40,6 +40,7 @@ from gateway.flow.relay import Relay
 from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.seal import Seal
+from gateway.flow.uploads import Uploads
 from gateway.identity.sshkeys import SshKeys
 from gateway.ports import Connector
 from gateway.stores.detectors import load_detector_tables
@@ -209,6 +210,7 @@ class Rig:
             limits=self.limits,
         )
         self.resume = Resume(recorder=self.recorder, intake=self.intake)
+        self.uploads = Uploads(recorder=self.recorder, intake=self.intake, resume=self.resume)
         self.folders = Folders(recorder=self.recorder, intake=self.intake)
         self.decider = Decider(
             recorder=self.recorder,

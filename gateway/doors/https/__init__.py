@@ -1,7 +1,7 @@
 """The HTTPS door: HTTP in, the flow's verbs out. No decision is made here.
 
-In reading order: `app` puts it together, `guard` says who may call what, `token_endpoint` and `transfers` are the pages,
-`bodies` brings bytes, `problems` says what went wrong, `server` and `tls` are the socket.
+In reading order: `app` puts it together, `guard` says who may call what, `token_endpoint`, `transfers` and `tus` are the pages,
+`bodies` brings bytes, `problems` says what went wrong, `origins` which browsers may look, `server` and `tls` are the socket.
 """
 
 from gateway.doors.https.app import make_app

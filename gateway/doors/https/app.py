@@ -18,13 +18,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.catalogue import Catalogue
+from gateway.doors.https import tus
 from gateway.doors.https.bodies import BodyLimits
 from gateway.doors.https.guard import REQUEST_ID, Answering, Router, Tokens, guarding
+from gateway.doors.https.origins import Origins
 from gateway.doors.https.token_endpoint import Assertions, TokenIssuer, TokenPages
 from gateway.doors.https.transfers import TransferPages
 from gateway.flow.defender import Defender
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.intake import Intake
+from gateway.flow.uploads import Uploads
 from gateway.ports import Observer
 
 CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
@@ -47,6 +50,7 @@ class TokenDesk(Tokens, TokenIssuer, Protocol):
 def make_app(
     *,
     intake: Intake,
+    uploads: Uploads,
     enquiry: Enquiry,
     assertions: Assertions,
     tokens: TokenDesk,
@@ -55,11 +59,13 @@ def make_app(
     health: HealthChecks,
     defender: Defender,
     limits: BodyLimits | None = None,
+    origins: frozenset[str] = frozenset(),
 ) -> web.Application:
     """The door's application; `server.serving` puts it on a socket.
 
     Args:
         intake: The senders' verbs.
+        uploads: Those for uploads that go on.
         enquiry: The readers' verbs.
         assertions: Verifies client assertions.
         tokens: Issues and verifies access tokens.
@@ -68,29 +74,40 @@ def make_app(
         health: By check, `ok` or a code; what `/readyz` answers.
         defender: Counts failed sign-ins at the token endpoint.
         limits: Bounds on bodies.
+        origins: Whose pages may call from a browser (`origins.parse_origins`).
     """
     bounds = limits or BodyLimits()
     transfers = TransferPages(intake=intake, enquiry=enquiry, catalogue=catalogue, limits=bounds)
     token_pages = TokenPages(assertions=assertions, tokens=tokens, observer=observer, limits=bounds, defender=defender)
+    tus_pages = tus.TusPages(uploads=uploads, limits=bounds)
     pages: dict[str, Handler] = {
-        name: getattr(page, name) for page in (transfers, token_pages) for name in dir(page) if not name.startswith("_")
+        name: getattr(page, name)
+        for page in (transfers, token_pages, tus_pages)
+        for name in dir(page)
+        if not name.startswith("_")
     }
     app = web.Application()
     router = Router(app, {**pages, "living": _living, "ready": _readiness(health)})
     answering = Answering(router=router, catalogue=catalogue, observer=observer, clock=time.monotonic)
-    app.middlewares.extend((answering.middleware(), guarding(router, tokens)))
-    app.on_response_prepare.append(_dress)
+    named = Origins(origins)
+    app.middlewares.extend((answering.middleware(), guarding(router, tokens, named)))
+    app.on_response_prepare.append(_dressing(named))
     app[CATALOGUE], app[OBSERVER] = catalogue, observer
     return app
 
 
-async def _dress(request: web.Request, response: web.StreamResponse) -> None:
-    """The headers every answer has, and none that tells which software gave it."""
-    response.headers.popall("Server", None)
-    response.headers.update(HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
-    if REQUEST_ID in request:
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
+def _dressing(origins: Origins) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def dress(request: web.Request, response: web.StreamResponse) -> None:
+        """The headers every answer has, and none that tells which software gave it."""
+        response.headers.popall("Server", None)
+        response.headers.update(HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        if REQUEST_ID in request:
+            response.headers["X-Request-Id"] = request[REQUEST_ID]
+        tus.dress(request, response)
+        origins.dress(request, response)
+
+    return dress
 
 
 async def _living(_request: web.Request) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 A change must keep these:
 1. Default deny: what is not in the table, or is not marked open there, needs a bearer token, unknown addresses included.
+   A preflight of a page whose origin the operator named (`origins`) is the one exception: browsers send it without.
 2. Nothing of a request but its head is read before its caller is known.
 3. A request is told to logs and metrics by its route's template, never by its path: paths hold names.
 
@@ -23,6 +24,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.core.catalogue import Catalogue, negotiated
 from gateway.core.errors import CallerError, GatewayError, NotAuthenticated, NotFound, NotPermitted
 from gateway.core.identity import Permission, Principal
+from gateway.doors.https.origins import Origins
 from gateway.doors.https.problems import answer_problem, known_code
 from gateway.ports import Observer
 
@@ -81,6 +83,13 @@ TABLE: Final = (
     Row("POST", "/v1/transfers/{id}/withdraw", "withdraw", _P.TRANSFERS_WITHDRAW),
     Row("GET", "/v1/transfers/{id}/receipt", "receipt", _P.RECEIPTS_READ),
     Row("GET", "/v1/transfers/{id}/ledger", "history", _P.TRANSFERS_READ),
+    Row("OPTIONS", "/files/", "tus_options", _P.TRANSFERS_WRITE),
+    Row("POST", "/files/", "create_upload", _P.TRANSFERS_WRITE),
+    Row("OPTIONS", "/files/{upload}", "tus_options", _P.TRANSFERS_WRITE),
+    Row("HEAD", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
+    Row("PATCH", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
+    Row("DELETE", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
+    Row("POST", "/files/{upload}", "upload", _P.TRANSFERS_WRITE),
 )
 ROUTES: Final = frozenset(row.path for row in TABLE)
 """Templates by which requests are counted."""
@@ -132,11 +141,13 @@ async def _uninvited(request: web.Request) -> None:
     del request
 
 
-def guarding(router: Router, tokens: Tokens) -> Middleware:
+def guarding(router: Router, tokens: Tokens, origins: Origins) -> Middleware:
     """The middleware that knows the caller before anything else happens."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (preflight := origins.preflight(request)) is not None:
+            return preflight
         row = router.row(request)
         if row is None or not row.open:
             principal = await tokens.verify(bearer(request))

@@ -6,7 +6,8 @@ A change must keep these:
 3. Title and remedy are in the caller's language; the detail is the error's own sentence, in English.
 4. A code that is not in the table is answered as its class is: nothing new leaks by being new.
 
-Sources: RFC 9457, RFC 9110 (status codes, Retry-After), RFC 6585 section 4 (429), RFC 6750 section 3 (WWW-Authenticate).
+Sources: RFC 9457, RFC 9110 (status codes, Retry-After), RFC 6585 section 4 (429), RFC 4918 section 11.3 (423), tus 1.0.0 (460),
+RFC 6750 section 3 (WWW-Authenticate).
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ STATUS: Final[Mapping[str, int]] = {
     "bad-header": 400,
     "bad-identifier": 400,
     "bad-json": 400,
+    "bad-metadata": 400,
     "bad-path": 400,
     "bad-query": 400,
     "bad-request": 400,
     "body-timeout": 408,
     "broken-promise": 500,
+    "checksum-mismatch": 460,
     "conflict": 409,
     "digest-mismatch": 400,
     "disk-full": 507,
@@ -65,19 +68,25 @@ STATUS: Final[Mapping[str, int]] = {
     "no-such-file": 404,
     "no-such-route": 404,
     "no-such-transfer": 404,
+    "no-such-upload": 404,
     "not-authenticated": 401,
     "not-found": 404,
     "not-initialised": 503,
     "not-permitted": 403,
     "not-registered": 404,
+    "offset-mismatch": 409,
     "quota-reached": 413,
     "store": 503,
     "too-large": 413,
     "too-many-failures": 429,
     "too-many-transfers": 429,
+    "tus-version": 412,
     "unsupported-coding": 415,
     "unsupported-media": 415,
     "unusable": 400,
+    "upload-busy": 423,
+    "upload-final": 403,
+    "upload-gone": 410,
     "wrong-state": 409,
 }
 """Status by code; every code here has a title and a remedy in the catalogue (a test compares)."""

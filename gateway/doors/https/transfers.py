@@ -99,8 +99,12 @@ class TransferPages:
     # --- files -------------------------------------------------------------------------------------------------------
 
     async def list_files(self, request: web.Request) -> web.StreamResponse:
-        """GET /v1/transfers/{id}/files."""
-        return web.json_response({"files": await self._enquiry.files(request[PRINCIPAL], transfer_id(request))})
+        """GET /v1/transfers/{id}/files: what was received, and where there is something, what is not whole yet."""
+        principal, transfer = request[PRINCIPAL], transfer_id(request)
+        shown: dict[str, Any] = {"files": await self._enquiry.files(principal, transfer)}
+        if unfinished := await self._enquiry.unfinished(principal, transfer):
+            shown["unfinished"] = [_with_address(each) for each in unfinished]
+        return web.json_response(shown)
 
     async def show_file(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/transfers/{id}/files/{path}: what was received there; never the bytes, which nobody here can read."""
@@ -268,6 +272,11 @@ def received_view(stored: StoredFile) -> dict[str, Any]:
         "format": stored.findings["format"],
         "inspectable": stored.findings["inspectable"],
     }
+
+
+def _with_address(unfinished: Mapping[str, Any]) -> dict[str, Any]:
+    given = unfinished.get("upload")
+    return {**unfinished, "upload": f"/files/{given}"} if given else dict(unfinished)
 
 
 def _digest_header(sha256: bytes) -> dict[str, str]:
