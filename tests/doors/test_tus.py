@@ -123,9 +123,7 @@ def sha256(content: bytes) -> str:
 async def vanishing(client: Client, url: str, offset: int, sent: bytes) -> asyncio.StreamWriter:
     """A PATCH that stops half-way with its connection left open; returns once the gateway has what was sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.site.port)
-    writer.write(
-        await client.sending(url, offset, Content_Length=str(len(TABLE) - offset), Expect="100-continue")
-    )
+    writer.write(await client.sending(url, offset, Content_Length=str(len(TABLE) - offset), Expect="100-continue"))
     assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
     writer.write(sent)
     await writer.drain()
@@ -437,7 +435,9 @@ async def test_what_a_killed_process_left_is_found_at_once(client, before, sent,
     rig.uploads.shared = shared
     found = await rig.uploads.look(client.site.sender(), url.removeprefix("/files/"))
     assert before <= found.offset <= before + sent
-    assert found.offset >= (before // SEGMENT * SEGMENT + wanted // crypt4gh.CIPHER_SEGMENT * SEGMENT if wanted else before)
+    assert found.offset >= (
+        before // SEGMENT * SEGMENT + wanted // crypt4gh.CIPHER_SEGMENT * SEGMENT if wanted else before
+    )
     assert name not in rig.spool.left
     async with client.site.served():
         assert (await client.patch(url, found.offset, content[found.offset :])).status == 204

@@ -226,7 +226,7 @@ class Delivery:
                 self._state.memory.submitted = ""
                 self._state.save()
                 raise
-        self._board.say("submitted", event="submitted", transfer=transfer, files=len(listing))
+        self._board.say("submitted", event="submitted", files=len(listing))
         return taken
 
     # --- step 6 ------------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class Delivery:
             if state in FALLEN:
                 return Outcome.FALLEN
             if state == WITH_OFFICERS and not self._wishes.wait_held:
-                self._board.say("held", event="left", transfer=transfer["id"])
+                self._board.say("held", event="left")
                 return Outcome.HELD
             await asyncio.sleep(pause)
             pause = min(pause * _GROWTH, _SLOW)

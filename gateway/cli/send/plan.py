@@ -51,11 +51,6 @@ class Difference:
     missing: tuple[LocalFile, ...]
     surplus: tuple[str, ...]
 
-    @property
-    def none(self) -> bool:
-        """Whether both are the same."""
-        return not (self.missing or self.surplus)
-
 
 def differ(files: Iterable[LocalFile], sums: Mapping[str, str], received: Mapping[str, Received]) -> Difference:
     """Compare.
