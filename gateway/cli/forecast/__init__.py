@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,30 +24,25 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from gateway.cli import REFUSED
 from gateway.cli.dataset import Dataset, find_dataset
-from gateway.cli.forecast.ends import Forecast
+from gateway.cli.declared import (
+    Declaration,
+    Declare,
+    Exclude,
+    Facts,
+    FollowLinks,
+    Paths,
+    declared_document,
+    read_document,
+)
 from gateway.cli.forecast.ends import forecast as foresee
-from gateway.cli.forecast.facts import Told, parse_facts, parse_said, read_document, with_words
+from gateway.cli.forecast.facts import Told, parse_facts, parse_said
 from gateway.cli.forecast.pages import Page, show
-from gateway.cli.forecast.survey import Surveyed, survey
+from gateway.cli.forecast.survey import survey
 from gateway.cli.language import LanguageOption, spoken
-from gateway.core.declaration import DECLARATION
 from gateway.core.facts import local_day
 from gateway.stores.detectors import load_detector_tables
-from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+from gateway.stores.rulebooks import load_policies, prc_calendar
 
-Paths = Annotated[list[Path], typer.Argument(help="A folder, or files and folders.", show_default=False)]
-Declaration = Annotated[
-    Path | None, typer.Option("--declaration", help="What the data are (TOML); else declaration.toml in the folder.")
-]
-Declare = Annotated[
-    list[str] | None, typer.Option("--declare", help="section.key=value on top of it, such as data.level=general.")
-]
-Facts = Annotated[
-    Path | None,
-    typer.Option("--facts", help="Sender, recipient, filings (TOML), as for `hetao policy check`, without [persons]."),
-]
-FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave out what has this name, such as '*.tmp'.")]
 Before = Annotated[int | None, typer.Option(min=0, show_default=False)]
 
 
@@ -87,13 +82,6 @@ def forecast(
         show(Console(), page, spoken(lang, os.environ))
     if check and not page.forecast.allowed:
         raise typer.Exit(REFUSED)
-
-
-def declared_document(paths: Sequence[Path], file: Path | None, words: Sequence[str]) -> dict[str, Any]:
-    """What is said of the data, not yet checked: the file named, else the one in the folder, with words on top."""
-    beside = paths[0] / DECLARATION if len(paths) == 1 and paths[0].is_dir() else None
-    chosen = file or (beside if beside is not None and beside.is_file() else None)
-    return with_words(read_document(chosen) if chosen else {}, words)
 
 
 def make_page(
@@ -142,6 +130,3 @@ def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("hetao forecast", total=total)
         yield lambda read: bar.advance(task, read)
-
-
-__all__ = ["Forecast", "Policies", "Surveyed", "declared_document", "forecast", "make_page"]

@@ -9,18 +9,14 @@ A change must keep these:
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from gateway.cli.desk import read_file
 from gateway.core.declaration import SECTIONS, parse_declaration, stand_on
 from gateway.core.errors import Unusable
 from gateway.core.situation import Situation, Vocabulary, parse_situation
 
-MAX_DOCUMENT: Final = 1 << 20
 _GROUND: Final = frozenset(SECTIONS) - {"persons"}
 
 
@@ -68,37 +64,3 @@ def parse_said(document: Mapping[str, Any], ground: Mapping[str, Any], vocabular
     # Whom the data are about is said in the declaration; the ground may be personal without saying it again.
     persons = {"persons": own["persons"]} if "persons" in own else {}
     return stand_on(parse_declaration({**ground, **persons}, vocabulary), own)
-
-
-def with_words(document: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """A declaration with `section.key=value` words put on top; a value is TOML, or plain text where it is none.
-
-    Raises:
-        Unusable: A word of another form.
-    """
-    joined = {name: dict(table) if isinstance(table, Mapping) else table for name, table in document.items()}
-    for word in words:
-        name, equals, value = word.partition("=")
-        section, dot, key = name.partition(".")
-        if not (equals and dot and section and key) or not isinstance(joined.setdefault(section, {}), dict):
-            raise Unusable(f"--declare takes section.key=value, such as data.level=general; not {word!r}")
-        joined[section][key] = _value(value)
-    return joined
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """A TOML document from a file, `-` for standard input; raises Unusable."""
-    raw = read_file(path)
-    if len(raw) > MAX_DOCUMENT:
-        raise Unusable(f"{path} is larger than {MAX_DOCUMENT} bytes: it is no declaration and no facts")
-    try:
-        return tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise Unusable(f"{path} is not TOML: {wrong}") from wrong

@@ -10,10 +10,11 @@ cannot be reached, 130 stopped by Ctrl-C and 143 by SIGTERM, in a state the same
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +24,7 @@ from rich.console import Console
 
 from gateway.cli import FINE, REFUSED
 from gateway.cli.dataset import Dataset, find_dataset
-from gateway.cli.forecast import Declaration, Declare, Exclude, Facts, FollowLinks, declared_document, make_page
-from gateway.cli.forecast.ends import COUNTS
-from gateway.cli.forecast.facts import parse_said
-from gateway.cli.forecast.pages import show
+from gateway.cli.declared import Declaration, Declare, Exclude, Facts, FollowLinks, Paths, declared_document
 from gateway.cli.language import LanguageOption, spoken
 from gateway.cli.send import options
 from gateway.cli.send.board import Board, make_board
@@ -41,7 +39,6 @@ from gateway.cli.send.state import StateFile, Target, open_state, state_folder
 from gateway.cli.send.watch import Quiet
 from gateway.core.errors import CallerError, EndpointError, GatewayError, Unusable
 from gateway.stores.locales import load_catalogue
-from gateway.stores.rulebooks import Policies, load_policies
 
 INTERRUPTED: Final = 130  # 128 and the signal's number, as shells say it
 TERMINATED: Final = 143
@@ -70,7 +67,7 @@ class Job:
 
 
 def send(
-    paths: options.Paths,
+    paths: Paths,
     to: options.To = "",
     project: options.Project = "",
     dataset: options.DatasetName = "",
@@ -117,15 +114,12 @@ def send(
 
     if dry_run:
         found = find_dataset(paths, follow=follow_links, exclude=exclude or ()).whole()
-        page = make_page(found, declared(), facts, dict.fromkeys(COUNTS), None, quiet=as_json)
-        typer.echo(page.line()) if as_json else show(Console(), page, language)
-        return
-    pack = load_policies()
+        return _forecast(found, declared(), facts, language, as_json=as_json)
 
     def wishes() -> Wishes:
         return Wishes(
             target=_target(told, paths, dataset),
-            declaration=parse_said(declared(), {}, pack.vocabulary),
+            declaration=as_json_values(declared()),
             parallel=told.number("parallel"),
             wait=not no_wait,
             wait_held=wait_held,
@@ -136,7 +130,28 @@ def send(
 
     job = Job(paths, follow_links, exclude or (), wishes)
     board = make_board(load_catalogue(), language, as_json=as_json)
-    raise typer.Exit(_run(job, told, board, pack, quiet if watch else None))
+    raise typer.Exit(_run(job, told, board, quiet if watch else None))
+
+
+def _forecast(
+    dataset: Dataset, declared: Mapping[str, Any], facts: Path | None, language: str, *, as_json: bool
+) -> None:
+    # A forecast brings the classifier and the rules, which take their time to load and are not needed to send.
+    from gateway.cli.forecast import make_page  # noqa: PLC0415  # as said above
+    from gateway.cli.forecast.ends import COUNTS  # noqa: PLC0415  # as said above
+    from gateway.cli.forecast.pages import show  # noqa: PLC0415  # as said above
+
+    page = make_page(dataset, declared, facts, dict.fromkeys(COUNTS), None, quiet=as_json)
+    if as_json:
+        typer.echo(page.line())
+    else:
+        show(Console(), page, language)
+
+
+def as_json_values(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A declaration as JSON can carry it: dates become text, as the gateway reads them."""
+    made: dict[str, Any] = json.loads(json.dumps(declared, default=str))
+    return made
 
 
 def _target(told: Profile, paths: Sequence[Path], dataset: str) -> Target:
@@ -156,7 +171,7 @@ def _target(told: Profile, paths: Sequence[Path], dataset: str) -> Target:
 # --- running -------------------------------------------------------------------------------------------------------------
 
 
-def _run(job: Job, told: Profile, board: Board, pack: Policies, quiet: float | None) -> int:
+def _run(job: Job, told: Profile, board: Board, quiet: float | None) -> int:
     wishes = job.wishes()
     address, sign_in = _way(told, board.language)
     ended: list[int] = []
@@ -173,8 +188,8 @@ def _run(job: Job, told: Profile, board: Board, pack: Policies, quiet: float | N
         way = connected(address, sign_in, parallel=wishes.parallel, patience=told.number("patience"), told=board.waits)
         async with way as connection:
             if quiet is None:
-                return await _once(job, job.look(), connection, state, board, pack)
-            return await _watch(job, connection, state, board, pack, quiet)
+                return await _once(job, job.look(), connection, state, board)
+            return await _watch(job, connection, state, board, quiet)
 
     with open_state(state_folder(os.environ), wishes.target) as state:
         try:
@@ -196,19 +211,17 @@ def _way(told: Profile, language: str) -> tuple[Address, SignIn]:
     return address, SignIn(told.need("client"), audience, None if cert or key is None else open_key(key))
 
 
-async def _once(
-    job: Job, found: Dataset, connection: Connection, state: StateFile, board: Board, pack: Policies
-) -> int:
+async def _once(job: Job, found: Dataset, connection: Connection, state: StateFile, board: Board) -> int:
     if found.empty_folders:
         board.say("empty-folders", event="empty-folders", style="yellow", count=found.empty_folders)
-    delivery = Delivery(connection, state, board, job.wishes(), pack.rulebook)
+    delivery = Delivery(connection, state, board, job.wishes())
     outcome = await delivery.run(found.whole())
     if outcome is Outcome.FALLEN:
         board.say("fallen", event="fallen", style="yellow")
     return FINE if outcome in {Outcome.RECEIPTED, Outcome.SUBMITTED} else REFUSED
 
 
-async def _watch(job: Job, connection: Connection, state: StateFile, board: Board, pack: Policies, quiet: float) -> int:
+async def _watch(job: Job, connection: Connection, state: StateFile, board: Board, quiet: float) -> int:
     """Versions until somebody stops it; what goes wrong with one is said, and the next change is another try."""
     rest = Quiet(quiet, state.memory.submitted)
     board.say("watching", event="watching", seconds=round(quiet))
@@ -217,7 +230,7 @@ async def _watch(job: Job, connection: Connection, state: StateFile, board: Boar
             found = await asyncio.to_thread(job.look)
             mark = fingerprint(found.files, job.wishes().declaration)
             if rest.due(time.monotonic(), mark):
-                await _once(job, found, connection, state, board, pack)
+                await _once(job, found, connection, state, board)
                 rest.sent(mark)
         except EndpointError as wrong:  # the same again later
             board.say("trouble", event="trouble", style="red", says=wrong.message)

@@ -13,7 +13,7 @@ import json
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ NETWORK: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Told = Callable[[str], None]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,19 @@ class Connection:
         sign_in: How tokens are got.
         patience: Seconds nothing may move before it is given up.
         told: Told in a line why something waits.
+        sleep: Waits so many seconds.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, address: Address, sign_in: SignIn, patience: float, told: Told
+        self,
+        session: aiohttp.ClientSession,
+        address: Address,
+        sign_in: SignIn,
+        patience: float,
+        told: Told,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self.sleep = sleep
         self._session = session
         self._address = address
         self._sign_in = sign_in
@@ -124,7 +133,7 @@ class Connection:
         if delay is None:
             raise EndpointError(f"the gateway at {self._address.url} cannot be reached: {why}; run it again later")
         self._told(why)
-        await asyncio.sleep(delay)
+        await self.sleep(delay)
 
     async def call(
         self,
@@ -236,8 +245,9 @@ class _Later(Exception):
 
 
 def refusal(answer: Answer) -> CallerError:
-    """What the gateway said no to, as an error."""
-    return CallerError(answer.says, code=answer.code or "refused")
+    """What the gateway said no to, as an error; a declaration it cannot use is the user's to mend, like any other word."""
+    kind = Unusable if answer.code == "bad-declaration" else CallerError
+    return kind(answer.says, code=answer.code or "refused")
 
 
 def _parsed(raw: bytes, media: str) -> dict[str, Any]:
@@ -260,7 +270,7 @@ def _reason(wrong: BaseException) -> str:
 
 @asynccontextmanager
 async def connected(
-    address: Address, sign_in: SignIn, *, parallel: int, patience: float, told: Told
+    address: Address, sign_in: SignIn, *, parallel: int, patience: float, told: Told, sleep: Sleep = asyncio.sleep
 ) -> AsyncIterator[Connection]:
     """A connection to a gateway, closed at the end."""
     tls = address.context() if address.url.scheme == "https" else True
@@ -268,4 +278,4 @@ async def connected(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=STALL)
     headers = {"User-Agent": "hetao-send", "Accept-Language": address.language, "Accept": "application/json"}
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
-        yield Connection(session, address, sign_in, patience, told)
+        yield Connection(session, address, sign_in, patience, told, sleep)

@@ -29,7 +29,7 @@ async def digest(file: LocalFile, read: Callable[[int], None]) -> str:
         Unusable: It cannot be read.
     """
     made, count = hashlib.sha256(), 0
-    opened = await asyncio.to_thread(_open, file)
+    opened = await asyncio.to_thread(open_file, file)
     with opened:
         while piece := await asyncio.to_thread(opened.read, PIECE):
             await asyncio.to_thread(made.update, piece)
@@ -40,10 +40,11 @@ async def digest(file: LocalFile, read: Callable[[int], None]) -> str:
     return made.hexdigest()
 
 
-async def pieces(file: LocalFile, start: int, moved: Callable[[int], None]) -> AsyncGenerator[bytes]:
+async def pieces(opened: BinaryIO, file: LocalFile, start: int, moved: Callable[[int], None]) -> AsyncGenerator[bytes]:
     """The bytes from `start` to the end the file had.
 
     Args:
+        opened: The file, open. Who opened it closes it: an HTTP client may leave a body where it was.
         file: Which.
         start: Offset of the first byte.
         moved: Told how far it got, before the next piece is read: what was handed over so far.
@@ -52,19 +53,23 @@ async def pieces(file: LocalFile, start: int, moved: Callable[[int], None]) -> A
         Changed: It ended early.
     """
     at = start
-    opened = await asyncio.to_thread(_open, file)
-    with opened:
-        await asyncio.to_thread(opened.seek, start)
-        while at < file.size:
-            piece = await asyncio.to_thread(opened.read, min(PIECE, file.size - at))
-            if not piece:
-                raise Changed
-            yield piece
-            at += len(piece)
-            moved(at)
+    await asyncio.to_thread(opened.seek, start)
+    while at < file.size:
+        piece = await asyncio.to_thread(opened.read, min(PIECE, file.size - at))
+        if not piece:
+            raise Changed
+        yield piece
+        at += len(piece)
+        moved(at)
 
 
-def _open(file: LocalFile) -> BinaryIO:
+def open_file(file: LocalFile) -> BinaryIO:
+    """The file, open for reading.
+
+    Raises:
+        Changed: It is gone.
+        Unusable: It cannot be read.
+    """
     try:
         return file.place.open("rb")
     except FileNotFoundError:

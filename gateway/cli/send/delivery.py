@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.dataset import Dataset, LocalFile, look_again
 from gateway.cli.send.board import Board
@@ -29,7 +29,9 @@ from gateway.cli.send.state import StateFile, Target
 from gateway.cli.send.uploads import Uploads, file_address
 from gateway.cli.send.verdicts import FALLEN, FINE, WITH_OFFICERS, state_line, verdict_lines
 from gateway.core.errors import BrokenPromise, CallerError, Conflict, EndpointError
-from gateway.core.rulebook import Rulebook
+
+if TYPE_CHECKING:  # it brings the rules' language, which takes its time to load
+    from gateway.core.rulebook import Rulebook
 
 ROUNDS: Final = 3
 OPEN: Final = "open"
@@ -78,35 +80,35 @@ class Delivery:
         state: What is remembered of earlier runs.
         board: Who is told.
         wishes: What was asked for.
-        rulebook: Titles of rules and laws.
     """
 
-    def __init__(
-        self, connection: Connection, state: StateFile, board: Board, wishes: Wishes, rulebook: Rulebook
-    ) -> None:
+    def __init__(self, connection: Connection, state: StateFile, board: Board, wishes: Wishes) -> None:
         self._connection = connection
         self._state = state
         self._board = board
         self._wishes = wishes
-        self._rulebook = rulebook
+        self._files: dict[str, LocalFile] = {}  # as they were when they were last looked at
         self._sums: dict[str, str] = {}
         self._told: object = None  # the verdict that was told
 
     async def run(self, dataset: Dataset) -> Outcome:
         """Bring it to its end, or as far as was asked for."""
-        mark = fingerprint(dataset.files, self._wishes.declaration)
+        self._files = {file.path: file for file in dataset.files}
         memory = self._state.memory
-        if memory.submitted and (self._wishes.again or memory.submitted != mark):
+        if memory.submitted and (self._wishes.again or memory.submitted != self._mark()):
             self._state.begin()
         transfer = await self._open()
         if transfer["state"] == OPEN:
-            await self._fill(transfer["id"], dataset)
-            transfer = await self._submit(transfer["id"], dataset, mark)
+            await self._fill(transfer["id"])
+            transfer = await self._submit(transfer["id"])
         else:
             self._board.say("goes-on", event="goes-on", transfer=transfer["id"], state=transfer["state"])
         if not self._wishes.wait:
             return Outcome.SUBMITTED
-        return await self._follow(transfer, dataset)
+        return await self._follow(transfer)
+
+    def _mark(self) -> str:
+        return fingerprint(self._files.values(), self._wishes.declaration)
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
@@ -136,19 +138,18 @@ class Delivery:
 
     # --- steps 3 and 4 -----------------------------------------------------------------------------------------------
 
-    async def _fill(self, transfer: str, dataset: Dataset) -> None:
+    async def _fill(self, transfer: str) -> None:
         uploads = Uploads(self._connection, self._state, transfer, self._board)
-        names = {file.path for file in dataset.files}
-        for path in sorted(set(self._state.memory.uploads) - names):
+        for path in sorted(set(self._state.memory.uploads) - set(self._files)):
             await uploads.drop(path)
-        files: Sequence[LocalFile] = dataset.files
+        files: Sequence[LocalFile] = tuple(self._files.values())
         received = await self._received(transfer)
-        self._board.begin(len(files), dataset.size)
+        self._board.begin(len(files), sum(file.size for file in files))
         with self._board.running():
             for _ in range(ROUNDS):
                 await self._round(uploads, files, received)
                 received = await self._received(transfer)
-                difference = differ(dataset.files, self._sums, received)
+                difference = differ(self._files.values(), self._sums, received)
                 for path in difference.surplus:
                     self._board.say("surplus", event="deleted", path=path)
                     await self._connection.call(
@@ -196,7 +197,7 @@ class Delivery:
                 now = look_again(file)
                 if now is None:
                     raise Conflict(f"{file.path} vanished while it was being sent: run it again") from None
-                file = now
+                file = self._files[file.path] = now
             else:
                 self._board.finished(file, sent=not there)
                 return
@@ -212,11 +213,11 @@ class Delivery:
 
     # --- step 5 ------------------------------------------------------------------------------------------------------
 
-    async def _submit(self, transfer: str, dataset: Dataset, mark: str) -> Mapping[str, Any]:
-        if changed := [file.path for file in dataset.files if not file.same(look_again(file))]:
+    async def _submit(self, transfer: str) -> Mapping[str, Any]:
+        if changed := [file.path for file in self._files.values() if not file.same(look_again(file))]:
             raise Conflict(f"{len(changed)} file(s) changed while others were sent, first {changed[0]}: run it again")
-        listing = {file.path: file.size for file in dataset.files}
-        self._state.memory.submitted = mark
+        listing = {file.path: file.size for file in self._files.values()}
+        self._state.memory.submitted = self._mark()
         self._state.save()  # from here on a run that goes on asks what became of it
         try:
             taken = await self._transfer("POST", f"/v1/transfers/{transfer}/submit", {"files": listing})
@@ -231,7 +232,7 @@ class Delivery:
 
     # --- step 6 ------------------------------------------------------------------------------------------------------
 
-    async def _follow(self, transfer: Mapping[str, Any], dataset: Dataset) -> Outcome:
+    async def _follow(self, transfer: Mapping[str, Any]) -> Outcome:
         told, pause = "", _QUICK
         while True:
             state = transfer["state"]
@@ -239,14 +240,14 @@ class Delivery:
                 self._tell(transfer)
                 told, pause = state, _QUICK
             if state in FINE:
-                await self._receipt(transfer, dataset)
+                await self._receipt(transfer)
                 return Outcome.RECEIPTED
             if state in FALLEN:
                 return Outcome.FALLEN
             if state == WITH_OFFICERS and not self._wishes.wait_held:
                 self._board.say("held", event="left")
                 return Outcome.HELD
-            await asyncio.sleep(pause)
+            await self._connection.sleep(pause)
             pause = min(pause * _GROWTH, _SLOW)
             transfer = await self._transfer("GET", f"/v1/transfers/{transfer['id']}")
 
@@ -258,10 +259,10 @@ class Delivery:
         if decision and self._told != (decision.get("verdict"), decision.get("rules")):
             self._told = (decision.get("verdict"), decision.get("rules"))
             board.event("verdict", transfer=transfer["id"], **decision)
-            for line in verdict_lines(transfer, board.catalogue, board.language, self._rulebook):
+            for line in verdict_lines(transfer, board.catalogue, board.language, _rulebook()):
                 board.line(line)
 
-    async def _receipt(self, transfer: Mapping[str, Any], dataset: Dataset) -> None:
+    async def _receipt(self, transfer: Mapping[str, Any]) -> None:
         name = f"{self._wishes.target.dataset}-v{transfer.get('version', 0)}-{transfer['id']}"
         answer = await self._connection.call("GET", f"/v1/transfers/{transfer['id']}/receipt")
         receipt, signature = answer.body.get("receipt"), answer.body.get("signature")
@@ -271,10 +272,17 @@ class Delivery:
         if not self._wishes.pins.complete:
             self._board.say("unchecked", event="receipt-kept", style="yellow", file=place)
             return
-        sent = {file.path: Received(file.size, await self._sum(file)) for file in dataset.files}
+        sent = {file.path: Received(file.size, await self._sum(file)) for file in self._files.values()}
         if faults := faults_of(receipt, signature, self._wishes.pins, transfer["id"], sent):
             raise BrokenPromise(f"the receipt at {place} does not hold: {'; '.join(faults)}; tell the operator")
         self._board.say("checked", event="receipt-checked", style="green", file=place)
+
+
+def _rulebook() -> Rulebook:
+    """Titles of rules and laws; loaded once there is a verdict to tell, since that takes its time."""
+    from gateway.stores.rulebooks import load_policies  # noqa: PLC0415  # as said above
+
+    return load_policies().rulebook
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -16,7 +16,6 @@ import stat
 from pathlib import Path
 from typing import Final, Protocol
 
-import asyncssh
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -107,6 +106,8 @@ class AgentKey:
 
     async def sign(self, message: bytes) -> bytes:
         """Have it signed; raises NotAuthenticated where no agent holds the key."""
+        import asyncssh  # noqa: PLC0415  # it takes its time to load, and a key in a file does without
+
         try:
             async with asyncssh.connect_agent() as agent:
                 return from_ssh(await agent.sign(self._blob, message))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-Paths = Annotated[list[Path], typer.Argument(help="A folder, or files and folders.", show_default=False)]
 To = Annotated[str, typer.Option("--to", help="The endpoint that receives.")]
 Project = Annotated[str, typer.Option("--project", help="Under which project.")]
 DatasetName = Annotated[str, typer.Option("--dataset", help="The dataset's name; else the folder's.")]

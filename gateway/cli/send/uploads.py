@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from typing import Final, Protocol
 from urllib.parse import quote
 
 from gateway.cli.dataset import LocalFile, look_again
 from gateway.cli.send.answers import Answer, Step, after_ask, after_create, after_put, after_send
 from gateway.cli.send.connection import NETWORK, STALL, Connection, refusal
-from gateway.cli.send.content import Changed, pieces
+from gateway.cli.send.content import Changed, open_file, pieces
 from gateway.cli.send.patience import Patience
 from gateway.cli.send.state import StateFile, Underway
 
@@ -201,28 +200,28 @@ class Uploads:
         """One request with the file's bytes from an offset, given up where nothing moves for minutes."""
         loop = asyncio.get_running_loop()
         changed = False
-        async with asyncio.timeout(STALL) as limit:
+        with await asyncio.to_thread(open_file, file) as opened:
+            async with asyncio.timeout(STALL) as limit:
 
-            def moved(at: int) -> None:
-                limit.reschedule(loop.time() + STALL)
-                self._progress.stands(file, at)
+                def moved(at: int) -> None:
+                    limit.reschedule(loop.time() + STALL)
+                    self._progress.stands(file, at)
 
-            async def body() -> AsyncGenerator[bytes]:
-                nonlocal changed
-                async with aclosing(pieces(file, offset, moved)) as read:
+                async def body() -> AsyncGenerator[bytes]:
+                    nonlocal changed
                     try:
-                        async for piece in read:
+                        async for piece in pieces(opened, file, offset, moved):
                             yield piece
                     except Changed:
                         changed = True  # the HTTP client makes an error of its own of whatever a body raises
                         raise
 
-            try:
-                return await self._connection.once(method, address, data=body, headers=headers)
-            except NETWORK as wrong:
-                if changed:
-                    raise Changed from wrong
-                raise
+                try:
+                    return await self._connection.once(method, address, data=body, headers=headers)
+                except NETWORK as wrong:
+                    if changed:
+                        raise Changed from wrong
+                    raise
 
 
 def file_address(transfer: str, path: str) -> str:

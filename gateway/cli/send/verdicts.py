@@ -7,10 +7,12 @@ that came with this program, and ids where it does not know them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.core.catalogue import Catalogue
-from gateway.core.rulebook import Rulebook
+
+if TYPE_CHECKING:  # it brings the rules' language, which takes its time to load
+    from gateway.core.rulebook import Rulebook
 
 FINE: Final = frozenset({"receipted"})
 FALLEN: Final = frozenset({"refused", "rejected", "withdrawn", "expired", "failed"})
