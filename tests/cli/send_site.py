@@ -154,12 +154,16 @@ class Misbehaving:
         self.declared = await request.json()
         return self._shown()
 
-    async def _files(self, _request: web.Request, _fault: str) -> web.Response:
+    async def _files(self, request: web.Request, _fault: str) -> web.Response:
+        """Two a page, by number."""
+        after = int(request.query.get("after", "-1"))
+        every = list(enumerate(self.files.items()))
+        page = [each for each in every if each[0] > after][:2]
         listed = [
-            {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for path, data in self.files.items()
+            {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for _, (path, data) in page
         ]
-        return web.json_response({"files": listed})
+        more = {"next": page[-1][0]} if page and page[-1][0] < len(every) - 1 else {}
+        return web.json_response({"files": listed, **more})
 
     def _path(self, request: web.Request) -> str:
         return request.path.split("/files/", 1)[1]

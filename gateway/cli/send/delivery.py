@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from gateway.cli.dataset import Dataset, LocalFile, look_again
 from gateway.cli.send.board import Board
@@ -161,11 +162,20 @@ class Delivery:
         raise Conflict(f"{len(files)} file(s) did not stay the same, first {files[0].path}: wait until nobody writes")
 
     async def _received(self, transfer: str) -> dict[str, Received]:
-        answer = await self._connection.call("GET", f"/v1/transfers/{transfer}/files")
-        try:
-            return parse_received(answer.body["files"])
-        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-            raise EndpointError("the gateway's list of files cannot be read", retry=False) from wrong
+        """What the gateway has, page by page."""
+        found: dict[str, Received] = {}
+        path = f"/v1/transfers/{transfer}/files"
+        page = ""
+        while True:
+            answer = await self._connection.call("GET", path + page)
+            try:
+                more = parse_received(answer.body["files"])
+            except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+                raise EndpointError("the gateway's list of files cannot be read", retry=False) from wrong
+            found |= more
+            if not more or "next" not in answer.body:
+                return found
+            page = f"?after={quote(str(answer.body['next']), safe='')}"
 
     async def _round(self, uploads: Uploads, files: Sequence[LocalFile], received: Mapping[str, Received]) -> None:
         """Every file once, several at the same time; the first that cannot be sent ends the others."""
