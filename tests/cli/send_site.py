@@ -7,7 +7,7 @@ import base64
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ class Misbehaving:
         self.during: Any = None
         self.crowd = 0  # a PUT is answered once so many came at the same time
         self._crowded = asyncio.Event()
+        self.stream: asyncio.Event | None = None  # where there is one, events move the transfer
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
@@ -96,7 +97,7 @@ class Misbehaving:
             return {"POST": "create"}.get(request.method, request.method)
         if len(parts) == 2:
             return "open"
-        what = parts[3] if len(parts) > 3 else "show"
+        what = parts[3] if len(parts) > 3 else "show"  # files, submit, receipt, events, declaration
         return f"{request.method} file" if len(parts) > 4 else what
 
     async def _faulty(self, request: web.Request, name: str, fault: str) -> web.StreamResponse:
@@ -237,10 +238,26 @@ class Misbehaving:
         return self._shown(202)
 
     async def _show(self, _request: web.Request, _fault: str) -> web.Response:
+        if self.stream is not None:
+            return self._shown()
         at = self.states.index(self.state) if self.state in self.states else -1
         if at >= 0:
             self.state = self.states[min(at + 1, len(self.states) - 1)]
         return self._shown()
+
+    async def _events(self, request: web.Request, _fault: str) -> web.StreamResponse:
+        """A stream that tells of each state once it is let go on."""
+        if self.stream is None:
+            return problem(404, "no-such-route")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"retry: 2000\n\n:\n\n")
+        for state in self.states[1:]:
+            await self.stream.wait()
+            self.state = state
+            with suppress(ConnectionError):  # who heard enough goes
+                await response.write(b"id: 1\nevent: state\ndata: {}\n\n")
+        return response
 
     async def _receipt(self, _request: web.Request, _fault: str) -> web.Response:
         receipt, signature = self.receipt

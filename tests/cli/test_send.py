@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from typer.testing import CliRunner
 
 from gateway.cli.dataset import find_dataset
-from gateway.cli.send import content, send, uploads
+from gateway.cli.send import content, news, send, uploads
 from gateway.cli.send.board import Board, Events, Lines
 from gateway.cli.send.connection import Address, Connection, connected, parse_url
 from gateway.cli.send.delivery import Delivery, Outcome, Wishes
@@ -64,6 +64,7 @@ class Machine:
         self.receipts = folder / "receipts"
         self.site = Misbehaving()
         self.board = Told()
+        self.sleep = soon
 
     def lies(self) -> dict[str, bytes]:
         return {each.path: each.place.read_bytes() for each in find_dataset([self.folder]).files}
@@ -74,7 +75,7 @@ class Machine:
             address = Address(parse_url(url), None, None, None, "en")
             sign_in = SignIn("lab", url, FileKey(Ed25519PrivateKey.generate()))
             told = self.board.waits
-            async with connected(address, sign_in, parallel=4, patience=patience, told=told, sleep=soon) as made:
+            async with connected(address, sign_in, parallel=4, patience=patience, told=told, sleep=self.sleep) as made:
                 yield made
 
     def wishes(self, **changes: Any) -> Wishes:
@@ -259,6 +260,24 @@ async def test_a_refused_sign_in_is_not_tried_again(machine: Machine):
 async def test_it_follows_until_somebody_else_must_act(machine: Machine, states, outcome, how):
     machine.site.states = states
     assert await machine.send(**how) is outcome
+
+
+async def test_an_event_wakes_who_waits_and_nobody_polls_meanwhile(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    machine.site.stream = asyncio.Event()
+    waits: list[float] = []
+
+    async def for_ever(seconds: float) -> None:
+        waits.append(seconds)
+        if seconds == news.HEARD:
+            assert machine.site.stream is not None
+            machine.site.stream.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    machine.sleep = for_ever
+    assert await machine.send() is Outcome.RECEIPTED
+    assert news.HEARD in waits
+    assert machine.site.calls.count("events") == 1
 
 
 async def test_the_same_again_is_followed_and_a_change_is_a_new_transfer(machine: Machine):

@@ -25,6 +25,7 @@ from gateway.cli.dataset import LocalFile
 from gateway.cli.send.pace import STILL, Pace, duration
 from gateway.core.catalogue import Catalogue
 
+FILE_COST: Final = 1 << 17  # what a file costs beside its bytes, in bytes: many small ones say nothing of a large one
 EVERY: Final = 5.0  # seconds between lines where nobody watches bars
 
 
@@ -43,7 +44,7 @@ class Board:
         self.done = 0  # files
         self.there = 0  # bytes the gateway has, or that are on their way
         self.reason = ""
-        self.pace = Pace(time.monotonic())
+        self.pace = self._work = Pace(time.monotonic())
         self._read = -STILL
         self._offsets: dict[str, int] = {}
 
@@ -54,7 +55,7 @@ class Board:
         self.files, self.bytes = files, size
         self.done = self.there = 0
         self._offsets.clear()
-        self.pace = Pace(time.monotonic())
+        self.pace, self._work = Pace(time.monotonic()), Pace(time.monotonic())
         self._begun()
 
     def reads(self) -> None:
@@ -68,6 +69,7 @@ class Board:
         self.there += offset - (before or 0)
         if before is not None:  # where it first stands was brought by an earlier run
             self.pace.moved(time.monotonic(), offset - before)
+            self._work.moved(time.monotonic(), offset - before)
             self.reason = "" if offset > before else self.reason
         self._moved(file, offset)
 
@@ -75,6 +77,8 @@ class Board:
         """A file is there: it was sent, or had been before."""
         self.there += file.size - self._offsets.pop(file.path, 0)
         self.done += 1
+        if sent:
+            self._work.moved(time.monotonic(), FILE_COST)
         self.event("sent" if sent else "skipped", path=file.path, size=file.size)
         self._gone(file)
 
@@ -98,10 +102,15 @@ class Board:
         """A text of the catalogue in the board's language."""
         return self.catalogue.text(message, self.language, **values)
 
+    def left(self, now: float) -> float | None:
+        """Seconds until all files are there; None where nobody can know."""
+        missing = self.bytes - self.there + FILE_COST * (self.files - self.done)
+        return None if self.pace.waiting(now) else self._work.left(now, missing)
+
     def status(self) -> str:
         """How it stands, in one line."""
         now = time.monotonic()
-        left = self.pace.left(now, self.bytes - self.there)
+        left = self.left(now)
         if self.pace.waiting(now) and now - self._read < STILL:
             rest = self.text("send.reading")
         elif self.pace.waiting(now) and self.reason:
@@ -176,7 +185,7 @@ class Events(Board):
                 bytes=self.bytes,
                 there=self.there,
                 rate=round(self.pace.rate(now)),
-                left=self.pace.left(now, self.bytes - self.there),
+                left=self.left(now),
                 waiting=self.pace.waiting(now),
             )
 

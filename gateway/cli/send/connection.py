@@ -186,6 +186,21 @@ class Connection:
         token = await self._bearer(instead_of=token)
         return await self._send(method, path, data, {**(headers or {}), "Authorization": f"Bearer {token.value}"})
 
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of an event stream as they come.
+
+        Raises:
+            CallerError: There is no such stream here, or none any more.
+        """
+        token = await self._bearer()
+        headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token.value}"}
+        url = self._address.url.join(URL(path, encoded=True))
+        async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            if response.status != 200 or response.content_type != "text/event-stream":
+                raise CallerError(f"there is no stream of events here: {response.status}", code="no-stream")
+            async for line in response.content:  # a line is bounded by the client's buffer
+                yield line
+
     def own_path(self, location: str) -> str:
         """The path of a Location, which must be the gateway's own.
 

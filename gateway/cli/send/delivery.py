@@ -24,6 +24,7 @@ from gateway.cli.dataset import Dataset, LocalFile, look_again
 from gateway.cli.send.board import Board
 from gateway.cli.send.connection import Connection
 from gateway.cli.send.content import Changed, digest
+from gateway.cli.send.news import news_of
 from gateway.cli.send.plan import Received, differ, fingerprint, parse_received
 from gateway.cli.send.receipts import Pins, faults_of, keep
 from gateway.cli.send.state import StateFile, Target
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # it brings the rules' language, which takes its time to load
 
 ROUNDS: Final = 3
 OPEN: Final = "open"
-_QUICK, _SLOW, _GROWTH = 0.3, 10.0, 1.3  # seconds between looks at a transfer that moves by itself
 
 
 class Outcome(Enum):
@@ -243,23 +243,24 @@ class Delivery:
     # --- step 6 ------------------------------------------------------------------------------------------------------
 
     async def _follow(self, transfer: Mapping[str, Any]) -> Outcome:
-        told, pause = "", _QUICK
-        while True:
-            state = transfer["state"]
-            if state != told:
-                self._tell(transfer)
-                told, pause = state, _QUICK
-            if state in FINE:
-                await self._receipt(transfer)
-                return Outcome.RECEIPTED
-            if state in FALLEN:
-                return Outcome.FALLEN
-            if state == WITH_OFFICERS and not self._wishes.wait_held:
-                self._board.say("held", event="left")
-                return Outcome.HELD
-            await self._connection.sleep(pause)
-            pause = min(pause * _GROWTH, _SLOW)
-            transfer = await self._transfer("GET", f"/v1/transfers/{transfer['id']}")
+        told = ""
+        async with news_of(self._connection, transfer["id"]) as news:
+            while True:
+                state = transfer["state"]
+                if state != told:
+                    self._tell(transfer)
+                    news.moved()
+                    told = state
+                if state in FINE:
+                    await self._receipt(transfer)
+                    return Outcome.RECEIPTED
+                if state in FALLEN:
+                    return Outcome.FALLEN
+                if state == WITH_OFFICERS and not self._wishes.wait_held:
+                    self._board.say("held", event="left")
+                    return Outcome.HELD
+                await news.wait()
+                transfer = await self._transfer("GET", f"/v1/transfers/{transfer['id']}")
 
     def _tell(self, transfer: Mapping[str, Any]) -> None:
         board = self._board
