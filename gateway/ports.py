@@ -388,6 +388,9 @@ class Reading(Protocol):
     async def undelivered(self, institution: str) -> int:
         """Plaintext bytes in an institution's transfers that are neither delivered nor at an end."""
 
+    async def kept(self, institution: str) -> int:
+        """Plaintext bytes of uploads that are not whole, in an institution's open transfers."""
+
     async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
         """Bans that stand at that time, the newest first."""
 

@@ -221,8 +221,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     )
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
-    appeal_term = timedelta(days=settings.number("review.appeal_days"))
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+    housekeeping = _housekeeping(settings, recorder, spool)
     senders = SshKeys(records=database, registrar=registrar, clock=clock)
     completion = Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
     stages = {
@@ -235,8 +234,6 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         State.RELAYING: relay.step,
         State.DELIVERED: receipts.step,
     }
-    resume = Resume(recorder=recorder, intake=intake)
-    idle = timedelta(hours=settings.number("limits.upload_hours"))
     return Gateway(
         settings=settings,
         database=database,
@@ -248,8 +245,8 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         intake=intake,
         enquiry=Enquiry(recorder=recorder, registrar=registrar),
         folders=Folders(recorder=recorder, intake=intake),
-        resume=resume,
-        uploads=Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle),
+        resume=Resume(recorder=recorder, intake=intake),
+        uploads=_uploads(settings, recorder, intake),
         review=Review(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -260,6 +257,17 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
     )
+
+
+def _housekeeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> Housekeeping:
+    appeal_term = timedelta(days=settings.number("review.appeal_days"))
+    return Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal_term)
+
+
+def _uploads(settings: Settings, recorder: Recorder, intake: Intake) -> Uploads:
+    idle = timedelta(hours=settings.number("limits.upload_hours"))
+    resume = Resume(recorder=recorder, intake=intake)
+    return Uploads(recorder=recorder, intake=intake, resume=resume, idle=idle)
 
 
 def _channel(settings: Settings) -> BoundChannel:

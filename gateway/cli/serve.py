@@ -71,7 +71,7 @@ async def _serve(settings: Settings, worker: int) -> None:
             await gateway.resume.recover(alone=alone)  # before the sweep, which takes what nobody knows of
             await gateway.intake.keeper.recover()
             gateway.intake.keeper.holds = not worker
-            gateway.uploads.shared = bool(worker)
+            gateway.uploads.turns.shared = bool(worker)
             gateway.spool.sweep()
         await gateway.registrar.registry()  # refuse to serve on a registry that does not fold
         await stack.enter_async_context(gateway.defender.watching())

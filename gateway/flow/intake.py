@@ -311,8 +311,10 @@ class Intake:
             raise
         return incoming
 
-    async def admit(self, transfer: Transfer, size: int) -> int:
+    async def admit(self, transfer: Transfer, size: int, *, kept: int = 0) -> int:
         """Whether a file of so many bytes may come in; returns what its institution has here that is not delivered.
+
+        `kept` are bytes that take room, too, and are in no file yet.
 
         Raises:
             Conflict: The transfer is not open any more.
@@ -320,7 +322,7 @@ class Intake:
         """
         require_state(transfer, State.OPEN)
         check_room(self._limits, transfer.files, transfer.bytes, size)
-        held = await self._undelivered(transfer)
+        held = await self._undelivered(transfer) + kept
         check_quota(self._limits, held, size)
         return held
 

@@ -4,8 +4,7 @@ What it is not: a protocol (the door speaks that), or the writing itself (`run`)
 
 The rules:
 1. An upload is its sender's institution's; for everybody else it does not exist, the same as for an address nobody gave.
-2. The newest request has it. One that hangs on a dead connection in this process is hung up on; one in another process
-   sees that its turn is over (`turn`) and gives way; one whose process died left its part, and is settled (`resume`).
+2. The newest request has it (`turns`).
 3. What came is kept, durable, when a body breaks off, and counts. When a body was to have a checksum, or was refused
    half-way, nothing of it counts.
 4. A file is received in the request that brings its last byte, or not at all. Where all bytes came and that request did
@@ -22,31 +21,28 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.core.errors import Conflict, Incomplete, NotFound, StoreError, TooLarge
+from gateway.core.errors import Conflict, Incomplete, TooLarge
 from gateway.core.identity import Permission, Principal
 from gateway.core.intake import Part
 from gateway.core.names import parse_path
 from gateway.core.transfer import State, Transfer
 from gateway.flow.enquiry import require
-from gateway.flow.incoming import UNFINISHED, Announced
+from gateway.flow.incoming import Announced
 from gateway.flow.intake import Intake
 from gateway.flow.keeper import Along, require_state
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Run as Reread
 from gateway.flow.resume import Resume, reopened
-from gateway.flow.run import Run, forget_upload, no_such_upload, offset_of, taken_over
+from gateway.flow.run import Run, forget_upload, no_such_upload, offset_of
+from gateway.flow.turns import Turns
 from gateway.ports import Partial, StoredFile, Upload
 
 IDLE: Final = timedelta(hours=72)
-PATIENCE: Final = 20.0  # seconds for another request to give way
-GRACE: Final = 2.0  # seconds in which a whole part beside living processes may still get its row
-LOOK: Final = 0.05  # seconds between two looks at another process's part
-WATCH: Final = 0.5  # seconds between two looks whether another process wants the upload
 MAX_READY: Final = 32  # runs that wait in memory for their next request; others read back what was before
 MAX_UPLOADS: Final = 10_000  # of a transfer, at once
 
@@ -97,14 +93,6 @@ Judge = Callable[[Kept, Addition], None]
 """Refuses what the protocol does not allow, once the upload is nobody else's; raises CallerError."""
 
 
-@dataclass(eq=False)
-class _Turn:
-    """A request that has an upload in this process."""
-
-    hang_up: Callable[[], None]
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Uploads:
     """The senders' verbs for uploads that have an address.
 
@@ -118,11 +106,9 @@ class Uploads:
     def __init__(self, *, recorder: Recorder, intake: Intake, resume: Resume, idle: timedelta = IDLE) -> None:
         self._recorder = recorder
         self._intake = intake
-        self._resume = resume
         self._idle = idle
-        self._turns: dict[str, _Turn] = {}
+        self.turns = Turns(recorder=recorder, spool=intake.reception.spool, resume=resume)
         self._ready: OrderedDict[str, Run] = OrderedDict()
-        self.shared = False  # whether other processes serve beside this one
 
     @property
     def max_size(self) -> int:
@@ -141,7 +127,7 @@ class Uploads:
         """
         require(principal, Permission.TRANSFERS_WRITE)
         transfer = await self._intake.own(principal, wanted.transfer_id)
-        await self._intake.admit(transfer, wanted.length or 0)
+        await self._intake.admit(transfer, wanted.length or 0, kept=await self._kept(transfer))
         upload = self._new(transfer, wanted)
 
         async def job(ledger: Ledgering) -> None:
@@ -167,6 +153,11 @@ class Uploads:
             modified=wanted.modified,
         )
 
+    async def _kept(self, transfer: Transfer) -> int:
+        """Bytes of its institution's uploads that are not whole: they take room as files do."""
+        async with self._recorder.records.read() as view:
+            return await view.kept(transfer.institution)
+
     def _expires(self, transfer: Transfer) -> datetime:
         idle = self._recorder.clock.now() + self._idle
         return min(idle, transfer.due) if transfer.due else idle
@@ -180,9 +171,9 @@ class Uploads:
             NotFound: There is no such upload of the caller's institution, or it is gone.
             Conflict: Another request does not give way.
         """
-        await self._own(principal, upload_id)
-        async with self._turn(upload_id, lambda: None):
-            upload, _, note = await self._settled(principal, upload_id)
+        await self.turns.own(principal, upload_id)
+        async with self.turns.having(upload_id, lambda: None):
+            upload, _, note = await self.turns.settled(principal, upload_id)
             return Kept(upload, offset_of(upload, note))
 
     async def append(self, principal: Principal, upload_id: str, added: Addition, judge: Judge) -> Kept:
@@ -193,9 +184,9 @@ class Uploads:
             Conflict: The digest of the whole is another than announced: the upload is ended. Or as of `look`.
             TooLarge: More came than belongs to it.
         """
-        await self._own(principal, upload_id)
-        async with self._turn(upload_id, added.hang_up):
-            upload, transfer, note = await self._settled(principal, upload_id)
+        await self.turns.own(principal, upload_id)
+        async with self.turns.having(upload_id, added.hang_up):
+            upload, transfer, note = await self.turns.settled(principal, upload_id)
             kept = Kept(upload, offset_of(upload, note))
             judge(kept, added)
             if upload.done:
@@ -204,7 +195,7 @@ class Uploads:
             upload = replace(upload, length=length, expires=self._expires(transfer))
             run = await self._run(principal, transfer, upload, note, kept.offset)
             await run.claim(upload)
-            watch = asyncio.ensure_future(self._watch(run.upload, added.hang_up))
+            watch = asyncio.ensure_future(self.turns.watch(run.upload, added.hang_up))
             try:
                 return await self._fed(run, transfer, added)
             finally:
@@ -258,7 +249,8 @@ class Uploads:
         ready = self._ready.pop(upload.id, None)
         if ready is not None and ready.noted == note and ready.size == offset:
             return ready
-        held = await self._intake.admit(transfer, upload.length or 0)
+        kept = await self._kept(transfer) - (note.size if note else 0)
+        held = await self._intake.admit(transfer, upload.length or 0, kept=kept)
         run = self._intake.begin_run(transfer, upload, held)
         if note is not None and offset:
 
@@ -277,9 +269,9 @@ class Uploads:
         Raises:
             Conflict: Its file was submitted.
         """
-        await self._own(principal, upload_id)
-        async with self._turn(upload_id, lambda: None):
-            upload, _, _ = await self._settled(principal, upload_id)
+        await self.turns.own(principal, upload_id)
+        async with self.turns.having(upload_id, lambda: None):
+            upload, _, _ = await self.turns.settled(principal, upload_id)
             if upload.done:
                 await self._drop_received(principal, upload)
             await self._forget(upload)
@@ -325,7 +317,7 @@ class Uploads:
         return replace(upload, done=True, sha256=stored.file.sha256.hex())
 
     async def _piece(self, principal: Principal, transfer: Transfer, upload_id: str) -> tuple[Upload, Partial | None]:
-        upload, own, note = await self._settled(principal, upload_id)
+        upload, own, note = await self.turns.settled(principal, upload_id)
         if own.id != transfer.id or not upload.piece:
             raise Conflict("a file is made of pieces of its own transfer: name those")
         if upload.length is None or offset_of(upload, note) != upload.length:
@@ -340,75 +332,6 @@ class Uploads:
         loop = asyncio.get_running_loop()
         while (run := await loop.run_in_executor(self._intake.reception.pool, next, runs, None)) is not None:
             yield run.plain
-
-    # --- whose turn it is --------------------------------------------------------------------------------------------
-
-    async def _own(self, principal: Principal, upload_id: str) -> tuple[Upload, Transfer, Partial | None]:
-        require(principal, Permission.TRANSFERS_WRITE)
-        async with self._recorder.records.read() as view:
-            upload = await view.upload(upload_id)
-            transfer = await view.transfer(upload.transfer_id) if upload else None
-            note = await view.partial(upload.transfer_id, upload.note) if upload else None
-        if upload is None or transfer is None or transfer.institution != principal.institution:
-            raise no_such_upload()
-        if upload.expires <= self._recorder.clock.now():
-            raise NotFound("this upload waited too long and is gone: make a new one", code="upload-gone")
-        if not upload.done and transfer.state is not State.OPEN:
-            raise NotFound(f"the transfer of this upload is {transfer.state}: open a new one", code="upload-gone")
-        return upload, transfer, note
-
-    @asynccontextmanager
-    async def _turn(self, upload_id: str, hang_up: Callable[[], None]) -> AsyncIterator[None]:
-        """Have an upload in this process; whoever has it is hung up on and ends first."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while (other := self._turns.get(upload_id)) is not None:
-                    other.hang_up()
-                    await other.over.wait()
-        except TimeoutError:
-            raise taken_over() from None
-        mine = self._turns[upload_id] = _Turn(hang_up)
-        try:
-            yield
-        finally:
-            del self._turns[upload_id]
-            mine.over.set()
-
-    async def _settled(self, principal: Principal, upload_id: str) -> tuple[Upload, Transfer, Partial | None]:
-        """The upload once no other process writes; its note has no part that is being written then."""
-        loop = asyncio.get_running_loop()
-        began, called = loop.time(), False
-        while True:
-            upload, transfer, note = await self._own(principal, upload_id)
-            if note is None or note.parts[-1].size != UNFINISHED:
-                return upload, transfer, note
-            waited = loop.time() - began
-            if note.parts[-1].name in await asyncio.to_thread(self._intake.reception.spool.unfinished, transfer.id):
-                if not called:
-                    await self._recorder.do(lambda ledger: _call(ledger, upload_id))
-                called = True
-            elif await self._resume.settle(note, alone=not self.shared or waited > GRACE):
-                continue
-            if waited > PATIENCE:
-                raise taken_over()
-            await asyncio.sleep(LOOK)
-
-    async def _watch(self, upload: Upload, hang_up: Callable[[], None]) -> None:
-        """Give way to a request that another process has."""
-        while self.shared:
-            await asyncio.sleep(WATCH)
-            with suppress(StoreError):  # the database is away for a moment: it is asked again
-                async with self._recorder.records.read() as view:
-                    found = await view.upload(upload.id)
-                if found is None or found.turn != upload.turn:
-                    hang_up()
-                    return
-
-
-async def _call(ledger: Ledgering, upload_id: str) -> None:
-    upload = await ledger.tx.upload(upload_id)
-    if upload is not None:
-        await ledger.tx.put_upload(replace(upload, turn=upload.turn + 1))
 
 
 def _joined(upload: Upload, pieces: Mapping[str, Upload]) -> Along:

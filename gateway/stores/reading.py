@@ -314,6 +314,15 @@ class View:
         row = await self._first(select(func.sum(columns.bytes)).where(held))
         return int(row[0] or 0) if row else 0
 
+    async def kept(self, institution: str) -> int:
+        """Plaintext bytes of uploads that are not whole, in an institution's open transfers."""
+        partials, owners = tables.partials.c, tables.transfers.c
+        own = and_(
+            partials.transfer_id == owners.id, owners.institution == institution, owners.state == State.OPEN.value
+        )
+        row = await self._first(select(func.sum(partials.size)).where(own))
+        return int(row[0] or 0) if row else 0
+
     async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
         """Bans that stand at that time, the newest first."""
         columns = tables.bans.c

@@ -404,7 +404,7 @@ async def test_uploads_that_have_an_address_are_found_replaced_and_dropped(recor
 
 
 async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> None:
-    begun = Partial("t1", "数据/a.bam", (Part("t1/0", 65_564), Part("t1/1", -1)), 0, NOW)
+    begun = Partial("t1", "数据/a.bam", (Part("t1/0", 65_564), Part("t1/1", -1)), 7, NOW)
     later = replace(begun, parts=(Part("t1/0", 65_564),), size=65_536, at=SOON, modified=NOW)
     async with records.write() as tx:
         await tx.put_transfer(transfer())
@@ -420,6 +420,12 @@ async def test_notes_of_uploads_are_replaced_and_dropped(records: Records) -> No
         assert await view.partials("t1") == [later]
         assert await view.partials() == [later, replace(begun, transfer_id="t2")]
         assert await view.partials("t3") == []
+        assert await view.kept("sz-lab") == 65_536 + begun.size
+        assert await view.kept("gz-lab") == 0
+    async with records.write() as tx:
+        await tx.put_transfer(transfer(state=State.SUBMITTED))
+    async with records.read() as view:
+        assert await view.kept("sz-lab") == begun.size
 
 
 async def test_marks_are_replaced_by_path_and_forgotten(records: Records) -> None:

@@ -13,7 +13,7 @@ ID = "t" + "a" * 24
 
 
 def filled(path: str) -> str:
-    return path.replace("{id}", ID).replace("{path}", "a/b.csv")
+    return path.replace("{id}", ID).replace("{path}", "a/b.csv").replace("{upload}", "0" * 48)
 
 
 def test_the_open_routes_are_exactly_those_of_the_design():
@@ -69,7 +69,7 @@ async def test_a_token_without_the_scope_is_refused_with_the_scope_it_lacks(site
     headers = await site.bearer("sz", lacking)
     answer = await site.raw(head(row.method, filled(row.path), headers))
     assert answer.status == 403
-    assert answer.json()["code"] == "not-permitted"
+    assert row.method == "HEAD" or answer.json()["code"] == "not-permitted"
     assert f'error="insufficient_scope", scope="{row.permission.value}"' in answer.headers["www-authenticate"]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import signal
+import socket
 import ssl
 import time
 import urllib.error
@@ -158,6 +161,75 @@ async def test_nothing_is_submitted_while_any_worker_receives(crew: Crew) -> Non
         assert await names(two, f"{BASE}/busy") == ["a.csv", "b.bin"]
         await put(two, f"{BASE}/busy/SUBMIT", b"")
         assert await one.exists(f"{BASE}/busy/SUBMIT")
+
+
+def asked(crew: Crew, token: str, method: str, url: str, body: bytes = b"", **headers: str) -> dict[str, str]:
+    """A tus request on a connection of its own: the answer's header fields."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    given |= {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
+    request = urllib.request.Request(url, data=body or None, method=method, headers=given)
+    context = ssl.create_default_context(cafile=str(crew.world.authority))
+    with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def hanging(crew: Crew, token: str, url: str, offset: int, sent: bytes) -> ssl.SSLSocket:
+    """A PATCH whose client fell silent: its connection stays, and nothing comes any more."""
+    context = ssl.create_default_context(cafile=str(crew.world.authority))
+    plain = socket.create_connection(("127.0.0.1", crew.world.https_port), timeout=30)
+    silent = context.wrap_socket(plain, server_hostname="127.0.0.1")
+    lines = [
+        f"PATCH {url.removeprefix(crew.world.url)} HTTP/1.1",
+        *("Host: x", f"Authorization: Bearer {token}", "Tus-Resumable: 1.0.0", f"Upload-Offset: {offset}"),
+        *("Content-Type: application/offset+octet-stream", f"Content-Length: {len(BIG) - offset}"),
+        "Expect: 100-continue",
+    ]
+    silent.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert silent.recv(100).startswith(b"HTTP/1.1 100 ")
+    silent.sendall(sent)
+    return silent
+
+
+def test_an_upload_goes_on_at_another_worker_while_the_first_still_hangs(crew: Crew) -> None:
+    sender = crew.running.sender()
+    sender.sign_in()
+    transfer = sender.open("hku-genomics", "island-ecology", "taken over", GENERAL)
+    words = {"transfer": transfer, "path": "b.bin"}
+    metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in words.items())
+    made = asked(
+        crew, sender.token, "POST", f"{crew.world.url}/files/", Upload_Length=str(len(BIG)), Upload_Metadata=metadata
+    )
+    url, at, workers = made["location"], 0, [1, 1]
+    for _ in range(TRIES):
+        seen = len(crew.seen("request.answered"))
+        silent = hanging(crew, sender.token, url, at, BIG[:50_000])
+        began = time.monotonic()
+        kept = int(asked(crew, sender.token, "HEAD", url)["upload-offset"])
+        assert time.monotonic() - began < 5  # it is less than one; the machine may be busy
+        assert at <= kept <= at + 50_000
+        crew.until(lambda seen=seen: len(answered(crew, seen)) == 2)
+        at, workers = kept, answered(crew, seen)
+        silent.close()
+        if len(set(workers)) == 2:
+            break
+    assert set(workers) == {1, 2}
+    asked(
+        crew,
+        sender.token,
+        "PATCH",
+        url,
+        BIG[at:],
+        Upload_Offset=str(at),
+        Content_Type="application/offset+octet-stream",
+    )
+    (received,) = sender.api("GET", f"/v1/transfers/{transfer}/files")["files"]
+    assert received["sha256"] == hashlib.sha256(BIG).hexdigest()
+
+
+def answered(crew: Crew, seen: int) -> list[int]:
+    """Which workers answered tus requests since then."""
+    told = [each for each in crew.seen("request.answered")[seen:] if each["route"] == "/files/{upload}"]
+    return [each["worker"] for each in told]
 
 
 async def test_connections_at_once_all_succeed(crew: Crew) -> None:

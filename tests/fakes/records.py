@@ -246,6 +246,11 @@ class FakeView:
         own = [each for each in self.state.transfers.values() if each.institution == institution]
         return sum(each.bytes for each in own if each.state not in over)
 
+    async def kept(self, institution: str) -> int:
+        own = {each.id for each in self.state.transfers.values() if each.institution == institution}
+        begun = {each for each in own if self.state.transfers[each].state is State.OPEN}
+        return sum(each.size for each in self.state.partials.values() if each.transfer_id in begun)
+
     async def bans(self, now: datetime, limit: int) -> Sequence[Ban]:
         standing = sorted((each for each in self.state.bans.values() if each.until > now), key=lambda each: each.remote)
         return sorted(standing, key=lambda each: each.at, reverse=True)[:limit]

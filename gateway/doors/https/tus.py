@@ -36,6 +36,7 @@ from gateway.wire import Malformed, tus
 PREFIX: Final = "/files/"
 _TOKEN: Final = re.compile(r"[0-9a-f]{48}")
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/files/([0-9a-f]{48})")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _SECONDS: Final = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?", re.ASCII)
 _SIZED: Final = ("Upload-Length", "Upload-Defer-Length")
@@ -65,20 +66,20 @@ class TusPages:
             if has_body(request):
                 raise Unusable("a file made of pieces has no bytes of its own", code="bad-header")
             joined = await self._uploads.join(principal, wanted, [_piece(each) for each in concat.pieces])
-            return _made(joined, Kept(joined, joined.length or 0))
+            return _made(request, Kept(joined, joined.length or 0))
         brings = has_body(request)
         if brings:
             _refuse_other_media(request)
         checksum = _checksum(request)
         upload = await self._uploads.make(principal, wanted)
         if not brings and wanted.length != 0:
-            return _made(upload, Kept(upload, 0))
+            return _made(request, Kept(upload, 0))
         try:
             kept = await self._append(request, upload.id, 0, None, checksum)
         except GatewayError:
             await self._uploads.end(principal, upload.id)  # nobody was told its address
             raise
-        return _made(upload, kept, brought=True)
+        return _made(request, kept, brought=True)
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
         """HEAD, PATCH and DELETE of an upload; POST with X-HTTP-Method-Override for those that can send no other."""
@@ -304,8 +305,17 @@ def _progress(kept: Kept) -> Mapping[str, str]:
     return {"Upload-Offset": str(kept.offset), **tus.expiry(state_of(kept))}
 
 
-def _made(upload: Upload, kept: Kept, *, brought: bool = False) -> web.Response:
+def _made(request: web.Request, kept: Kept, *, brought: bool = False) -> web.Response:
     said = _progress(kept)
     if not brought:
         said = {name: value for name, value in said.items() if name != "Upload-Offset"}
-    return web.Response(status=201, headers={"Location": f"{PREFIX}{upload.id}", **said})
+    return web.Response(status=201, headers={"Location": _address(request, kept.upload), **said})
+
+
+def _address(request: web.Request, upload: Upload) -> str:
+    """Where the upload is: absolute, as some clients need it, as the caller itself named this host.
+
+    Without TLS of our own something in front ended it, and only the caller knows how it got here: relative then.
+    """
+    named = request.secure and _HOST.fullmatch(request.host)
+    return f"https://{request.host}{PREFIX}{upload.id}" if named else f"{PREFIX}{upload.id}"
