@@ -257,6 +257,7 @@ class Misbehaving:
             self.state = state
             with suppress(ConnectionError):  # who heard enough goes
                 await response.write(b"id: 1\nevent: state\ndata: {}\n\n")
+        await asyncio.Event().wait()  # it stays open until the site ends
         return response
 
     async def _receipt(self, _request: web.Request, _fault: str) -> web.Response:

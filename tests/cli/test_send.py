@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from typer.testing import CliRunner
 
 from gateway.cli.dataset import find_dataset
-from gateway.cli.send import content, news, send, uploads
+from gateway.cli.send import Job, _watch, content, news, send, uploads
 from gateway.cli.send.board import Board, Events, Lines
 from gateway.cli.send.connection import Address, Connection, connected, parse_url
 from gateway.cli.send.delivery import Delivery, Outcome, Wishes
@@ -262,7 +262,7 @@ async def test_it_follows_until_somebody_else_must_act(machine: Machine, states,
     assert await machine.send(**how) is outcome
 
 
-async def test_an_event_wakes_who_waits_and_nobody_polls_meanwhile(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+async def test_an_event_wakes_who_waits_and_nobody_polls_meanwhile(machine: Machine):
     machine.site.stream = asyncio.Event()
     waits: list[float] = []
 
@@ -333,6 +333,38 @@ async def test_a_stopped_run_ends_at_once_and_can_go_on(machine: Machine):
     assert await machine.send() is Outcome.RECEIPTED
     assert machine.site.files == machine.lies()
     assert len(machine.site.keys) == 1
+
+
+async def test_a_watched_folder_is_sent_when_it_changed_and_trouble_is_said_once(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.cli.send.LOOK", 0.001)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    keep = machine.board.event
+
+    def event(kind: str, **fields: object) -> None:
+        keep(kind, **fields)
+        if kind in {"receipt-kept", "trouble"}:
+            told.put_nowait(kind)
+
+    machine.board.event = event
+    job = Job([machine.folder], follow=False, exclude=(), wishes=machine.wishes)
+    with machine.state() as state:
+        async with machine.connection() as connection, asyncio.timeout(60):
+            watching = asyncio.ensure_future(_watch(job, connection, state, machine.board, 0.0))
+            assert await told.get() == "receipt-kept"
+            (machine.folder / "new.csv").write_bytes(b"n")
+            assert await told.get() == "receipt-kept"
+            assert machine.site.files == machine.lies()
+            (machine.folder / "link").symlink_to("new.csv")
+            machine.folder.joinpath("new.csv").write_bytes(b"nn")
+            assert await told.get() == "trouble"
+            machine.folder.joinpath("link").unlink()
+            assert await told.get() == "receipt-kept"
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    assert len(machine.site.keys) == 3
+    assert machine.site.files == machine.lies()
 
 
 # --- the command ---------------------------------------------------------------------------------------------------------

@@ -225,16 +225,23 @@ async def _watch(job: Job, connection: Connection, state: StateFile, board: Boar
     """Versions until somebody stops it; what goes wrong with one is said, and the next change is another try."""
     rest = Quiet(quiet, state.memory.submitted)
     board.say("watching", event="watching", seconds=round(quiet))
+    mark = said = ""
     while True:
+        began = time.monotonic()
+        looked = began
         try:
             found = await asyncio.to_thread(job.look)
-            mark = fingerprint(found.files, job.wishes().declaration)
-            if rest.due(time.monotonic(), mark):
+            looked = time.monotonic()
+            # Taking a fault out is a change, too, though no file of the dataset changed.
+            mark = fingerprint(found.files, job.wishes().declaration) + "".join(each.path for each in found.faults)
+            if rest.due(looked, mark):
                 await _once(job, found, connection, state, board)
                 rest.sent(mark)
-        except EndpointError as wrong:  # the same again later
-            board.say("trouble", event="trouble", style="red", says=wrong.message)
-        except CallerError as wrong:
-            board.say("trouble", event="trouble", style="red", says=wrong.message)
-            rest.sent(mark)
-        await asyncio.sleep(LOOK)
+            said = ""
+        except (CallerError, EndpointError) as wrong:
+            if isinstance(wrong, CallerError):  # the same again would be refused again
+                rest.sent(mark)
+            if wrong.message != said:
+                board.say("trouble", event="trouble", style="red", says=wrong.message)
+            said = wrong.message
+        await asyncio.sleep(max(LOOK, 10 * (looked - began)))  # a tenth of a disk's time at the most

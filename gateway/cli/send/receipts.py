@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.cli.desk import read_file
 from gateway.cli.send.plan import Received, parse_received
-from gateway.core.errors import StoreError, Unusable
+from gateway.core.errors import Unusable
 from gateway.core.receipt import check_receipt
 
 
@@ -76,12 +76,12 @@ def _listed(body: Mapping[str, Any]) -> dict[str, Received] | None:
 
 
 def keep(folder: Path, name: str, receipt: str, signature: str) -> Path:
-    """Write both beside each other, for `hetao ledger check-receipt` and `ssh-keygen -Y verify`; raises StoreError."""
+    """Write both beside each other, for `hetao ledger check-receipt` and `ssh-keygen -Y verify`; raises Unusable."""
     path = folder / f"{name}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(receipt, encoding="utf-8")
         path.with_suffix(".json.sig").write_text(signature, encoding="utf-8")
     except OSError as wrong:
-        raise StoreError(f"the receipt cannot be kept at {path}: {wrong.strerror}", retry=False) from wrong
+        raise Unusable(f"the receipt cannot be kept at {path}: {wrong.strerror}") from wrong
     return path

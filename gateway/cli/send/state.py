@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli.dataset import LocalFile
-from gateway.core.errors import Conflict, StoreError
+from gateway.core.errors import Conflict, Unusable
 
 VERSION: Final = 1
 MAX_STATE: Final = 1 << 24
@@ -116,7 +116,7 @@ class StateFile:
         self.save()
 
     def save(self) -> None:
-        """Make the memory durable; raises StoreError."""
+        """Make the memory durable; raises Unusable."""
         written = {"v": VERSION, **asdict(self.memory)}
         self._write(self._path, json.dumps(written, ensure_ascii=False).encode())
 
@@ -129,7 +129,7 @@ class StateFile:
                 os.fsync(opened.fileno())
             beside.replace(path)
         except OSError as wrong:
-            raise StoreError(f"{path} cannot be written: {wrong.strerror}", retry=False) from wrong
+            raise Unusable(f"{path} cannot be written: {wrong.strerror}") from wrong
 
     def under_way(self, path: str, upload: Underway | None) -> None:
         """Remember, or forget, an upload."""
@@ -146,13 +146,13 @@ class StateFile:
         return kept[1] if kept is not None and kept[0] == _look(file) else ""
 
     def keep_sum(self, file: LocalFile, sha256: str) -> None:
-        """Remember a digest; raises StoreError."""
+        """Remember a digest; raises Unusable."""
         self._sums[file.path] = (_look(file), sha256)
         try:
             with open(self._sums_path, "ab", opener=_private) as opened:  # as above
                 opened.write(_line(file.path, _look(file), sha256))
         except OSError as wrong:
-            raise StoreError(f"{self._sums_path} cannot be written: {wrong.strerror}", retry=False) from wrong
+            raise Unusable(f"{self._sums_path} cannot be written: {wrong.strerror}") from wrong
 
 
 @contextmanager
@@ -161,13 +161,13 @@ def open_state(folder: Path, target: Target) -> Iterator[StateFile]:
 
     Raises:
         Conflict: Another run has it.
-        StoreError: The folder cannot be used.
+        Unusable: The folder cannot be used.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder / f"{target.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as wrong:
-        raise StoreError(f"{folder} cannot be used: {wrong.strerror}", retry=False) from wrong
+        raise Unusable(f"{folder} cannot be used: {wrong.strerror}") from wrong
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,7 +204,7 @@ def _read(path: Path) -> Memory | None:
     except (FileNotFoundError, ValueError):
         return None
     except OSError as wrong:
-        raise StoreError(f"{path} cannot be read: {wrong.strerror}", retry=False) from wrong
+        raise Unusable(f"{path} cannot be read: {wrong.strerror}") from wrong
 
 
 def parse_memory(document: Any) -> Memory:
@@ -233,4 +233,4 @@ def _read_sums(path: Path) -> Iterator[tuple[str, tuple[Look, str]]]:
     except FileNotFoundError:
         return
     except OSError as wrong:
-        raise StoreError(f"{path} cannot be read: {wrong.strerror}", retry=False) from wrong
+        raise Unusable(f"{path} cannot be read: {wrong.strerror}") from wrong
