@@ -333,7 +333,7 @@ class Intake:
             transfer,
             upload,
             lambda: self._uploading.update((transfer.id,)),
-            lambda: self._ended(transfer, run.size),
+            lambda: self._ended(transfer, run.received),
             held=held,
         )
         return run

@@ -62,6 +62,7 @@ class Run(Incoming):
         self._began = began
         self.upload = upload
         self.noted: Partial | None = None  # the note as this run found or wrote it last
+        self.received = 0  # bytes of the file, once it is one
         self.ready = True  # whether it can go on in memory: what is digested is what is noted
         self._claimed: Partial | None = None
 
@@ -121,7 +122,8 @@ class Run(Incoming):
         """
         assert self._claimed is not None, "only a claimed run pauses"
         if self.size == self._claimed.size:
-            await self._give_back()
+            await self._pass.forgo()
+            await self._give_back(spent=False)
             return
         try:
             stays, written = await self._pass.pause()
@@ -168,6 +170,7 @@ class Run(Incoming):
         except BaseException:
             await self.abort()
             raise
+        self.received = stored.file.size
         self._end()
         return stored
 
@@ -192,7 +195,7 @@ class Run(Incoming):
             self._end()  # rule 4: nothing is in the part, so that what was noted before is found
             raise
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, *, spent: bool = True) -> None:
         claimed, note = self._claimed, self.noted
 
         async def job(ledger: Ledgering) -> bool:
@@ -207,14 +210,16 @@ class Run(Incoming):
         named_by_another = await self._reception.recorder.do(job)
         self._claimed = None
         if named_by_another:  # who took this run for dead keeps what was in the vault
+            self.ready = False
             self._end()
             return
-        await self._discard()
+        await self._discard(spent=spent)
 
-    async def _discard(self) -> None:
-        self.ready = False
+    async def _discard(self, *, spent: bool = True) -> None:
+        self.ready = self.ready and not spent
         try:
-            await self._pass.abort()
+            if spent:
+                await self._pass.abort()
             await self._reception.forget(self._transfer.id, (Part(self._part, UNFINISHED),))
         finally:
             self._pass.writer = None

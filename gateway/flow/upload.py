@@ -164,6 +164,12 @@ class Pass:
         self._taken_back += stays
         return stays, written
 
+    async def forgo(self) -> None:
+        """Give up a part that was held and that nothing came for; all else stays as it is."""
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            await self._run(writer.abort)
+
     async def abort(self) -> None:
         """Remove every trace of the upload."""
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender

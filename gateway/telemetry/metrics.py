@@ -39,11 +39,12 @@ _TEXT_FORMATS: Final = "csv tsv text json ndjson xml html vcf fasta protein_fast
 FORMATS: Final = frozenset(known.name for _, _, known in SIGNATURES) | frozenset(_TEXT_FORMATS.split())
 # Codes worth a series of their own; the others are in the logs.
 _CODES: Final = """
-bad-declaration bad-digest bad-json bad-path body-timeout broken-promise conflict database-busy digest-mismatch disk-full
-endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client invalid-scope invalid-token
-key-destroyed malformed-request method-not-allowed no-such-file no-such-route no-such-transfer not-authenticated
-not-initialised not-permitted not-registered outside-ranges quota-reached readback store too-large too-many-failures
-too-many-transfers unreachable unsupported-coding unsupported-media unusable wrong-state
+bad-declaration bad-digest bad-json bad-path body-timeout broken-promise checksum-mismatch conflict database-busy
+digest-mismatch disk-full endpoint endpoint-credential expectation host-key-mismatch incomplete internal invalid-client
+invalid-scope invalid-token key-destroyed malformed-request method-not-allowed no-such-file no-such-route
+no-such-transfer no-such-upload not-authenticated not-initialised not-permitted not-registered offset-mismatch
+outside-ranges quota-reached readback store too-large too-many-failures too-many-transfers unreachable
+unsupported-coding unsupported-media unusable upload-busy upload-gone wrong-state
 """
 CODES: Final = frozenset(_CODES.split())
 DOORS: Final = frozenset(door.value for door in Door)

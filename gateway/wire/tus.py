@@ -155,8 +155,8 @@ def parse_metadata(field: str) -> dict[str, bytes]:
     Raises:
         Malformed: A key is empty, not ASCII or there twice, a value is no Base64, or a bound is passed.
     """
-    if len(field) > MAX_FIELD:
-        raise Malformed(f"Upload-Metadata has at most {MAX_FIELD} characters")
+    if len(field) > MAX_FIELD or not field.isascii():
+        raise Malformed(f"Upload-Metadata has at most {MAX_FIELD} characters, all of them ASCII")
     if not field.strip():
         return {}
     found: dict[str, bytes] = {}

@@ -7,13 +7,15 @@ import base64
 import contextlib
 import hashlib
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from gateway.core.errors import StoreError
-from gateway.flow import turns
+from gateway.core.errors import StoreError, Unusable
+from gateway.doors.https.origins import parse_origins
+from gateway.flow import run, turns
 from gateway.wire import crypt4gh
 from tests.doors.site import Answer, Site, head, read_answer
 from tests.doors.test_bodies import chunked
@@ -637,6 +639,31 @@ async def test_what_this_server_does_is_said_to_whoever_may_write(client):
         assert (await client.site.request("OPTIONS", target, client="")).status == 401
 
 
+async def test_what_is_kept_takes_room_as_files_do(tmp_path):
+    site = await Site(tmp_path).found()
+    site.rig.limits = replace(site.rig.limits, undelivered_bytes=len(TABLE) + 100_000)
+    site.rig.restart()
+    client = Client(site, await a_transfer(site.rig))
+    async with site.served():
+        url = await client.make()
+        assert (await client.patch(url, 0, TABLE[:500_000])).status == 204
+        said = {"Upload_Length": str(700_000), "Upload_Metadata": metadata(transfer=client.transfer, path="b.csv")}
+        refused = await client.ask("POST", "/files/", **said)
+        assert (refused.status, refused.json()["code"]) == (413, "quota-reached")
+        site.rig.uploads._ready.clear()  # what is read back is not counted twice
+        assert (await client.patch(url, 500_000, TABLE[500_000:])).status == 204
+        await is_received(client)
+
+
+async def test_an_upload_comes_in_so_many_parts_and_no_more(client, monkeypatch):
+    monkeypatch.setattr(run, "MAX_PARTS", 3)
+    url = await client.make()
+    for at in range(0, 3 * SEGMENT, SEGMENT):
+        assert (await client.patch(url, at, TABLE[at : at + SEGMENT])).status == 204
+    assert (await client.patch(url, 3 * SEGMENT, TABLE[3 * SEGMENT :])).status == 413
+    assert await client.offset(url) == 3 * SEGMENT
+
+
 # --- whose ------------------------------------------------------------------------------------------------------------
 
 
@@ -871,3 +898,14 @@ async def test_nothing_else_is_opened_and_by_default_nothing(opened, site):
     shut = Client(site, await a_transfer(site.rig))
     assert (await preflight(shut, "/files/", PORTAL)).status == 401
     assert "vary" not in (await shut.ask("HEAD", await shut.make(), Origin=PORTAL)).headers
+
+
+@pytest.mark.parametrize("text", ["", "  ", f"{PORTAL} http://localhost:8444\n https://[::1]:8444"])
+def test_origins_are_listed_apart_by_spaces(text):
+    assert parse_origins(text) == frozenset(text.split())
+
+
+@pytest.mark.parametrize("text", ["*", "null", "portal.example", f"{PORTAL}/", PORTAL.upper(), "https://a,https://b"])
+def test_what_is_no_origin_is_refused_at_the_start(text):
+    with pytest.raises(Unusable, match=r"https\.origins"):
+        parse_origins(text)

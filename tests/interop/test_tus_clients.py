@@ -187,8 +187,8 @@ def test_curl_goes_on_as_the_readme_says(running: Running, file: Path) -> None:
         "--header",
         "Content-Type: application/offset+octet-stream",
         url,
-        "--data-binary",
-        "@-",
+        "--upload-file",
+        "-",
     )
     with subprocess.Popen(
         curl("--limit-rate", "4M", "--header", "Upload-Offset: 0", *patch), stdin=subprocess.PIPE

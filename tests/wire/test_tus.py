@@ -64,6 +64,7 @@ def test_metadata(field, found):
         "a YQ== x",
         "a  YQ==",
         "ä YQ==",
+        "\xa0a YQ==",
         "a _-8=",
         "a" * 129 + " YQ==",
         "a " + "A" * 8192,
