@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -53,6 +54,8 @@ class Misbehaving:
         self.token = 0
         self.brought = 0
         self.declared: Any = None
+        self.signed_in: dict[str, Any] = {}
+        self.certificate: Any = None
         self.receipt = ("{}", "none")
         self.busy = self.most = 0
         self.during: Any = None
@@ -61,15 +64,16 @@ class Misbehaving:
         self.stream: asyncio.Event | None = None  # where there is one, events move the transfer
 
     @asynccontextmanager
-    async def served(self) -> AsyncIterator[str]:
+    async def served(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
         app = web.Application()
         app.router.add_route("*", "/{rest:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+            port = runner.addresses[0][1]
+            yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         finally:
             await runner.cleanup()
 
@@ -136,6 +140,8 @@ class Misbehaving:
     async def _token(self, request: web.Request, _fault: str) -> web.Response:
         form = await request.post()
         assert form["grant_type"] == "client_credentials"
+        self.signed_in = dict(form)
+        self.certificate = request.transport.get_extra_info("peercert") if request.transport else None
         self.token += 1
         return web.json_response({"access_token": str(self.token), "expires_in": 600, "token_type": "Bearer"})
 

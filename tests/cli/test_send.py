@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 from typer.testing import CliRunner
 
+from certs.authority import DevelopmentAuthority
 from gateway.cli.dataset import find_dataset
 from gateway.cli.send import Job, _watch, content, news, send, uploads
 from gateway.cli.send.board import Board, Events, Lines
@@ -237,6 +240,43 @@ async def test_patience_has_an_end_when_nothing_goes_forward(machine: Machine):
     machine.site.faults["PATCH"] = ["cut 0"] * 1000
     with pytest.raises(EndpointError, match="cannot be reached"):
         await machine.send(patience=0.5)
+
+
+async def test_a_certificate_is_shown_and_nothing_is_signed(machine: Machine, tmp_path: Path):
+    now = datetime.now(UTC)
+    authority = DevelopmentAuthority.create(now, accept_risk=True)
+    root = authority.save(tmp_path / "ca")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(root))
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.load_cert_chain(*authority.issue_server(["localhost"], now).save(tmp_path / "server", "server"))
+    certificate, key = authority.issue_client("sz-lab", now).save(tmp_path / "client", "client")
+    async with machine.site.served(server) as url:
+        address = Address(parse_url(url), root, certificate, key, "en")
+        way = connected(address, SignIn("lab", url, None), parallel=1, patience=5, told=machine.board.waits, sleep=soon)
+        async with way as connection:
+            assert (await connection.call("GET", "/v1/transfers/t1/files")).body == {"files": []}
+    assert machine.site.signed_in == {"grant_type": "client_credentials", "client_id": "lab"}
+    assert (("commonName", "sz-lab"),) in machine.site.certificate["subject"]
+
+
+async def test_a_certificate_of_an_unknown_authority_is_said_at_once(machine: Machine, tmp_path: Path):
+    now = datetime.now(UTC)
+    authority = DevelopmentAuthority.create(now, accept_risk=True)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(*authority.issue_server(["localhost"], now).save(tmp_path / "server", "server"))
+    async with machine.site.served(server) as url:
+        address = Address(parse_url(url), None, None, None, "en")
+        way = connected(address, SignIn("lab", url, None), parallel=1, patience=5, told=machine.board.waits, sleep=soon)
+        async with way as connection:
+            with pytest.raises(EndpointError, match="--authority"):
+                await connection.call("GET", "/v1/endpoints")
+    assert machine.site.calls == []
+
+
+def test_a_certificate_that_cannot_be_used_is_usage(tmp_path: Path):
+    (tmp_path / "cert.pem").write_text("none")
+    with pytest.raises(Unusable, match="cannot be used"):
+        Address(parse_url("https://gw"), None, tmp_path / "cert.pem", None, "en").context()
 
 
 async def test_a_refused_sign_in_is_not_tried_again(machine: Machine):
