@@ -52,6 +52,7 @@ class Misbehaving:
         self.state = "open"
         self.listed: dict[str, int] = {}
         self.token = 0
+        self.id = "t1"
         self.brought = 0
         self.declared: Any = None
         self.signed_in: dict[str, Any] = {}
@@ -146,7 +147,7 @@ class Misbehaving:
         return web.json_response({"access_token": str(self.token), "expires_in": 600, "token_type": "Bearer"})
 
     def _shown(self, status: int = 200) -> web.Response:
-        shown = {"id": "t1", "state": self.state, "version": 1, "says": self.state, "decision": None}
+        shown = {"id": self.id, "state": self.state, "version": 1, "says": self.state, "decision": None}
         return web.json_response(shown, status=status)
 
     async def _open(self, request: web.Request, _fault: str) -> web.Response:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from certs.authority import DevelopmentAuthority
 from gateway.cli.dataset import find_dataset
 from gateway.cli.send import Job, _watch, content, news, send, uploads
-from gateway.cli.send.board import Board, Events, Lines
+from gateway.cli.send.board import Board, Events, Lines, plain
 from gateway.cli.send.connection import Address, Connection, connected, parse_url
 from gateway.cli.send.delivery import Delivery, Outcome, Wishes
 from gateway.cli.send.keys import FileKey
@@ -339,6 +339,29 @@ async def test_a_transfer_that_ended_before_it_was_submitted_is_left(machine: Ma
     machine.site.state = "expired"
     assert await machine.send() is Outcome.RECEIPTED
     assert len(machine.site.keys) == 2
+
+
+async def test_a_run_that_ended_just_before_it_submitted_is_gone_on_with(machine: Machine):
+    machine.site.faults["submit"] = ["status 400"]
+    with pytest.raises(CallerError):
+        await machine.send()
+    with machine.state() as state:  # as a kill between the note and the request leaves it
+        state.memory.submitted = "noted"
+        state.save()
+    machine.site.brought = 0
+    assert await machine.send() is Outcome.RECEIPTED
+    assert (len(machine.site.keys), machine.site.brought) == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["../../t1", "t1/x", "", "t" * 65])
+async def test_an_id_that_could_be_a_path_is_none(machine: Machine, name: str):
+    machine.site.id = name
+    with pytest.raises(EndpointError, match="no gateway"):
+        await machine.send()
+
+
+def test_what_a_gateway_says_does_not_steer_the_terminal():
+    assert plain("a\x1b[2Jb\r\nc\td\x9bx　中") == "a?[2Jb?\nc\td?x　中"
 
 
 async def test_a_receipt_that_does_not_hold_is_an_error(machine: Machine):

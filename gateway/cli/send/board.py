@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+import unicodedata
 from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
@@ -154,7 +155,7 @@ class Lines(Board):
     def line(self, text: str, style: str = "") -> None:
         """Print it."""
         del style
-        print(text, flush=True)  # noqa: T201  # a line for a log file, not through rich, which would wrap it
+        print(plain(text), flush=True)  # noqa: T201  # a line for a log file, not through rich, which would wrap it
 
     async def tick(self) -> None:
         """A line every few seconds."""
@@ -223,7 +224,7 @@ class Bars(Board):
 
     def line(self, text: str, style: str = "") -> None:
         """Print it above the bars."""
-        self._console.print(escape(text), style=style, soft_wrap=True, highlight=False)
+        self._console.print(escape(plain(text)), style=style, soft_wrap=True, highlight=False)
 
     def _begun(self) -> None:
         for task in (*self._tasks.values(), *([self._whole] if self._whole is not None else [])):
@@ -246,6 +247,11 @@ class Bars(Board):
     def _all(self) -> None:
         if self._whole is not None:
             self._bars.update(self._whole, completed=self.there)
+
+
+def plain(text: str) -> str:
+    """Text without what could steer a terminal: the gateway's words are shown, not obeyed."""
+    return "".join("?" if unicodedata.category(each) == "Cc" and each not in "\n\t" else each for each in text)
 
 
 def make_board(catalogue: Catalogue, language: str, *, as_json: bool) -> Board:

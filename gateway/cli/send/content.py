@@ -29,8 +29,7 @@ async def digest(file: LocalFile, read: Callable[[int], None]) -> str:
         Unusable: It cannot be read.
     """
     made, count = hashlib.sha256(), 0
-    opened = await asyncio.to_thread(open_file, file)
-    with opened:
+    with open_file(file) as opened:
         while piece := await asyncio.to_thread(opened.read, PIECE):
             await asyncio.to_thread(made.update, piece)
             count += len(piece)
@@ -64,7 +63,7 @@ async def pieces(opened: BinaryIO, file: LocalFile, start: int, moved: Callable[
 
 
 def open_file(file: LocalFile) -> BinaryIO:
-    """The file, open for reading.
+    """The file, open for reading. Not in a thread: a run that is stopped meanwhile would leave it open.
 
     Raises:
         Changed: It is gone.

@@ -13,6 +13,7 @@ Steps, with what happens when one fails:
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # it brings the rules' language, which takes its time to load
     from gateway.core.rulebook import Rulebook
 
 ROUNDS: Final = 3
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # it stands in addresses and in the names of receipts
 OPEN: Final = "open"
 
 
@@ -97,7 +99,10 @@ class Delivery:
         self._files = {file.path: file for file in dataset.files}
         memory = self._state.memory
         if memory.submitted and (self._wishes.again or memory.submitted != self._mark()):
-            self._state.begin()
+            if await self._stands_open():
+                memory.submitted = ""  # a run ended between noting and submitting: nothing was submitted
+            else:
+                self._state.begin()
         transfer = await self._open()
         if transfer["state"] == OPEN:
             await self._fill(transfer["id"])
@@ -113,27 +118,37 @@ class Delivery:
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
-    async def _open(self) -> Mapping[str, Any]:
+    async def _stands_open(self) -> bool:
+        try:
+            known = await self._transfer("GET", f"/v1/transfers/{self._state.memory.transfer}")
+        except CallerError:
+            return False
+        return bool(known["state"] == OPEN)
+
+    async def _open(self, *, last: bool = False) -> Mapping[str, Any]:
         self._state.save()  # the key is durable before the gateway hears it
         target, known = self._wishes.target, bool(self._state.memory.transfer)
         document = {"endpoint": target.endpoint, "project": target.project, "dataset": target.dataset}
         opened = await self._transfer("POST", "/v1/transfers", {**document, "declaration": self._wishes.declaration})
         if opened["state"] != OPEN and not self._state.memory.submitted:
             # It ended, or somebody else submitted it, before this run's files were in it.
+            if last:
+                raise EndpointError("the gateway opens no transfer that can be filled", retry=False)
             self._state.begin()
-            return await self._open()
+            return await self._open(last=True)
         self._state.memory.transfer = opened["id"]
         self._state.save()
         if known and opened["state"] == OPEN and self._wishes.declaration:
             await self._transfer("PUT", f"/v1/transfers/{opened['id']}/declaration", self._wishes.declaration)
-        self._board.say("opened", event="opened", transfer=opened["id"], version=opened.get("version", "?"))
+        self._board.say("opened", event="opened", transfer=opened["id"], version=opened["version"])
         return opened
 
     async def _transfer(self, method: str, path: str, document: object = None) -> Mapping[str, Any]:
         """A call whose answer is a transfer."""
         headers = {"Idempotency-Key": f'"{self._state.memory.key}"'} if path == "/v1/transfers" else {}
         answer = await self._connection.call(method, path, document=document, headers=headers)
-        if not isinstance(answer.body.get("id"), str) or not isinstance(answer.body.get("state"), str):
+        name, state, version = (answer.body.get(each) for each in ("id", "state", "version"))
+        if not (_ID.fullmatch(str(name)) and isinstance(state, str) and type(version) is int):
             raise EndpointError("this is no gateway: its answer is no transfer; look at --gateway", retry=False)
         return answer.body
 
@@ -274,7 +289,7 @@ class Delivery:
                 board.line(line)
 
     async def _receipt(self, transfer: Mapping[str, Any]) -> None:
-        name = f"{self._wishes.target.dataset}-v{transfer.get('version', 0)}-{transfer['id']}"
+        name = f"{self._wishes.target.dataset}-v{transfer['version']}-{transfer['id']}"
         answer = await self._connection.call("GET", f"/v1/transfers/{transfer['id']}/receipt")
         receipt, signature = answer.body.get("receipt"), answer.body.get("signature")
         if not isinstance(receipt, str) or not isinstance(signature, str):

@@ -200,7 +200,7 @@ class Uploads:
         """One request with the file's bytes from an offset, given up where nothing moves for minutes."""
         loop = asyncio.get_running_loop()
         changed = False
-        with await asyncio.to_thread(open_file, file) as opened:
+        with open_file(file) as opened:
             async with asyncio.timeout(STALL) as limit:
 
                 def moved(at: int) -> None:
