@@ -27,7 +27,9 @@ Declare = Annotated[
 ]
 Facts = Annotated[
     Path | None,
-    typer.Option("--facts", help="Sender, recipient, filings (TOML), as for `hetao policy check`, without [persons]."),
+    typer.Option(
+        "--facts", help="Sender, recipient, filings (TOML), as for `hetao policy check`, without its persons table."
+    ),
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links.")]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Leave out what has this name, such as '*.tmp'.")]

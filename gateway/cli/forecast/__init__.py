@@ -43,7 +43,9 @@ from gateway.core.facts import local_day
 from gateway.stores.detectors import load_detector_tables
 from gateway.stores.rulebooks import load_policies, prc_calendar
 
-Before = Annotated[int | None, typer.Option(min=0, show_default=False)]
+
+def _before(what: str) -> Any:
+    return typer.Option(min=0, show_default=False, help=f"{what} sent before, where you know.")
 
 
 def forecast(
@@ -51,10 +53,10 @@ def forecast(
     declaration: Declaration = None,
     declare: Declare = None,
     facts: Facts = None,
-    sent_sensitive: Before = None,
-    sent_nonsensitive: Before = None,
-    sent_subjects: Before = None,
-    sent_sequenced: Before = None,
+    sent_sensitive: Annotated[int | None, _before("Persons with sensitive data this year")] = None,
+    sent_nonsensitive: Annotated[int | None, _before("Other persons this year")] = None,
+    sent_subjects: Annotated[int | None, _before("Subjects of human genetic resources")] = None,
+    sent_sequenced: Annotated[int | None, _before("Sequenced subjects")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 unless it would be allowed at both ends.")] = False,
     follow_links: FollowLinks = False,
     exclude: Exclude = None,
