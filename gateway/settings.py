@@ -20,6 +20,7 @@ from gateway.core.errors import Unusable
 
 ENVIRONMENT = "HETAO_"
 CONFIG = "HETAO_CONFIG"
+SEND_ENVIRONMENT = "HETAO_SEND_"  # the sender's client (`gateway.cli.send.profile`), no settings of a gateway
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _from_file(file: Path, complaints: list[str]) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str], complaints: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, raw in environment.items():
-        if not variable.startswith(ENVIRONMENT) or variable == CONFIG:
+        if not variable.startswith(ENVIRONMENT) or variable == CONFIG or variable.startswith(SEND_ENVIRONMENT):
             continue
         name = variable.removeprefix(ENVIRONMENT).lower().replace("__", ".")
         from_file = name.removesuffix("_file")

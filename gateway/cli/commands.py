@@ -18,6 +18,8 @@ SINGLES = {
     "upgrade": ("init", "upgrade"),
     "serve": ("workers", "serve"),
     "inspect": ("inspect", "inspect"),
+    "forecast": ("forecast", "forecast"),
+    "send": ("send", "send"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
 }

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from certs.crypt4ghkeys import make_crypt4gh_key
 from certs.jwtkeys import make_jwt_key, rotate_jwt_key
@@ -31,6 +35,7 @@ from gateway.cli.desk import (
 from gateway.cli.officer import load_key
 from gateway.core.errors import Unusable
 from gateway.core.identity import SENDER_SCOPES
+from gateway.identity.jwk import parse_jwk, public_jwk
 from gateway.stores.signing import FileLedgerSigner, FileSigner
 
 if TYPE_CHECKING:  # opening a gateway imports every ring; commands that open none must not wait for that
@@ -67,6 +72,20 @@ def client(
     made = make_jwt_key(make_key_folder(folder), name, algorithm)
     _tell(made)
     out.print(json.dumps(json.loads(made.public.read_bytes())), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def jwk(
+    public: Annotated[Path, typer.Argument(help="A public SSH key, Ed25519 or ECDSA P-256; - for standard input.")],
+) -> None:
+    """The JWK of an SSH key, for `[[client]]` in the registry: `hetao send` signs in with it, from ssh-agent too."""
+    try:
+        key = load_ssh_public_key(read_file(public))
+    except (ValueError, UnsupportedAlgorithm) as wrong:
+        raise Unusable(f"{public} is no public SSH key: {wrong}") from wrong
+    if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
+        raise Unusable("a client's key is Ed25519 or ECDSA P-256: make one with ssh-keygen -t ed25519")
+    print(json.dumps(dict(parse_jwk(public_jwk(key)).jwk)))  # noqa: T201  # not through rich, which would wrap
 
 
 @app.command()

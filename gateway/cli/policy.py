@@ -108,7 +108,7 @@ def check(
     if as_json:
         _print_json(decision.to_json())
     else:
-        _show_decision(Console(), decision, pack.rulebook, lang)
+        show_decision(Console(), decision, pack.rulebook, lang)
 
 
 @app.command("test")
@@ -233,7 +233,8 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _show_decision(console: Console, decision: Decision, rulebook: Rulebook, lang: Lang) -> None:
+def show_decision(console: Console, decision: Decision, rulebook: Rulebook, lang: str) -> None:
+    """The verdict, each rule that fired with its articles, and what to do, in a language of the catalogue."""
     words = _WORDS[lang]
     style = _STYLE[decision.verdict]
     cure = cures(decision)
@@ -289,7 +290,7 @@ def _show_results(console: Console, results: tuple[CaseResult, ...], gaps: tuple
     console.print(rulebook.digest, style="dim", soft_wrap=True)
 
 
-def _articles(rule: Rule, rulebook: Rulebook, lang: Lang) -> str:
+def _articles(rule: Rule, rulebook: Rulebook, lang: str) -> str:
     listed: dict[str, list[str]] = {}
     for cited in rule.citations:
         listed.setdefault(rulebook.instruments[cited.instrument].titles[lang], []).append(cited.article)

@@ -112,7 +112,7 @@ def check_submission(files: Sequence[ReceivedFile], listed: Mapping[str, int] | 
         raise Incomplete(f"{unfinished} upload(s) are not finished: finish or delete them, then submit again")
     if not files:
         raise Unusable("there is no file to submit: upload at least one", code="empty-submission")
-    _refuse_folding([file.path for file in files])
+    refuse_folding([file.path for file in files])
     if listed is None:
         return
     received = {file.path: file.size for file in files}
@@ -168,7 +168,12 @@ def check_quota(limits: Limits, held: int, incoming: int) -> None:
         )
 
 
-def _refuse_folding(paths: Sequence[str]) -> None:
+def refuse_folding(paths: Sequence[str]) -> None:
+    """Refuse names that a case-insensitive or normalising file system would fold into one.
+
+    Raises:
+        Unusable: Two names are one there, or one is both a file and a folder.
+    """
     folded = {_folded(path) for path in paths}
     if len(folded) != len(paths):
         raise Unusable("two names differ only in case or width: rename one of them", code="folding-names")

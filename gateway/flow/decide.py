@@ -138,7 +138,7 @@ class Decider:
         others = [each for each in everybody if each.entity != transfer.institution]
         subjects, sequenced = await view.hgr_counted(transfer.project, transfer.endpoint)
         known = already(files, year, {each.transfer_id for each in own})
-        own_subjects, own_sequenced = hgr_of(transfer, joined, known)
+        own_subjects, own_sequenced = hgr_of(transfer.declaration, joined, known)
         extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, declared)
         return Counted(
             sensitive=_distinct([each.sensitive for each in own], joined.sensitive)
@@ -204,7 +204,7 @@ class Decider:
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
         transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
-        subjects, sequenced = hgr_of(transfer, joined, already(dossier.files, year, frozenset()))
+        subjects, sequenced = hgr_of(transfer.declaration, joined, already(dossier.files, year, frozenset()))
         if subjects or sequenced:
             await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
         track = counting_track(decision)
@@ -321,12 +321,12 @@ def counting_track(decision: Decision) -> str:
     return GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
-def hgr_of(transfer: Transfer, joined: Joined, known: Already) -> tuple[int, int]:
+def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
     """The individual-level subjects and sequenced subjects a transfer adds: the greater of declared and detected.
 
     Subjects seen in carried files were added with the version that brought them: the count is all-time, and of numbers.
     """
-    said: Mapping[str, Any] = transfer.declaration.get("hgr", {})
+    said: Mapping[str, Any] = declared.get("hgr", {})
     seen: Mapping[str, Any] = joined.facts["hgr"]
     if not (said.get("information") or seen["information"]):
         return 0, 0

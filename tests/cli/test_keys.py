@@ -19,6 +19,7 @@ from gateway.core.errors import Conflict, Unusable
 from gateway.core.identity import SENDER_SCOPES
 from gateway.core.records import AppPassword, parse_record
 from gateway.identity.apppasswords import SECRET
+from gateway.identity.jwk import parse_jwk, public_jwk
 from gateway.identity.sshcertificates import scopes_of
 from gateway.wire import sshcert, sshsig
 from tests.flow.rig import public_line, seeded_key
@@ -177,3 +178,11 @@ def test_durations(text, meant):
 def test_what_is_no_duration(text):
     with pytest.raises(Unusable, match="--valid"):
         parse_duration(text)
+
+
+def test_the_jwk_of_an_ssh_key_is_one_the_registry_takes(public, tmp_path):
+    told = json.loads(run("jwk", public))
+    assert told == dict(parse_jwk(public_jwk(seeded_key("lin").public_key())).jwk)
+    (tmp_path / "rsa.pub").write_text("ssh-rsa AAAA x\n")
+    with pytest.raises(Unusable, match="no public SSH key"):
+        run("jwk", tmp_path / "rsa.pub")

@@ -11,7 +11,7 @@ A change must keep these:
 4. What is recorded about a decision (`situation_document`) is enough to decide again.
 """
 
-from gateway.core.situation.closing import close_upwards, strictest
+from gateway.core.situation.closing import UNKNOWN_COUNT, close_upwards, strictest
 from gateway.core.situation.parse import parse_situation, situation_document, thaw_situation
 from gateway.core.situation.sections import (
     Data,
@@ -30,6 +30,7 @@ from gateway.core.situation.sections import (
 from gateway.core.situation.vocabulary import Kind, Operand, Vocabulary, parse_vocabulary
 
 __all__ = [
+    "UNKNOWN_COUNT",
     "Data",
     "Duties",
     "Exemption",
