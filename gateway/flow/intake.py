@@ -328,20 +328,15 @@ class Intake:
         _require(principal, Permission.TRANSFERS_WRITE)
         canonical_path = parse_path(path)
         held = await self.admit(transfer, (announced and announced.size) or 0)
-        self._uploading[transfer.id] += 1
-        try:
-            incoming = Incoming(
-                self.reception,
-                transfer,
-                canonical_path,
-                lambda: self._over(transfer, incoming),
-                resumable=resumable,
-                held=held,
-            )
-        except BaseException:
-            self._ended(transfer, 0)
-            raise
-        self._arriving.setdefault(transfer.id, []).append(incoming)
+        incoming: Incoming = Incoming(
+            self.reception,
+            transfer,
+            canonical_path,
+            lambda: self._over(transfer, incoming, incoming.size),
+            resumable=resumable,
+            held=held,
+        )
+        self._began(transfer, incoming)
         return incoming
 
     async def admit(self, transfer: Transfer, size: int, *, kept: int = 0) -> int:
@@ -365,8 +360,8 @@ class Intake:
             self.reception,
             transfer,
             upload,
-            lambda: self._uploading.update((transfer.id,)),
-            lambda: self._ended(transfer, run.received),
+            lambda: self._began(transfer, run),
+            lambda: self._over(transfer, run, run.received),
             held=held,
         )
         return run
@@ -376,11 +371,16 @@ class Intake:
         arriving = self._arriving.get(transfer_id, ())
         return len(arriving), sum(each.size for each in arriving)
 
-    def _over(self, transfer: Transfer, incoming: Incoming) -> None:
+    def _began(self, transfer: Transfer, incoming: Incoming) -> None:
+        self._uploading[transfer.id] += 1
+        self._arriving.setdefault(transfer.id, []).append(incoming)
+
+    def _over(self, transfer: Transfer, incoming: Incoming, size: int) -> None:
+        """One is over, or pauses; `size` is what it brought to the transfer."""
         self._arriving[transfer.id].remove(incoming)
         if not self._arriving[transfer.id]:
             del self._arriving[transfer.id]
-        self._ended(transfer, incoming.size)
+        self._ended(transfer, size)
 
     async def _undelivered(self, transfer: Transfer) -> int:
         """Far from the bound as it was a moment ago, with what came since: it is asked again when a file is recorded."""

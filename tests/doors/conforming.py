@@ -43,7 +43,7 @@ STANDARDS = frozenset(row.path for row in TABLE if row.protocol)
 
 def _template(path: str) -> str:
     for row in TABLE:
-        pattern = row.path.replace("{id}", "[^/]+").replace("{path}", ".+").replace("{", "(").replace("}", ")")
+        pattern = re.sub(r"{\w+}", lambda found: ".+" if found[0] == "{path}" else "[^/]+", row.path)
         if re.fullmatch(pattern, path):
             return row.path
     return ""

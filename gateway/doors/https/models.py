@@ -197,10 +197,21 @@ class FileShown(TypedDict):
     sha256: Sha256
 
 
+class Unfinished(TypedDict):
+    """A file that is not whole yet: what was cut off, or an upload that goes on at its own address (tus)."""
+
+    path: NotRequired[FilePath]
+    size: Annotated[int, Limit("bytes that are kept", least=0)]
+    length: NotRequired[Annotated[int, Limit("bytes it will have", least=0)]]
+    upload: NotRequired[Annotated[str, Limit("where it goes on", example="/files/u2hbx3kqw6c5dfm4y7tzr2p5ae")]]
+    expires: NotRequired[Instant]
+
+
 class Files(TypedDict):
     """A page of a transfer's files, in the order in which they were received."""
 
     files: list[FileShown]
+    unfinished: NotRequired[Annotated[list[Unfinished], Limit("on the first page, where there is any")]]
     next: NotRequired[Annotated[int, Limit("`after` of the next page; absent on the last", least=0)]]
 
 
