@@ -73,10 +73,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "https.client_crl", "path", "", "their list of certificates taken back, read again when it changes; empty: none"
     ),
+    Setting("https.streams", "count", 16, "event streams an institution, a process; 0: no bound"),
     Setting("page.host", "text", "127.0.0.1", "address of the upload page for people"),
     Setting("page.port", "port", 8445, "port of the same, with the certificate of the HTTPS door"),
     Setting("page.served", "choice", "yes", "whether there is an upload page", ("yes", "no")),
-    Setting("https.streams", "count", 16, "event streams an institution, a process; 0: no bound"),
     Setting("sftp.host", "text", "127.0.0.1", "address of the SFTP door"),
     Setting("sftp.port", "port", 2022, "port of the SFTP door"),
     Setting("sftp.host_key", "path", "keys/sftp_host", "its host key (OpenSSH, Ed25519)"),

@@ -180,8 +180,8 @@ def settings_with(tmp_path, **ports):
 
 
 def test_free_ports_are_picked_and_held_for_sharing(tmp_path):
-    with held_ports(settings_with(tmp_path, https=0, sftp=0, metrics=0)) as ports:
-        assert len({*ports.values()} - {0}) == 3
+    with held_ports(settings_with(tmp_path, https=0, sftp=0, page=0, metrics=0)) as ports:
+        assert len({*ports.values()} - {0}) == 4
         with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
             stranger.bind(("127.0.0.1", ports["sftp"]))
         listeners = [socket.create_server(("127.0.0.1", ports["sftp"]), reuse_port=True) for _ in range(2)]
