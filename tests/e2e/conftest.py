@@ -57,10 +57,13 @@ class Running:
         return Sender(self.world.url, self.world.authority, f"{name}-client", self.world.keys / name)
 
 
-def build(folder: Path, **environment: str) -> Running:
+def build(folder: Path, *, more_records: str = "", **environment: str) -> Running:
+    """A gateway that is initialised and has its people registered, and records of the caller's own in TOML."""
     world = World(folder)
     running = Running(world, environment)
     world.build()
+    with (folder / "registry.toml").open("a", encoding="utf-8") as registry:
+        registry.write(more_records)
     running.hetao("init", str(folder / "genesis.toml"), "--dir", str(world.config.parent), *world.port_options)
     running.register(folder / "registry.toml")
     if world.sftp is not None:
