@@ -1,4 +1,4 @@
-"""The upload page in a real browser before a real gateway: a line that is cut, a page that is loaded again, a verdict."""
+"""The upload page in a real browser before a real gateway of two processes: a line that is cut, a page that is loaded again, a verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROW = b"lamma,egret,12,clear,north-east\n"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     need("chromium")
-    made = build(tmp_path_factory.mktemp("page"), more_records=_password_record())
+    made = build(tmp_path_factory.mktemp("page"), more_records=_password_record(), HETAO_GATEWAY__WORKERS="2")
     made.start()
     yield made
     made.world.stop()
@@ -139,8 +139,12 @@ async def test_many_files_a_name_that_cannot_be_a_pause_and_a_sign_in_that_ended
 
         await page.submit("form[action$='/remove']")  # what was removed is sent again, whatever the browser remembers
         assert await page.run("document.querySelector('#received-count').textContent") == "Files: 11, 3.52 MB"
+        files[0].write_bytes(ROW * 9_000)
         await page.choose("#choose-files", *files)
         await page.until("document.querySelector('#told').textContent.includes('All files were received: 12')")
+        files[1].write_bytes(ROW * 8_000)
+        await page.choose("#choose-files", files[1])  # it was received, and then changed
+        await page.until("document.querySelector('#received-count').textContent === 'Files: 12, 3.74 MB'")
         sender = running.sender()
         sender.sign_in()
         assert len(sender.api("GET", f"/v1/transfers/{transfer}/files")["files"]) == 12

@@ -21,6 +21,7 @@ class Refused extends Error {
   constructor(status, problem) {
     super(problem?.title ?? String(status));
     this.status = status;
+    this.code = problem?.code ?? "";
     this.why = problem ? [problem.title, problem.remedy].filter(Boolean).join(" ") : String(status);
   }
 }
@@ -194,9 +195,8 @@ class Sender {
           this.over = true;
           return this.say(item, "paused");
         }
-        if (failure.status === 409) {
+        if (failure.code === "offset-mismatch" && tries < 20) {
           tries += 1;
-          if (tries > 20) return this.fail(item, failure); // it is not the offset then
           await this.rest(tries);
           continue; // the gateway is at another byte: ask it
         }
@@ -325,6 +325,7 @@ class Board {
     this.area = area;
     this.say = speaker(JSON.parse(area.dataset.texts));
     this.items = new Map();
+    this.queue = []; // of items, the next one last
     this.rows = new Map();
     this.finished = [];
     this.pace = new Pace();
@@ -369,10 +370,13 @@ class Board {
   }
 
   add(found) {
-    for (const [file, path] of found) {
+    for (const [file, path] of found.reverse()) {
       const standing = this.items.get(path);
-      if (standing && !["failed", "paused"].includes(standing.state)) continue;
-      this.items.set(path, new Item(file, path));
+      const same = standing?.file.size === file.size && standing.file.lastModified === file.lastModified;
+      if (standing && !["failed", "paused"].includes(standing.state) && (same || standing.state !== "done")) continue;
+      const item = new Item(file, path);
+      this.items.set(path, item);
+      this.queue.push(item);
       this.rows.get(path)?.remove();
       this.rows.delete(path);
     }
@@ -395,12 +399,19 @@ class Board {
   }
 
   waiting() {
-    for (const item of this.items.values()) if (item.state === "waiting") return item;
+    while (this.queue.length) {
+      const item = this.queue.pop();
+      if (item.state === "waiting" && this.items.get(item.path) === item) return item;
+    }
     return null;
   }
 
   restart(state) {
-    for (const item of this.items.values()) if (item.state === state) item.state = "waiting";
+    for (const item of this.items.values()) {
+      if (item.state !== state) continue;
+      item.state = "waiting";
+      this.queue.push(item);
+    }
     this.work();
   }
 
