@@ -1,4 +1,4 @@
-"""`hetao keys app-password`: a generated password for WebDAV programs, as a registry record for two officers to sign.
+"""`hetao keys app-password`: a generated password for folders and the upload page, as a record for two officers to sign.
 
 What it is not: a way to set a password. It is drawn here, shown once, and only its digest goes anywhere.
 """
@@ -41,7 +41,7 @@ def app_password(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """A password for Explorer, Finder or davfs2. It holds once two officers signed its record, below /dav/ alone."""
+    """A password for the upload page, Explorer, Finder or davfs2. It holds once two officers signed its record, there alone."""
     secret = make_secret()
     today = local_day(datetime.now(UTC))
     name = identifier or f"{person[:48]}-{secrets.token_hex(3)}"

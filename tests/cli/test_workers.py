@@ -175,8 +175,14 @@ def test_a_worker_holds_the_lock_with_its_parent(tmp_path):
         pass
 
 
-def settings_with(tmp_path, **ports):
-    return load_settings(None, {f"HETAO_{door.upper()}__PORT": str(port) for door, port in ports.items()})
+def settings_with(tmp_path, *, served="yes", **ports):
+    chosen = {f"HETAO_{door.upper()}__PORT": str(port) for door, port in ({"page": 0} | ports).items()}
+    return load_settings(None, {**chosen, "HETAO_PAGE__SERVED": served})
+
+
+def test_a_page_that_is_not_served_holds_no_port(tmp_path):
+    with held_ports(settings_with(tmp_path, served="no", https=0, sftp=0, metrics=0)) as ports:
+        assert set(ports) == {"https", "sftp", "metrics"}
 
 
 def test_free_ports_are_picked_and_held_for_sharing(tmp_path):

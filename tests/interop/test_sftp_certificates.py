@@ -247,7 +247,7 @@ def test_a_gateway_does_not_start_with_an_authority_it_cannot_read(world):
     environment = {**os.environ, "HETAO_SFTP__USER_CA": "nowhere.pub"}
     command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(world.running.world.config)]
     environment |= {"HETAO_HTTPS__PORT": "0", "HETAO_SFTP__PORT": "0", "HETAO_METRICS__PORT": "0"}
-    environment |= {"HETAO_PAGE__PORT": "0"}
+    environment["HETAO_PAGE__PORT"] = "0"
     world.running.kill()
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

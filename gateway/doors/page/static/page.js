@@ -21,6 +21,7 @@ class Refused extends Error {
   constructor(status, problem) {
     super(problem?.title ?? String(status));
     this.status = status;
+    this.code = problem?.code ?? "";
     this.why = problem ? [problem.title, problem.remedy].filter(Boolean).join(" ") : String(status);
   }
 }
@@ -138,6 +139,7 @@ class Sender {
     this.told = told; // called with an item whenever something of it changed
     this.paused = false;
     this.over = false; // signed out
+    this.listing = null;
     this.requests = new Set();
     this.woken = [];
   }
@@ -193,9 +195,8 @@ class Sender {
           this.over = true;
           return this.say(item, "paused");
         }
-        if (failure.status === 409) {
+        if (failure.code === "offset-mismatch" && tries < 20) {
           tries += 1;
-          if (tries > 20) return this.fail(item, failure); // it is not the offset then
           await this.rest(tries);
           continue; // the gateway is at another byte: ask it
         }
@@ -227,11 +228,11 @@ class Sender {
   async through(item, moved) {
     const key = await memory.key(this.transfer, item.path, item.file);
     const known = memory.get(key);
-    if (known?.done) {
+    this.say(item, "reading");
+    if (known?.done && (await this.received())[item.path.normalize("NFC")] === item.file.size) {
       item.kept = item.file.size;
       return this.say(item, "done");
     }
-    this.say(item, "reading");
     let url = known?.url ?? "";
     if (url) {
       try {
@@ -256,6 +257,15 @@ class Sender {
     }
     memory.put(key, { done: true });
     this.say(item, "done");
+  }
+
+  // What the gateway had when the page was loaded: what was removed since then loaded it again.
+  async received() {
+    if (!this.listing) {
+      const answer = await this.ask("GET", `/transfers/${this.transfer}/files`, {});
+      this.listing = JSON.parse(answer.responseText).files;
+    }
+    return this.listing;
   }
 
   async patch(item, url) {
@@ -315,6 +325,7 @@ class Board {
     this.area = area;
     this.say = speaker(JSON.parse(area.dataset.texts));
     this.items = new Map();
+    this.queue = []; // of items, the next one last
     this.rows = new Map();
     this.finished = [];
     this.pace = new Pace();
@@ -359,10 +370,13 @@ class Board {
   }
 
   add(found) {
-    for (const [file, path] of found) {
+    for (const [file, path] of found.reverse()) {
       const standing = this.items.get(path);
-      if (standing && !["failed", "paused"].includes(standing.state)) continue;
-      this.items.set(path, new Item(file, path));
+      const same = standing?.file.size === file.size && standing.file.lastModified === file.lastModified;
+      if (standing && !["failed", "paused"].includes(standing.state) && (same || standing.state !== "done")) continue;
+      const item = new Item(file, path);
+      this.items.set(path, item);
+      this.queue.push(item);
       this.rows.get(path)?.remove();
       this.rows.delete(path);
     }
@@ -385,12 +399,19 @@ class Board {
   }
 
   waiting() {
-    for (const item of this.items.values()) if (item.state === "waiting") return item;
+    while (this.queue.length) {
+      const item = this.queue.pop();
+      if (item.state === "waiting" && this.items.get(item.path) === item) return item;
+    }
     return null;
   }
 
   restart(state) {
-    for (const item of this.items.values()) if (item.state === state) item.state = "waiting";
+    for (const item of this.items.values()) {
+      if (item.state !== state) continue;
+      item.state = "waiting";
+      this.queue.push(item);
+    }
     this.work();
   }
 
@@ -414,9 +435,33 @@ class Board {
     this.dirty = true;
     if (!this.rows.has(item.path)) this.rows.set(item.path, this.row(item));
     if (item.state === "done") {
+      this.received(item);
       this.finished.push(item.path);
       while (this.finished.length > SHOWN) this.rows.get(this.finished.shift())?.remove();
     }
+  }
+
+  // The table of what was received grows without the page being loaded again, as long as it is short.
+  received(item) {
+    const area = document.getElementById("received");
+    const body = area.querySelector("tbody");
+    const standing = Array.from(body.rows).find((row) => row.cells[0].textContent === item.path);
+    if (!standing) area.dataset.files = Number(area.dataset.files) + 1;
+    area.dataset.bytes = Number(area.dataset.bytes) + item.file.size - Number(standing?.dataset.size ?? 0);
+    const values = { files: area.dataset.files, size: humanSize(Number(area.dataset.bytes)) };
+    document.getElementById("received-count").textContent = this.say("received", values);
+    if (!standing && body.rows.length < 500) {
+      const row = document.getElementById("received-row").content.firstElementChild.cloneNode(true);
+      row.cells[0].textContent = item.path;
+      row.cells[1].textContent = humanSize(item.file.size);
+      row.dataset.size = item.file.size;
+      row.querySelector("[name=path]").value = item.path;
+      const button = row.querySelector("button");
+      button.setAttribute("aria-label", `${button.textContent} ${item.path}`);
+      body.append(row);
+    }
+    document.getElementById("nothing").hidden = true;
+    area.hidden = false;
   }
 
   row(item) {
