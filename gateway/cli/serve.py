@@ -35,6 +35,7 @@ from gateway.ports import Observer
 from gateway.settings import Settings
 from gateway.stores.locales import load_catalogue
 from gateway.telemetry.health import gateway_health
+from gateway.telemetry.lateness import watching_lateness
 from gateway.telemetry.logs import LogObserver, configure_logs
 from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
@@ -76,6 +77,7 @@ async def _serve(settings: Settings, worker: int) -> None:
         https_port = await stack.enter_async_context(_https(gateway, observer, shared=bool(worker)))
         sftp_port = await stack.enter_async_context(_sftp(gateway, observer, shared=bool(worker)))
         metrics_port = await stack.enter_async_context(_metrics(gateway, metrics, shared=bool(worker)))
+        await stack.enter_async_context(watching_lateness(metrics.late))
         observer.saw("gateway.started", https_port=https_port, sftp_port=sftp_port, metrics_port=metrics_port)
         if worker:
             os.write(PARENT, b"+")
