@@ -12,101 +12,21 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+
+from gateway.core.signatures import Format, opaque, signatures_from
 
 HEAD = 65_536  # bytes of head that `sniff` wants; less is fine where the file is shorter
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # no text file holds these; escape (1B) colours terminal logs
-
-
-@dataclass(frozen=True)
-class Format:
-    """A judged format.
-
-    Attributes:
-        name: Short stable name: `csv`, `vcf`, `bam`, `zip`, `unknown`, ...
-        media_type: IANA or customary media type.
-        interpretation: `text` where scanning the decoded bytes reads all of the file, else `opaque`.
-        encoding: `utf-8`, `utf-16-le`, `utf-16-be` or `gb18030`; empty for opaque formats.
-        bom: Bytes of byte order mark at the start.
-        delimiter: Byte between cells for tables, else None.
-        encrypted: The content is under a key we do not have.
-        hints: What else the head or name suggests, such as `inner:vcf` for `x.vcf.gz`; never evidence of harmlessness.
-    """
-
-    name: str
-    media_type: str
-    interpretation: Literal["text", "opaque"]
-    encoding: str = ""
-    bom: int = 0
-    delimiter: int | None = None
-    encrypted: bool = False
-    hints: tuple[str, ...] = ()
-
-
-def _opaque(name: str, media_type: str, *, encrypted: bool = False) -> Format:
-    return Format(name, media_type, "opaque", encrypted=encrypted)
+_BINARY = bytes({*range(0x20)} - {*range(0x09, 0x0E), 0x1B})  # no text file holds these; escape colours terminal logs
 
 
 def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
     return Format(name, media_type, "text", delimiter=delimiter)
 
 
-UNKNOWN = _opaque("unknown", "application/octet-stream")
-
-# (offset, bytes, format); the first that matches wins, so longer signatures stand before their beginnings.
-SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
-    (0, b"crypt4gh", _opaque("crypt4gh", "application/octet-stream", encrypted=True)),
-    (0, b"age-encryption.org/v1", _opaque("age", "application/octet-stream", encrypted=True)),
-    (0, b"-----BEGIN AGE ENCRYPTED FILE-----", _opaque("age", "text/plain", encrypted=True)),
-    (0, b"-----BEGIN PGP MESSAGE-----", _opaque("pgp", "application/pgp-encrypted", encrypted=True)),
-    (0, b"Salted__", _opaque("openssl-enc", "application/octet-stream", encrypted=True)),
-    (0, b"LUKS\xba\xbe", _opaque("luks", "application/octet-stream", encrypted=True)),
-    (0, b"PK\x03\x04", _opaque("zip", "application/zip")),
-    (0, b"PK\x05\x06", _opaque("zip", "application/zip")),
-    (0, b"PK\x07\x08", _opaque("zip", "application/zip")),
-    (0, b"\x1f\x8b", _opaque("gzip", "application/gzip")),
-    (0, b"BZh", _opaque("bzip2", "application/x-bzip2")),
-    (0, b"\xfd7zXZ\x00", _opaque("xz", "application/x-xz")),
-    (0, b"\x28\xb5\x2f\xfd", _opaque("zstd", "application/zstd")),
-    (0, b"7z\xbc\xaf\x27\x1c", _opaque("7z", "application/x-7z-compressed")),
-    (0, b"Rar!\x1a\x07", _opaque("rar", "application/vnd.rar")),
-    (257, b"ustar", _opaque("tar", "application/x-tar")),
-    (0, b"%PDF-", _opaque("pdf", "application/pdf")),
-    (128, b"DICM", _opaque("dicom", "application/dicom")),
-    (0, b"\x89HDF\r\n\x1a\n", _opaque("hdf5", "application/x-hdf5")),
-    (0, b"CDF\x01", _opaque("netcdf", "application/x-netcdf")),
-    (0, b"PAR1", _opaque("parquet", "application/vnd.apache.parquet")),
-    (0, b"PARE", _opaque("parquet", "application/vnd.apache.parquet", encrypted=True)),
-    (0, b"ARROW1", _opaque("arrow", "application/vnd.apache.arrow.file")),
-    (0, b"FEA1", _opaque("feather", "application/octet-stream")),
-    (0, b"SQLite format 3\x00", _opaque("sqlite", "application/vnd.sqlite3")),
-    (0, b"\x89PNG\r\n\x1a\n", _opaque("png", "image/png")),
-    (0, b"\xff\xd8\xff", _opaque("jpeg", "image/jpeg")),
-    (0, b"GIF8", _opaque("gif", "image/gif")),
-    (0, b"II*\x00", _opaque("tiff", "image/tiff")),
-    (0, b"MM\x00*", _opaque("tiff", "image/tiff")),
-    (0, b"BAM\x01", _opaque("bam", "application/x-bam")),
-    (0, b"BCF\x02", _opaque("bcf", "application/x-bcf")),
-    (0, b"CRAM", _opaque("cram", "application/x-cram")),
-    (0, b"\x6c\x1b\x01", _opaque("plink_bed", "application/octet-stream")),
-    (0, b"\x6c\x1b", _opaque("plink_pgen", "application/octet-stream")),
-    (16, b"bgen", _opaque("bgen", "application/octet-stream")),
-    (0, b"IDAT", _opaque("idat", "application/octet-stream")),
-    (0, b"\x8bPOD\r\n\x1a\n", _opaque("pod5", "application/octet-stream")),
-    (344, b"n+1\x00", _opaque("nifti", "application/x-nifti")),
-    (344, b"ni1\x00", _opaque("nifti", "application/x-nifti")),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _opaque("ole2", "application/x-ole-storage")),
-    (0, b"\x93NUMPY", _opaque("npy", "application/octet-stream")),
-    (0, b"RDX2", _opaque("rdata", "application/octet-stream")),
-    (0, b"RDX3", _opaque("rdata", "application/octet-stream")),
-    (0, b"$FL2", _opaque("spss", "application/x-spss-sav")),
-    (0, b"<stata_dta>", _opaque("stata", "application/x-stata-dta")),
-    (0, b"MZ", _opaque("executable", "application/vnd.microsoft.portable-executable")),
-    (0, b"\x7fELF", _opaque("executable", "application/x-executable")),
-)
+UNKNOWN = opaque("unknown", "application/octet-stream")
 
 # First path component in a zip's head that tells what kind of package it is.
 _PACKAGES = (
@@ -122,7 +42,7 @@ _ALIGNMENT = re.compile(
     rb"^(?:@CO\t[^\n]*\n)*[!-?A-~][!-~]{0,253}\t\d{1,5}\t[!-~]+\t\d{1,10}\t\d{1,3}\t(?:\*|(?:\d+[MIDNSHPX=])+)"
     rb"\t[!-~]+\t\d{1,10}\t-?\d{1,10}\t(?:\*|[A-Za-z=.]+)\t[!-~]+"
 )
-_VCF = re.compile(rb"^(?:##fileformat=VCF|#CHROM\tPOS\tID\tREF\tALT)", re.MULTILINE)
+_VCF = (b"\n##fileformat=VCF", b"\n#CHROM\tPOS\tID\tREF\tALT")
 _BED = re.compile(rb"^(?:(?:#|track|browser)[^\n]*\n)*[^\t\n]+\t\d+\t\d+(?:\t|\r?\n|$)")
 _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
@@ -138,6 +58,7 @@ _NAMED = {
     ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
 }  # fmt: skip
 _DELIMITERS = b",\t;|"
+_QUOTED = re.compile(rb'"[^"]*"')
 
 
 def sniff(head: bytes, name: str) -> Format:
@@ -150,7 +71,7 @@ def sniff(head: bytes, name: str) -> Format:
     stem = name.replace("\\", "/").rpartition("/")[2].lower()
     if not head:
         return replace(_text("empty", "application/x-empty"), encoding="utf-8")
-    for offset, signature, format_ in SIGNATURES:
+    for offset, signature, format_ in signatures_from(head[0]):
         if head.startswith(signature, offset) and _believed(signature, format_, head):
             return _refined(format_, head, stem)
     for bom, encoding in _BOMS:
@@ -162,7 +83,12 @@ def sniff(head: bytes, name: str) -> Format:
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.isalnum() or _BINARY.search(head) is not None
+    return format_.encrypted or not signature.isalnum() or is_binary(head)
+
+
+def is_binary(text: bytes) -> bool:
+    """Whether any byte is a control that no text holds; a tenth of what an expression takes."""
+    return len(text.translate(None, _BINARY)) < len(text)
 
 
 def encoding_of(head: bytes) -> str:
@@ -171,7 +97,7 @@ def encoding_of(head: bytes) -> str:
     GB18030 accepts much that was never written in it (Big5, for one), so at least half of its two-byte characters must
     be the punctuation or the common characters of GB 2312 (rows 1-3 and 16-55).
     """
-    if _BINARY.search(head):
+    if is_binary(head):
         return ""
     for encoding in ("utf-8", "gb18030"):
         try:
@@ -194,7 +120,7 @@ def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
     except UnicodeDecodeError:
         return UNKNOWN
     plain = text.encode("utf-8", "surrogatepass")
-    if _BINARY.search(plain):
+    if is_binary(plain):
         return UNKNOWN
     return replace(text_kind(plain, stem), encoding=encoding, bom=bom)
 
@@ -203,7 +129,7 @@ def text_kind(text: bytes, stem: str) -> Format:
     """Which kind of text; `text` is the head in UTF-8, `stem` the lower-case file name."""
     text = text.lstrip(b" \t\r\n\v\f")  # a blank line before a header hides nothing
     suffix = "." + stem.rpartition(".")[2] if "." in stem else ""
-    if suffix == ".vcf" or _VCF.search(text):
+    if suffix == ".vcf" or any(text.startswith(line[1:]) or line in text for line in _VCF):
         return _text("vcf", "text/x-vcf")
     if _SAM.match(text) or _SAM_COMMENT.match(text) or _ALIGNMENT.match(text):
         return _text("sam", "text/x-sam")
@@ -260,9 +186,12 @@ def _tabular(text: bytes, suffix: str) -> Format | None:
 
 def _delimiter(lines: list[bytes]) -> int | None:
     """The byte that stands equally often, at least once, outside quotes in every line; the most frequent of such."""
-    bare = [re.sub(rb'"[^"]*"', b"", line) for line in lines]
-    counts = {byte: {line.count(byte) for line in bare} for byte in _DELIMITERS}
-    even = [(min(found), -place) for place, (_, found) in enumerate(counts.items()) if len(found) == 1 and min(found)]
+    bare = [_QUOTED.sub(b"", line) if b'"' in line else line for line in lines]
+    even = []
+    for place, byte in enumerate(_DELIMITERS if bare else b""):
+        count = bare[0].count(byte)
+        if count and all(line.count(byte) == count for line in bare):
+            even.append((count, -place))
     return _DELIMITERS[-max(even)[1]] if even else None
 
 
@@ -293,7 +222,7 @@ def _gzip(format_: Format, head: bytes, stem: str) -> Format:
         inside = b""
     for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf")):
         if inside.startswith(magic):
-            return _opaque(name, f"application/x-{name}")
+            return opaque(name, f"application/x-{name}")
     inner = stem.removesuffix(".gz").removesuffix(".bgz")
     nested = not inside or inside.startswith(b"\x1f\x8b")  # gzip may hold itself for ever: look one layer deep only
     kind = "unknown" if nested else sniff(inside, inner).name

@@ -27,8 +27,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
 from gateway.core.facts import Tag
-from gateway.core.formats import SIGNATURES
 from gateway.core.identity import Door
+from gateway.core.signatures import SIGNATURES
 from gateway.core.transfer import STANDING, State
 
 OTHER: Final = "other"

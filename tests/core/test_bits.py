@@ -28,6 +28,12 @@ def test_few_and_many_places_come_back_alike(count):
     assert bits.places(bits.of_places(held, 400)).tolist() == held.tolist()
 
 
+@given(PLACES, PLACES)
+def test_sorted_places_are_united(first, second):
+    one, two = (np.array(sorted(places), np.intp) for places in (first, second))
+    assert bits.united(one, two).tolist() == sorted(first | second)
+
+
 @given(PLACES, st.integers(1, 63))
 def test_sets_move(held, count):
     assert bits.places(bits.later(_words(held), count)).tolist() == sorted(
@@ -41,6 +47,10 @@ def test_what_lies_before_a_place_is_counted(held, place):
     words = _words(held)
     assert bits.ranks(words).of(np.array([place])).tolist() == [sum(p < place for p in held)]
     assert bits.places(bits.from_place(words, place)).tolist() == sorted(p for p in held if p >= place)
+    assert bits.places(bits.between(words, place // 2, place)).tolist() == sorted(
+        p for p in held if place // 2 <= p < place
+    )
+    assert bits.count(words) == len(held)
     assert place in bits.places(bits.odd_before(words)) or sum(p <= place for p in held) % 2 == 0
 
 

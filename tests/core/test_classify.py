@@ -155,6 +155,31 @@ def test_json_objects_are_records():
         assert counts(classify(text, "x.json")) == (0, 9, "identifier")
 
 
+@pytest.mark.parametrize("columns", [3, 70])
+def test_columns_are_told_apart_up_to_a_number(columns):
+    found = classify(table(",".join("x" * columns), (",".join(mobile(i) for _ in range(columns)) for i in range(9))))
+    mobiles = [finding for finding in found.findings if finding.kind == "cn_mobile"]
+    assert [finding.count for finding in mobiles] == ([9] * 3 if columns == 3 else [9 * 70])
+    assert counts(found) == (0, 9, "identifier")
+
+
+def test_records_with_many_different_companies_count_like_few():
+    cells = [resident(1), card(1), mobile(1), "A123456(3)", "a@b.com"]
+    rows = [",".join(c if pick >> n & 1 else "" for n, c in enumerate(cells)) for pick in range(1, 32)] * 3
+    found = classify(table("a,b,c,d,e", rows))
+    assert {f.kind: f.count for f in found.findings if f.where.startswith("column")} == dict.fromkeys(
+        ("cn_resident_id", "bank_card", "cn_mobile", "hkid", "email"), 48
+    )
+    assert {kind: len(values) for kind, values in found.identifiers.values.items()} == dict.fromkeys(
+        ("cn_resident_id", "bank_card", "cn_mobile", "hkid", "email"), 1
+    )
+
+
+def test_tags_and_attributes_of_markup_are_names():
+    found = classify('<r a="1" 姓名="x"><patient_name>A</patient_name>\n<v\tdob=\'1990\'/></r>', "a.xml")
+    assert {"person_name", "dob"} <= kinds(found)
+
+
 # --- weak and strong -------------------------------------------------------------------------------------------------
 
 

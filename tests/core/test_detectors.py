@@ -14,7 +14,7 @@ from stdnum.cn import ric, uscc
 
 from gateway.core.classify.stream import Block
 from gateway.core.classify.window import fold, window_of
-from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, open_window, parse_tables, scan
+from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, may_hold, open_window, parse_tables, scan
 from gateway.core.detectors.digits import LONGEST, find_runs
 from gateway.core.detectors.lanes import PAD
 from gateway.core.errors import Unusable
@@ -164,6 +164,14 @@ def test_runs_are_those_a_plain_search_finds(text):
     assert runs.start.tolist() == sorted(runs.start.tolist())
 
 
+@given(st.text(st.sampled_from("0123456789ab ,-.@X"), max_size=60))
+def test_a_small_window_without_shapes_holds_nothing(text):
+    window = open_window(text.encode())
+    big = open_window(text.encode() + b"\n" * 20_000)  # is not looked at before
+    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@", text, re.ASCII))
+    assert _owned(window) == _owned(big)
+
+
 PIECES = ["11010519491231002X", "A123456(3)", "+852 9123 4567", "138-0013-8000", "6217 0000 1000 1234 569", "a@b.com"]
 
 
@@ -179,6 +187,14 @@ def test_where_a_line_is_cut_changes_nothing(parts, data):
     first = window_of(_block(b"", text[:cut], text[cut:high]), None)
     second = window_of(_block(text[low:cut], text[cut:], b""), None)
     assert sorted(_owned(first) + _owned(second)) == sorted(whole)
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_an_address_cut_anywhere_is_found_once(cut):
+    text = b"a@b.com"
+    first, second = _block(b"", text[:cut], text[cut:]), _block(text[:cut], text[cut:], b"")
+    assert _owned(window_of(first, None)) == _owned(open_window(text))
+    assert _owned(window_of(second, None)) == []
 
 
 def _block(before: bytes, own: bytes, after: bytes) -> Block:

@@ -137,3 +137,9 @@ def test_a_name_never_makes_opaque_bytes_text():
 def test_a_table_stays_a_table_under_any_name(name: str) -> None:
     table = "姓名,身份证号,诊断\n".encode() + b"a,11010519491231002X,E11\n" * 5
     assert (sniff(table, name).name, sniff(table, name).delimiter) == ("csv", ord(","))
+
+
+@pytest.mark.parametrize("line", [b"##fileformat=VCFv4.2", b"#CHROM\tPOS\tID\tREF\tALT"])
+def test_variants_are_known_at_the_start_of_a_line_only(line):
+    assert sniff(b"x\n" + line + b"\n", "a.txt").name == "vcf"
+    assert sniff(b"x\nsee " + line + b"\n", "a.txt").name != "vcf"

@@ -47,6 +47,17 @@ def test_many_different_keys_are_all_found():
     assert _found(b",".join(b'"%b": 1' % key for key in keys)) == keys
 
 
+@given(
+    st.lists(st.sampled_from(["a", "b", "姓名", "longer name", "odd", "x" * 20, "c\\n"]), max_size=5),
+    st.integers(0, 90),
+)
+def test_keys_of_many_objects_alike_are_all_found(keys, other):
+    lines = [", ".join(f'"{key}": {n}' for key in keys) for n in range(90)]
+    lines[min(other, 89)] = '"once": 1, "twice" : 2'
+    text = "\n".join(lines).encode()
+    assert _found(text) == set(_KEY.findall(text))
+
+
 def test_a_key_that_lost_its_quote_is_still_known_as_quoted():
     keys = keys_of(open_window(b'"a":lat": 3'))
     assert (keys.named, keys.quoted) == ({b"a"}, {b"a", b":lat"})

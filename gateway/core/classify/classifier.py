@@ -14,28 +14,26 @@ from dataclasses import replace
 import numpy as np
 
 from gateway.core.classify.encoded import Encoded
-from gateway.core.classify.escapes import decoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
 from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
 from gateway.core.classify.geo import BULK, Geo
 from gateway.core.classify.grid import Grid
 from gateway.core.classify.judge import (
-    Evidence,
     count_persons,
-    is_strong_in_name,
-    mask,
     merged,
     weigh,
     with_subjects,
 )
 from gateway.core.classify.keys import keys_of
 from gateway.core.classify.names import Names
+from gateway.core.classify.paths import weigh_path
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
-from gateway.core.classify.window import fold, window_of
-from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, open_window, scan
+from gateway.core.classify.window import window_of
+from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, scan
 from gateway.core.detectors.lanes import Lanes
-from gateway.core.formats import HEAD, Format, sniff
+from gateway.core.formats import HEAD, sniff
+from gateway.core.signatures import Format
 
 _RECORDS = frozenset({"json", "ndjson", "xml", "plink_ped", "plink_fam"})  # and tables: others have no rows of persons
 _QUALITIES = frozenset({"fastq", "sam"})  # their quality strings look like addresses
@@ -156,7 +154,7 @@ class Classifier:
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
-        named, name_marks = self._weigh_name()
+        named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
         hgr, samples = self._hgr(records)
         persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
@@ -214,37 +212,6 @@ class Classifier:
         names = genome.samples or {sample_of_path(self._path)}
         sequenced = 0 if genome.array else len(names)
         return Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), sample_values(names)
-
-    def _weigh_name(self) -> tuple[Evidence, dict[MarkForm, int]]:
-        """The path, scanned as text; one identifier of small chance is enough there."""
-        text = fold(decoded(np.frombuffer(self._path.encode("utf-8", "replace"), np.uint8))).tobytes()
-        window = open_window(text)
-        tally = Tally(self._tables, lambda _column, _key: False)
-        found = scan(window, self._tables)
-        tally.add(window, found, Grid(None).locate(window, [part.start for part in found]))
-        strong = [s for s in tally.sources.values() if is_strong_in_name(s, self._tables)]
-        persons = tally.persons(strong)
-        sensitive = any(source.detector.sensitive for source in strong)
-        ordinary = any(source.detector.personal and not source.detector.sensitive for source in strong)
-        findings = tuple(
-            Finding(
-                source.detector.kind,
-                "name",
-                source.hits,
-                tally.distinct(source),
-                "strong" if source in strong else "weak",
-                tuple(mask(sample, source.detector) for sample in source.samples.values()),
-            )
-            for source in tally.sources.values()
-            if source.hits
-        )
-        marks = dict.fromkeys(MarkForm, 0)
-        for mark in self._finder.find(window):
-            marks[mark.form] += mark.count
-        persons = replace(persons, sensitive=sensitive, ordinary=ordinary)
-        classes = frozenset(source.detector.data_class for source in strong)
-        personal = bool(persons.count)
-        return Evidence(findings, persons, "identifier" if personal else "none", personal, sensitive, classes), marks
 
     def _level(self, marks: dict[MarkForm, int], *, inspectable: bool, records: int) -> Level:
         if marks[MarkForm.MARKED]:

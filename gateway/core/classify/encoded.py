@@ -27,8 +27,7 @@ LEAST = 4096
 _STEP = 32  # a run of LINE bytes holds the first _FRONT of one of them
 _FRONT = 24
 SHARE = 0.3
-_ALL, _TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_PLUS, _COMMAS, _NO_TWO = (np.uint64(0x0101010101010101 * byte) for byte in (0x2B, 0x2C, 0xFD))
+_PLUS, _SPAN, _TWO, _STOPS = (np.uint8(byte) for byte in (0x2B, ord("z") - 0x2B, 0x02, ord(".")))
 _UTF7_LOOKS = 200  # candidates decoded a window
 _STOP, _DIGIT, _CODED = np.uint8(4), 1, 2  # outside the alphabet; letters that no base or code of bases is written with
 _MIXED = np.uint8(_DIGIT | _CODED)
@@ -106,12 +105,14 @@ class Encoded:
 def _steps_with_runs(text: Bytes) -> Places:
     """Steps that hold all of every run of LINE bytes and its neighbours; few in ordinary text.
 
-    Such a run holds the first _FRONT bytes of a step, so nothing below `+`, nothing wide, and no comma or stop.
+    Such a run holds the first _FRONT bytes of a step, so nothing outside `+` to `z`, and no comma or stop.
     """
     lanes = text.view("<u8")
-    found = np.flatnonzero(_may_all(lanes[:, 0]))
+    found = np.flatnonzero(_may_all(lanes[:, 0].copy()))
     for lane in (1, 2):
         found = found[np.flatnonzero(_may_all(lanes[found, lane]))] if found.size else found
+    if not found.size:
+        return found
     near = np.zeros(len(text) + 2, np.bool_)
     for beside in (0, 1, 2):
         near[found + beside] = True
@@ -119,10 +120,14 @@ def _steps_with_runs(text: Bytes) -> Places:
 
 
 def _may_all(lanes: Lanes) -> Mask:
-    """Whether all eight bytes may be of the alphabet."""
-    low = ~lanes & (lanes - _PLUS)  # a top bit where a byte is below `+`, given no wide one
-    comma = (lanes & _NO_TWO) ^ _COMMAS  # nothing where a byte is a comma or a full stop
-    other: Mask = (low | ~comma & (comma - _ALL) | lanes) & _TOPS == 0
+    """Whether all eight bytes of every lane may be of the alphabet.
+
+    Compared byte by byte: four operations on bytes take half the time of ten on lanes.
+    """
+    eight = lanes.view(np.uint8)
+    stops = (eight - _PLUS) > _SPAN
+    stops |= (eight | _TWO) == _STOPS  # comma and full stop differ in this bit
+    other: Mask = stops.view("<u8") == 0
     return other
 
 

@@ -14,10 +14,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, from_place, odd_before, of_places, places, ranks
+from gateway.core.detectors.bits import (
+    Words,
+    between,
+    count,
+    from_place,
+    later,
+    odd_before,
+    of_places,
+    places,
+    ranks,
+    spots,
+)
 from gateway.core.detectors.lanes import NEWLINE, Places, Window
 
-_QUOTE, _RETURN = b'"', np.uint8(13)
+_QUOTE, _RETURN = b'"', 13
 NO_COLUMN = -1
 _FEW = 1024  # places in a window of text that are numbered one by one
 _NONE = np.zeros(1, np.intp)
@@ -51,50 +62,47 @@ class Grid:
         if self.delimiter is None and sum(start.size for start in starts) < _FEW:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
         ended = ranks(from_place(window.places_of(self.record_end), window.low))
-        rows = [ended.of(start) for start in starts]
+        asked = [spots(start) for start in starts]
+        rows = [ended.of(start) for start in asked]
         if self.delimiter is None:
             return [(row, np.full(row.size, NO_COLUMN)) for row in rows]
         lines = self._ends(window)
         stops = ranks(self._stops(window, ended.words, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
-        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, starts, strict=True)]
+        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, asked, strict=True)]
 
     def _rows_of_few(self, window: Window, starts: list[Places]) -> list[Places]:
         """Records counted from place to place: spares a pass over the text."""
-        places_, back = np.unique(np.concatenate(starts), return_inverse=True)
-        end, row, last, rows = bytes([self.record_end]), 0, window.low, []
-        for place in places_.tolist():
-            row += window.raw.find(end, last, place) >= 0
-            rows.append(row)
+        asked = [start.tolist() for start in starts]
+        row, last, rows = 0, window.low, dict[int, int]()
+        for place in sorted({place for start in asked for place in start}):
+            row += window.raw.find(self.record_end, last, place) >= 0
+            rows[place] = row
             last = place
-        cuts = np.cumsum([start.size for start in starts])[:-1]
-        return np.split(np.array(rows, np.intp)[back], cuts)
+        return [np.array([rows[place] for place in start], np.intp) for start in asked]
 
     def advance(self, window: Window, *, line_ends: bool) -> None:
         """Count the records of a block after its candidates were placed."""
-        ended = self._ends(window)
-        count = ended.size
-        if self.record_end == NEWLINE and count:
-            count -= self._blank(window, ended)
-        self.records += count
+        end, low, high = bytes([self.record_end]), window.low, window.high
+        last = window.raw.rfind(end, low, high)
+        if last >= 0:
+            ended = between(window.places_of(self.record_end), low, high)
+            self.records += count(ended) - (self._blank(window, ended) if self.record_end == NEWLINE else 0)
         if not line_ends and self.delimiter is not None:
-            last = window.data[int(ended[-1]) + 1 if ended.size else window.low : window.high]
-            cells = int(np.count_nonzero(last == self.delimiter))
-            self._column = cells if ended.size else self._column + cells
+            cells = window.raw.count(self.delimiter, last + 1 if last >= 0 else low, high)
+            self._column = cells if last >= 0 else self._column + cells
         else:
             self._column = 0
-        closed = ended.size > 0 and int(ended[-1]) == window.high - 1
-        self._open = not line_ends if closed else window.high > window.low
+        self._open = not line_ends if last == high - 1 else high > low
         self._of, self._ended = None, _NONE
 
-    def _blank(self, window: Window, ended: Places) -> int:
-        """Lines of nothing, or of nothing but a return where lines end with one."""
-        steps = ended[1:] - ended[:-1]
-        blank = int(np.count_nonzero(steps == 1)) + int(ended[0] == window.low and not self._open)
-        if ended[0] > window.low and window.data[ended[0] - 1] == _RETURN:
-            two = ended[1:][np.flatnonzero(steps == 2)]
-            blank += int(np.count_nonzero(window.data[two - 1] == _RETURN))
+    def _blank(self, window: Window, ended: Words) -> int:
+        """Lines of nothing, or of nothing but a return where lines end with one: counted in sets, however many."""
+        first = window.raw.find(NEWLINE, window.low)
+        blank = count(ended & later(ended, 1)) + (first == window.low and not self._open)
+        if first > window.low and window.raw[first - 1] == _RETURN:
+            blank += count(ended & later(window.places_of(_RETURN), 1) & later(ended, 2))
         return blank
 
     def _ends(self, window: Window) -> Places:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.core.detectors.bits import packed, ranks
-from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places, Window
+from gateway.core.detectors.lanes import NEWLINE, Bytes, Lanes, Mask, Places, Window
 
 LONGEST = 100
 _COLON, _SPACE = np.uint8(ord(":")), np.uint8(ord(" "))
 _BACKSLASH, _TAB, _BLANKS = np.uint8(ord("\\")), np.uint8(9), np.uint8(5)  # 9 to 13 are blank as well
 _BEHIND = re.compile(rb"\s*:")
 _BLANK_STEPS = 16  # blanks skipped for all quotes together; longer ones are searched one by one
+_PERIOD = 64  # keys looked at for the step from one object to the next
 _DISTINCT = 48  # keys told apart by comparing all with each; the others are cut out one by one
 _WHOLE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -42,27 +43,44 @@ def keys_of(window: Window) -> Keys:
     quotes = np.flatnonzero(data[window.low : window.high] == ord('"')) + window.low
     closing = np.flatnonzero(_before_colon(window, quotes[1:])) + 1
     start, end = quotes[closing - 1] + 1, quotes[closing]
+    size = end - start
+    if not (start[1:] - 1 == end[:-1]).any():  # no key ends with the quote that another begins with: all are taken
+        fits = np.flatnonzero((size > 0) & (size <= LONGEST))
+        found = _distinct(window, start[fits], end[fits])
+        quoted = frozenset(key for key in found if b"\n" not in key and b"\\" not in key)
+        return Keys(quoted, quoted)
     broken = ranks(packed((data == _BACKSLASH) | (data == np.uint8(NEWLINE))))
-    whole = (end > start) & (end - start <= LONGEST) & (broken.of(start) == broken.of(end))
+    whole = np.flatnonzero((size > 0) & (size <= LONGEST) & (broken.of(start) == broken.of(end)))
     start, end = start[whole], end[whole]
-    quoted = _distinct(window, start, end)
     taken = _taken(start, end)
-    return Keys(quoted if taken.size == start.size else _distinct(window, start[taken], end[taken]), quoted)
+    return Keys(_distinct(window, start[taken], end[taken]), _distinct(window, start, end))
 
 
 def _before_colon(window: Window, quotes: Places) -> Mask:
-    known = np.zeros(quotes.size, np.bool_)
-    asked, place = np.arange(quotes.size), quotes + 1  # those with nothing but blanks so far
+    behind = window.data[quotes + 1]
+    known: Mask = behind == _COLON
+    if quotes.size and quotes[-1] + 1 == window.high:
+        known[-1] = False
+    asked = np.flatnonzero(_is_blank(behind))  # those with nothing but blanks so far
+    place = quotes[asked] + 1
     for _ in range(_BLANK_STEPS):
-        behind = window.data[place]
-        known[asked] = (behind == _COLON) & (place < window.high)
-        blank = np.flatnonzero((behind == _SPACE) | ((behind - _TAB) < _BLANKS))
-        asked, place = asked[blank], place[blank] + 1
+        place = place + 1
         inside = np.flatnonzero(place < window.high)
         asked, place = asked[inside], place[inside]
+        behind = window.data[place]
+        known[asked] = behind == _COLON
+        blank = np.flatnonzero(_is_blank(behind))
+        asked, place = asked[blank], place[blank]
+        if not asked.size:
+            return known
     for at in asked.tolist():
         known[at] = _BEHIND.match(window.raw, int(quotes[at]) + 1, window.high) is not None
     return known
+
+
+def _is_blank(characters: Bytes) -> Mask:
+    blank: Mask = (characters == _SPACE) | ((characters - _TAB) < _BLANKS)
+    return blank
 
 
 def _taken(start: Places, end: Places) -> Places:
@@ -81,6 +99,11 @@ def _distinct(window: Window, start: Places, end: Places) -> frozenset[bytes]:
     found = set[bytes]()
     short = np.flatnonzero(end - start <= 16)
     first, last, size = _ends(window, start[short], end[short])
+    step = 1 + int(np.argmax(first[1:_PERIOD] == first[0])) if short.size > _PERIOD else 0
+    if step:  # objects alike: what stands in one as in the one before needs no look
+        fresh = (first[step:] != first[:-step]) | (last[step:] != last[:-step]) | (size[step:] != size[:-step])
+        other = np.concatenate([np.arange(step), np.flatnonzero(fresh) + step])
+        short, first, last, size = short[other], first[other], last[other], size[other]
     for _ in range(_DISTINCT):
         if not short.size:
             break

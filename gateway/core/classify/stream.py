@@ -8,20 +8,21 @@ Encodings: UTF-8 passes through and is validated; UTF-16 and GB18030 are decoded
 and whose first wide bytes are no UTF-8 but plausible GB18030 is read as that. Bytes that the encoding does not allow, and
 control bytes no text holds, break the text: `broken_at` says where, and nothing behind it counts as read.
 
-Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice.
+Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice. A block is copied once from the pieces it came in.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from gateway.core.classify.escapes import safe_end
-from gateway.core.formats import encoding_of
+from gateway.core.formats import encoding_of, is_binary
 
 BLOCK = 1 << 20  # smaller blocks cost more calls than their better fit in the cache saves
 CONTEXT = 1024  # escapes of lanes.PAD characters
@@ -54,10 +55,9 @@ class TextStream:
         self._block = block
         self._skip = bom
         self._taken = 0  # raw bytes fed so far, the byte order mark included
-        self._offset = bom  # raw offset of `_pending`, meaningful while nothing is decoded
-        self._pending = b""  # text that no block took yet, and behind it what came since
-        self._came: list[bytes] = []
-        self._held = 0  # bytes of both
+        self._offset = bom  # raw offset of what is pending, meaningful while nothing is decoded
+        self._pending = deque[bytes | memoryview]()  # text that no block took yet, as it came
+        self._held = 0  # bytes of it
         self._before = b""
         self._ascii = True
         self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
@@ -79,8 +79,7 @@ class TextStream:
         text = bytes(raw)
         if self._decoder is not None:
             text = self._decoded(self._decoder, text, final=final) if self.broken_at is None else b""
-        self._came.append(text)
-        self._held += len(text)
+        self._hold(text)
 
     def _decoded(self, decoder: codecs.IncrementalDecoder, raw: bytes, *, final: bool) -> bytes:
         start = self._taken - len(raw) - len(decoder.getstate()[0])
@@ -89,51 +88,63 @@ class TextStream:
         except UnicodeDecodeError as error:
             self.broken_at = start + error.start
             text = error.object[: error.start].decode(self.encoding)
-        control = _CONTROL_TEXT.search(text)
+        plain = text.encode()
+        control = _CONTROL_TEXT.search(text) if is_binary(plain) else None
         if control:
             text = text[: control.start()]
             self.broken_at = start + len(text.encode(self.encoding))
-        return text.encode()
+            plain = text.encode()
+        return plain
 
     def _cut(self, *, final: bool) -> Iterator[Block]:
-        at, keep = 0, 0 if final else self._block + CONTEXT
-        if self._held <= keep:
-            return
-        self._pending, self._came = b"".join((self._pending, *self._came)), []
-        while len(self._pending) - at > keep:
-            end, whole = self._next_end(at)
+        keep = 0 if final else self._block + CONTEXT
+        while self._held > keep:
+            text = self._front()
+            end, whole = self._next_end(text)
             plain = False
             if self._decoder is None and self.broken_at is None:
-                flaw, plain = self._flaw(at, end)
-                if flaw is not None and self._reread(at, end, final=final):
-                    at = 0
+                flaw, plain = self._flaw(text, end)
+                if flaw is not None and self._reread(text, end, final=final):
                     continue
                 self.broken_at = flaw
-            view = memoryview(self._pending)
+            view = memoryview(text)
             after = view[end : end if whole else end + CONTEXT]
             plain = plain and whole and not self._before
-            yield Block(memoryview(self._before), view[at:end], after, whole, plain)
-            self._before = b"" if whole else self._pending[max(end - CONTEXT, 0) : end]
-            at = end
-        self._offset += at
-        self._pending = self._pending[at:]
-        self._held = len(self._pending)
+            yield Block(memoryview(self._before), view[:end], after, whole, plain)
+            self._before = b"" if whole else text[max(end - CONTEXT, 0) : end]
+            self._pending.appendleft(text[end:])  # short; a view would keep all of the block
+            self._held -= end
+            self._offset += end
 
-    def _next_end(self, at: int) -> tuple[int, bool]:
-        text = self._pending
-        if len(text) - at <= self._block:
+    def _hold(self, text: bytes) -> None:
+        self._pending.append(text)
+        self._held += len(text)
+
+    def _front(self) -> bytes:
+        """Take from what is pending as much as the next block and its neighbour need, whatever else has come."""
+        wanted, taken = self._block + CONTEXT, list[memoryview]()
+        while wanted and self._pending:
+            first = memoryview(self._pending.popleft())
+            taken.append(first[:wanted])
+            if len(first) > wanted:
+                self._pending.appendleft(first[wanted:])
+            wanted -= len(taken[-1])
+        return b"".join(taken)
+
+    def _next_end(self, text: bytes) -> tuple[int, bool]:
+        if len(text) <= self._block:
             return len(text), True
-        end = text.rfind(b"\n", at, at + self._block) + 1
-        if end > at:
+        end = text.rfind(b"\n", 0, self._block) + 1
+        if end > 0:
             return end, True
-        end = at + self._block
-        while text[end] & 0xC0 == 0x80 and end > at + self._block - 4:  # not inside a UTF-8 character (RFC 3629)
+        end = self._block
+        while text[end] & 0xC0 == 0x80 and end > self._block - 4:  # not inside a UTF-8 character (RFC 3629)
             end -= 1
-        return safe_end(text, at, end), False
+        return safe_end(text, 0, end), False
 
-    def _flaw(self, at: int, end: int) -> tuple[int | None, bool]:
+    def _flaw(self, text: bytes, end: int) -> tuple[int | None, bool]:
         """Raw offset of the first byte that is no text, in bytes that were not decoded, and whether all are ASCII."""
-        own = np.frombuffer(self._pending, np.uint8, end - at, at)
+        own = np.frombuffer(text, np.uint8, end)
         least = int(own.view(np.int8).min())  # below zero for a wide byte; a least is found faster than a place
         flaws = []
         if (own.min() if least < 0 else least) < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:
@@ -141,19 +152,21 @@ class TextStream:
             flaws += [int(control.argmax())] if control.any() else []
         if least < 0:
             try:
-                codecs.utf_8_decode(memoryview(self._pending)[at:end], "strict", True)
+                codecs.utf_8_decode(memoryview(text)[:end], "strict", True)
             except UnicodeDecodeError as error:
                 flaws.append(error.start)
             else:
                 self._ascii = False
-        return self._offset + at + min(flaws) if flaws else None, least >= 0
+        return self._offset + min(flaws) if flaws else None, least >= 0
 
-    def _reread(self, at: int, end: int, *, final: bool) -> bool:
-        """Take everything from `at` on as GB18030 if nothing before it was wide and this block reads as Chinese."""
-        if not self._ascii or encoding_of(self._pending[at:end]) != "gb18030":
+    def _reread(self, text: bytes, end: int, *, final: bool) -> bool:
+        """Take everything from the block on as GB18030 if nothing before it was wide and it reads as Chinese."""
+        if not self._ascii or encoding_of(text[:end]) != "gb18030":
             return False
         self.encoding = "gb18030"
         self._decoder = codecs.getincrementaldecoder(self.encoding)()
-        self._before, raw = b"", self._pending[at:]
-        self._pending = self._decoded(self._decoder, raw, final=final)
+        self._before, raw = b"", b"".join((text, *self._pending))
+        self._pending.clear()
+        self._held = 0
+        self._hold(self._decoded(self._decoder, raw, final=final))
         return True

@@ -15,7 +15,7 @@ values are dropped and occurrences are the count: an upper bound, and said to be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +32,9 @@ _PATTERNS = 512
 _SAMPLES = 3
 _BEFORE = 48  # bytes before the first hit, where a word may say what it is; less than lanes.PAD
 _COLUMNS = 64  # of one kind in one block; with more, columns are not told apart
+_WIDE = 1 << 20  # columns of a table that are counted one by one
 _PENDING = 1 << 17
+_FEW = 16
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Distinct:
     def settle(self) -> Lanes:
         """Sorted distinct values."""
         if self._new:
-            self.values = sorted_distinct([self.values, *self._new])
+            self.values = merged(self.values, sorted_distinct(self._new))
             self._new, self._waiting = [], 0
         return self.values
 
@@ -103,17 +105,20 @@ class Tally:
     ) -> list[tuple[Source, Places, Lanes]]:
         source = self._source(part.key, column)
         valid = part.in_column if self._supported(column, part.key) else part.valid
-        good = np.flatnonzero(valid if here is None else valid & here)
         source.candidates += valid.size if here is None else int(np.count_nonzero(here))
-        source.hits += good.size
-        if not good.size:
+        values = part.value
+        if here is not None or not valid.all():  # most of a column are valid: all of them need no picking
+            good = np.flatnonzero(valid if here is None else valid & here)
+            part = part.of(good)
+            values, rows = part.value, rows[good]
+        source.hits += values.size
+        if not values.size:
             return []
-        values = part.value[good]
         if len(source.samples) < _SAMPLES:
-            _sample(source, window, part, good[: 4 * _SAMPLES])
+            _sample(source, window, part)
         if source.detector.personal:
-            return [(source, rows[good], values)]
-        self._store(0, source, values, rows[good])  # keeps no company: organisations are not people
+            return [(source, rows, values)]
+        self._store(0, source, values, rows)  # keeps no company: organisations are not people
         return []
 
     def _source(self, key: str, column: int) -> Source:
@@ -129,6 +134,11 @@ class Tally:
         """Put values under the pattern of their record."""
         if not kept:
             return
+        if all(np.array_equal(kept[0][1], rows) for _, rows, _ in kept[1:]):  # a table that is filled: one pattern
+            pattern = sum({1 << source.bit for source, _, _ in kept})
+            for source, rows, values in kept:
+                self._store(pattern, source, values, rows)
+            return
         patterns = np.zeros(max(int(rows[-1]) for _, rows, _ in kept) + 1, np.uint64)
         for source, rows, _ in kept:
             patterns[rows] |= np.uint64(1 << source.bit)
@@ -137,9 +147,9 @@ class Tally:
             if mine[0] == mine.min() == mine.max():
                 self._store(int(mine[0]), source, values, rows)
                 continue
-            for pattern in np.unique(mine):
-                here = np.flatnonzero(mine == pattern)
-                self._store(int(pattern), source, values[here], rows[here])
+            for each in _each(mine):
+                here = np.flatnonzero(mine == each)
+                self._store(int(each), source, values[here], rows[here])
 
     def _store(self, pattern: int, source: Source, values: Lanes, rows: Places) -> None:
         held = self._sets.setdefault((pattern, source.bit), Distinct())
@@ -190,12 +200,21 @@ class Tally:
         return PersonSet({k: sorted_distinct([p.settle() for p in parts]) for k, parts in sorted(chosen.items())})
 
 
+def _each(values: Lanes) -> Iterator[np.uint64]:
+    """Distinct values, hardly ever more than a few, in some order; `np.unique` hashes, which takes 0.5 µs a value."""
+    for _ in range(_FEW):
+        if not values.size:
+            return
+        yield values[0]
+        values = values[np.flatnonzero(values != values[0])]
+    yield from sorted_distinct([values])
+
+
 def sorted_distinct(parts: list[Lanes]) -> Lanes:
     """Sorted distinct values of several arrays."""
-    merged = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-    merged.sort()
-    fresh = np.flatnonzero(merged[1:] != merged[:-1])
-    return merged if fresh.size + 1 >= merged.size else np.concatenate([merged[:1], merged[fresh + 1]])
+    together = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+    together.sort()
+    return _distinct(together)
 
 
 def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:
@@ -214,14 +233,28 @@ def _by_column(columns: Places) -> list[tuple[int, Mask | None]]:
     first = int(columns[0])
     if (columns == first).all():
         return [(first, None)]
-    present = np.unique(columns)
+    present = (
+        np.flatnonzero(np.bincount(columns)) if columns.max() < _WIDE else sorted_distinct([columns.view(np.uint64)])
+    )
     if present.size > _COLUMNS:
         return [(NO_COLUMN, None)]
     return [(int(column), columns == column) for column in present]
 
 
-def _sample(source: Source, window: Window, part: Candidates, good: Places) -> None:
-    for at in good.tolist():
+def merged(first: Lanes, second: Lanes) -> Lanes:
+    """Distinct values of two sorted arrays, sorted; the stable sort joins two ascending runs in one pass."""
+    both = np.concatenate([first, second])
+    both.sort(kind="stable")
+    return _distinct(both)
+
+
+def _distinct(values: Lanes) -> Lanes:
+    fresh = np.flatnonzero(values[1:] != values[:-1])
+    return values if fresh.size + 1 >= values.size else np.concatenate([values[:1], values[fresh + 1]])
+
+
+def _sample(source: Source, window: Window, part: Candidates) -> None:
+    for at in range(min(4 * _SAMPLES, part.start.size)):
         if len(source.samples) < _SAMPLES:
             start = int(part.start[at])
             if source.before is None:

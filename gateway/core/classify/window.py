@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.core.classify.escapes import decoded, may_escape
 from gateway.core.classify.stream import Block
-from gateway.core.detectors.lanes import Bytes, Window, padded
+from gateway.core.detectors.lanes import Bytes, Places, Window, padded
 
 _DROP = 1  # in _BECOMES: the character goes; 0: it stays
 _UNSEEN = {0x034F, *range(0xFE00, 0xFE10)}  # grapheme joiner and variation selectors: not Cf, not seen either
@@ -41,6 +41,7 @@ def _becomes() -> Bytes:
 
 
 _BECOMES = _becomes()
+_SIZES = ((2, 0xC2, 0xE0), (3, 0xE0, 0xF0), (4, 0xF0, 0xF5))  # bytes of a character, and where its first byte lies
 _FIRST_WIDE, _FIRST_HAN, _HAN = np.uint8(0xC2), np.uint8(0xE4), np.uint8(6)  # E4 to E9 lead Han, nothing to fold there
 
 
@@ -75,23 +76,28 @@ def fold(text: Bytes) -> Bytes:
     lead = np.flatnonzero((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
     if not lead.size:
         return text
-    byte = text[lead]
-    size = 2 + (byte >= 0xE0).astype(np.intp) + (byte >= 0xF0)
-    whole = (lead + size <= text.size) & (byte < 0xF5)
-    lead, byte, size = lead[whole], byte[whole], size[whole]
-    code = byte & (np.uint8(0xFF) >> (size + 1).astype(np.uint8))
-    code = code.astype(np.intp)
-    for nth in (1, 2, 3):
-        more = size > nth
-        code = np.where(more, code << 6 | text[np.minimum(lead + nth, text.size - 1)] & 0x3F, code)
-    becomes = _BECOMES[np.minimum(code, 0x10FFFF)]
-    taken = np.flatnonzero(becomes)
-    if not taken.size:
-        return text
-    lead, size, becomes = lead[taken], size[taken], becomes[taken]
-    folded, keep = text.copy(), np.ones(text.size, np.bool_)
-    folded[lead] = becomes
-    keep[lead[becomes == _DROP]] = False
-    for nth in (1, 2, 3):
-        keep[lead[size > nth] + nth] = False
-    return folded[keep]
+    byte, folded = text[lead], None
+    for size, first, end in _SIZES:
+        here = lead[np.flatnonzero((byte >= first) & (byte < end))]
+        here = here[: np.searchsorted(here, text.size - size, "right")]  # the last may be cut short
+        becomes = _BECOMES[_codes(text, here, size)]
+        taken = np.flatnonzero(becomes)
+        if not taken.size:
+            continue
+        if folded is None:
+            folded, keep = text.copy(), np.ones(text.size, np.bool_)
+        here, becomes = here[taken], becomes[taken]
+        folded[here] = becomes
+        keep[here[becomes == _DROP]] = False
+        for nth in range(1, size):
+            keep[here + nth] = False
+    return text if folded is None else folded[keep]
+
+
+def _codes(text: Bytes, lead: Places, size: int) -> Places:
+    """Code points of characters of `size` bytes (RFC 3629); where no character is, some number below 0x110000."""
+    code = (text[lead] & np.uint8(0xFF >> (size + 1))).astype(np.uint32)
+    for nth in range(1, size):
+        code <<= np.uint32(6)
+        code |= text[lead + nth] & np.uint8(0x3F)
+    return np.minimum(code, np.uint32(0x10FFFF)).astype(np.intp)

@@ -9,7 +9,7 @@ from gateway.core.detectors.candidates import Candidates
 from gateway.core.detectors.headers import header_kinds
 from gateway.core.detectors.lanes import PAD, Window, open_window
 from gateway.core.detectors.marks import Mark, MarkFinder, MarkForm, mark_finder
-from gateway.core.detectors.scan import scan
+from gateway.core.detectors.scan import may_hold, scan
 from gateway.core.detectors.tables import Detector, DetectorTables, HeaderWords, parse_tables
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Window",
     "header_kinds",
     "mark_finder",
+    "may_hold",
     "open_window",
     "parse_tables",
     "scan",

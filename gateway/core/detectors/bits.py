@@ -17,8 +17,8 @@ Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-_ONE, _LAST = np.uint64(1), np.uint64(63)
-_FEW = 4  # one word in so many that holds a place: below, they are taken word by word
+_ONE, _LAST, _EVERY = np.uint64(1), np.uint64(63), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_FEW = 2  # one word in so many that holds a place: below, the empty ones are left out
 
 
 def packed(mask: Mask) -> Words:
@@ -44,16 +44,28 @@ def earlier(words: Words, count: int) -> Words:
 
 def places(words: Words) -> Places:
     """The places, sorted."""
-    held = np.flatnonzero(words)
+    held = words.nonzero()[0]
     if held.size * _FEW > words.size:
-        return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
-    rest, found = words[held], [held[:0]]
-    while held.size:
-        others = rest & (rest - _ONE)
-        found.append((held << 6) + np.bitwise_count((rest ^ others) - _ONE))
-        more = np.flatnonzero(others)
-        held, rest = held[more], others[more]
-    return np.sort(np.concatenate(found))
+        return _unpacked(words)
+    inside = _unpacked(words[held])
+    found: Places = (held << 6)[inside >> 6] + (inside & 63)
+    return found
+
+
+def _unpacked(words: Words) -> Places:
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
+
+
+def count(words: Words) -> int:
+    """How many places."""
+    return int(np.bitwise_count(words).sum())
+
+
+def united(first: Places, second: Places) -> Places:
+    """Sorted distinct places of two sorted arrays: two ascending runs, which the stable sort joins in one pass."""
+    both = np.concatenate([first, second])
+    both.sort(kind="stable")
+    return both if both.size < 2 else both[np.flatnonzero(np.append(both[1:] != both[:-1], np.True_))]
 
 
 def of_places(places: Places, size: int) -> Words:
@@ -67,7 +79,15 @@ def from_place(words: Words, low: int) -> Words:
     """The places from `low` on."""
     kept = words.copy()
     kept[: low >> 6] = 0
-    kept[low >> 6] &= ~np.uint64(0) << np.uint64(low & 63)
+    kept[low >> 6] &= _EVERY << np.uint64(low & 63)
+    return kept
+
+
+def between(words: Words, low: int, high: int) -> Words:
+    """The places from `low` on that lie before `high`, a place of the set's last word or an earlier one."""
+    kept = from_place(words, low)
+    kept[(high >> 6) + 1 :] = 0
+    kept[high >> 6] &= ~(_EVERY << np.uint64(high & 63))
     return kept
 
 
@@ -103,17 +123,29 @@ def highest(sets: Words) -> Places:
 
 
 @dataclass(frozen=True)
+class Spots:
+    """Places in the form that ranks are asked by: worked out once, asked of several sets."""
+
+    word: Places
+    below: Words  # the bits of that word before the place
+
+
+def spots(asked: Places) -> Spots:
+    """Shape-preserving."""
+    return Spots(asked >> 6, (_ONE << (asked & 63).view(np.uint64)) - _ONE)
+
+
+@dataclass(frozen=True)
 class Ranks:
     """How many places of a set lie before any place."""
 
     words: Words
     before: Places  # those of all earlier words
 
-    def of(self, asked: Places) -> Places:
+    def of(self, asked: Places | Spots) -> Places:
         """Shape-preserving."""
-        word = asked >> 6
-        below = (_ONE << (asked & 63).astype(np.uint64)) - _ONE
-        count: Places = self.before[word] + np.bitwise_count(self.words[word] & below)
+        at = asked if isinstance(asked, Spots) else spots(asked)
+        count: Places = self.before[at.word] + np.bitwise_count(self.words[at.word] & at.below)
         return count
 
 

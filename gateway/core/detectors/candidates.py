@@ -37,9 +37,12 @@ class Candidates:
         """Those whose first byte the window owns."""
         if window.low <= self.start.min(initial=window.high) and self.start.max(initial=0) < window.high:
             return self
-        own = (self.start >= window.low) & (self.start < window.high)
+        return self.of(np.flatnonzero((self.start >= window.low) & (self.start < window.high)))
+
+    def of(self, these: Places) -> Candidates:
+        """Those with these numbers."""
         return Candidates(
-            self.key, self.start[own], self.end[own], self.value[own], self.valid[own], self.in_column[own]
+            self.key, self.start[these], self.end[these], self.value[these], self.valid[these], self.in_column[these]
         )
 
 

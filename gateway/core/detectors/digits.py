@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, earlier, later, packed, places
+from gateway.core.detectors.bits import Words, earlier, later, packed, places, united
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_digit
 
 GROUP = 4  # digits of a group
@@ -60,22 +60,22 @@ def find_runs(window: Window) -> Runs:
     four = two & earlier(two, 2)  # the first of GROUP digits or more
     six = four & earlier(two, 4)
     edges = places(six ^ later(six, 1))
-    start, end = edges[::2], edges[1::2] + (SHORTEST - 1)
+    start, end = edges[::2].copy(), edges[1::2] + (SHORTEST - 1)
     groups = _groups(window, four)
     if groups.size:
-        start, end = np.concatenate([start, groups]), np.concatenate([end, groups + GROUP])
-        start.sort()
-        end.sort()
+        start, end = united(start, groups), united(end, groups + GROUP)
     return Runs(start, np.minimum(end - start, LONGEST))
 
 
 def _groups(window: Window, four: Words) -> Places:
     """Starts of runs of exactly GROUP digits with one separator between them and another such."""
+    if not (window.holds(b" ") or window.holds(b"-")):
+        return np.zeros(0, np.intp)
     edges = four ^ later(four, 1)
     alone = edges & earlier(edges, 1)
     first = places(alone & earlier(alone, GROUP + 1))
     first = first[np.flatnonzero(is_separator(window.data[first + GROUP]))]
-    return np.union1d(first, first + (GROUP + 1)) if first.size else first
+    return united(first, first + (GROUP + 1))
 
 
 def stands_free(window: Window, start: Places, end: Places, *, letters_before: bool = False) -> Mask:

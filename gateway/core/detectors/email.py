@@ -22,7 +22,7 @@ _GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D
 
 def find_emails(window: Window) -> Candidates:
     """Addresses of the window; shape is local@domain.tld with a top level of at least two letters."""
-    if not window.owns(b"@"):
+    if not window.holds(b"@"):
         return nothing("email")
     data = window.data
     at = np.flatnonzero(data == _AT)

@@ -8,6 +8,7 @@ one; Latin words must be the whole header, Chinese ones may stand anywhere in it
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.core.detectors.tables import DetectorTables, HeaderWords
 
@@ -28,8 +29,19 @@ def header_kinds(header: str, tables: DetectorTables) -> tuple[HeaderWords, ...]
         return ()
     spaced = normal_form(header)
     plain = _SEPARATORS.sub(" ", header.strip().strip("\"'\ufeff")).strip().lower()  # MRN, DOB, eMail, HbA1c
+    known, parts = _vocabulary(tables)
+    if spaced not in known and plain not in known and not parts.search(spaced):
+        return ()  # most cells: one look in place of one for every kind
     return tuple(
         words
         for words in tables.headers
         if spaced in words.words or plain in words.words or any(part in spaced for part in words.parts)
     )
+
+
+@lru_cache(maxsize=8)
+def _vocabulary(tables: DetectorTables) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Every word that is a whole header, and an expression for every part of one; compiled once for these tables."""
+    known = frozenset(word for words in tables.headers for word in words.words)
+    parts = [re.escape(part) for words in tables.headers for part in words.parts]
+    return known, re.compile("|".join(parts) or "(?!)")

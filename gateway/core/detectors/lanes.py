@@ -28,6 +28,7 @@ NEWLINE = 10
 _MARGIN = bytes([NEWLINE]) * PAD
 
 _ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
+_ONE, _THREE, _BEYOND = (np.uint64(n) for n in (1, 3, 63))
 _DIGIT_BITS = np.uint64(0x0F0F0F0F0F0F0F0F)
 _PAIRS = np.uint64(0x00FF00FF00FF00FF)
 _QUADS = np.uint64(0x0000FFFF0000FFFF)
@@ -83,14 +84,19 @@ class Window:
         return np.frombuffer(self.raw, np.uint8)
 
     @cached_property
-    def lanes(self) -> Lanes:
-        """Shape (len(data) - 7,): the eight bytes from every place on."""
-        return lanes_of(self.data)
+    def lanes(self) -> Loads:
+        """The eight bytes from any place on, up to eight before the end."""
+        return Loads(self.data.view("<u8"))
 
     @cached_property
     def has_wide(self) -> bool:
         """Whether any byte of the window lies outside ASCII."""
         return not self.plain and bool(np.bitwise_or.reduce(self.data.view("<u8")) & _TOPS)
+
+    def rows(self, start: Places, width: int) -> Bytes:
+        """Shape (n, width): the bytes from every place on, copied row by row: a tenth of what indexing each byte takes."""
+        every = np.ndarray(self.data.size - width + 1, f"V{width}", self.raw, 0, 1)
+        return every[start].view(np.uint8).reshape(-1, width)
 
     def places_of(self, byte: int) -> Words:
         """Places of a byte, owned or not; looked for once."""
@@ -102,15 +108,53 @@ class Window:
         """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
         return self.raw.find(text, self.low, self.high) >= 0
 
+    def holds(self, text: bytes) -> bool:
+        """Whether a text lies in the window, owned or not."""
+        return text in self.raw
+
     def text(self, start: int, end: int) -> bytes:
         """Bytes between two places."""
         return self.raw[start:end]
 
 
-def lanes_of(data: Bytes) -> Lanes:
-    """Shape (len(data) - 7,): the eight bytes from every place on, unaligned and without a copy."""
-    first = data[: data.size // 8 * 8].view("<u8")
-    return np.lib.stride_tricks.as_strided(first, (data.size - 7,), (1,), writeable=False)
+@dataclass(frozen=True)
+class Loads:
+    """Eight bytes from any place of a text of whole lanes, by two aligned loads: half of what NumPy takes for one that is not.
+
+    A place must lie more than eight bytes before the end.
+    """
+
+    aligned: Lanes
+
+    def __getitem__(self, places: Places) -> Lanes:
+        """Shape-preserving; the byte at the place is the lowest."""
+        word, shift = places >> 3, (places & 7).view(np.uint64) << _THREE
+        low: Lanes = self.aligned[word]
+        high: Lanes = self.aligned[1:][word]
+        low >>= shift
+        high <<= _ONE
+        high <<= _BEYOND - shift  # together 64 - shift, in two steps, since a shift by 64 is none
+        low |= high
+        return low
+
+
+def places_of_pairs(text: Bytes, pairs: Sequence[int]) -> Places:
+    """Where any of the pairs of bytes stands, the first byte lowest; sorted.
+
+    Two bytes are compared at a time, once from the even places and once from the odd: each pair takes two passes in place
+    of four. The odd half is copied, since comparing what is not aligned takes longer.
+    """
+    found = []
+    for odd in (0, 1):
+        halves = text[odd : odd + (text.size - odd) // 2 * 2]
+        halves = (halves.copy() if odd else halves).view("<u2")
+        here = np.zeros(halves.size, np.bool_)
+        for pair in pairs:
+            here |= halves == np.uint16(pair)
+        found.append(2 * np.flatnonzero(here) + odd)
+    both = np.concatenate(found)
+    both.sort(kind="stable")  # two ascending runs: joined in one pass
+    return both
 
 
 def open_window(text: bytes, *, low: int = 0, high: int | None = None, delimiter: int | None = None) -> Window:

@@ -98,7 +98,7 @@ def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Can
     start = start[stands_free(window, start, start + 18)]
     if not start.size:
         return nothing("cn_uscc")
-    text = data[start[:, None] + np.arange(18)]
+    text = window.rows(start, 18)
     values = _CREDIT_VALUE[text]
     shape = (values < 31).all(axis=1) & is_alnum(text).all(axis=1)
     weighed = values[:, :17].astype(np.int64) @ _WEIGHTS + values[:, 17]

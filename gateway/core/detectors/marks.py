@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gateway.core.detectors.lanes import Lanes, Mask, Places, Window
+from gateway.core.detectors.lanes import Lanes, Mask, Places, Window, places_of_pairs
 from gateway.core.detectors.tables import DetectorTables, Marks
 
 FORM_REACH = 48
@@ -27,7 +27,6 @@ _FORMS = 4_000  # places a window whose form is judged; a text of nothing but ma
 _CONTEXTS = 2_000  # of them with different surroundings
 _BLANKS = 3  # at most: spaces or tabs between the first two characters of a word
 _CHARACTER = np.uint64(0xFF_FFFF)
-_THREE_BYTES = np.uint8(0xE0)  # first byte of a character of three bytes or four (RFC 3629)
 
 
 class MarkForm(Enum):
@@ -63,9 +62,7 @@ class MarkFinder:
         self._rare = frozenset(word.encode() for word in marks.always)
         self._internal = tuple(_spaced(word) for word in marks.internal)
         self._heads = np.unique([_head(word.encode()) for word in marks.levels + marks.internal])
-        self._seconds = np.zeros(256, np.bool_)  # second bytes of first characters: a cheap first look
-        self._seconds[[int(head) >> 8 & 0xFF for head in self._heads]] = True
-        self._firsts = np.unique(self._heads & _CHARACTER)
+        self._tails = sorted({int(head) >> 32 for head in self._heads})  # last two bytes of second characters
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
     def find(self, window: Window) -> list[Mark]:
@@ -89,21 +86,21 @@ class MarkFinder:
         return [*found, Mark(MarkForm.RARE, int(far[0]), far.size)] if far.size else found
 
     def _candidates(self, window: Window) -> Places:
-        """Owned places where the first two characters of a word stand; all words are of three-byte characters."""
-        own = window.data[window.low : window.high]
-        places = np.flatnonzero(own >= _THREE_BYTES) + window.low
-        places = places[np.flatnonzero(self._seconds[window.data[places + 1]])]
-        first = window.lanes[places] & _CHARACTER
-        known = _within(self._firsts, first)
-        places, first = places[known], first[known]
-        found = np.zeros(places.size, np.bool_)
-        asked = np.arange(places.size)  # those with nothing but blanks so far
+        """Owned places where the first two characters of a word stand; all words are of three-byte characters.
+
+        Found from the second character: words have fewer of them than of first ones, and a blank tells from a character.
+        """
+        seconds = places_of_pairs(window.data, self._tails) - 1
+        second = (window.lanes[seconds] & _CHARACTER) << np.uint64(24)
+        found = []
         for gap in range(_BLANKS + 1):
-            second = window.lanes[places[asked] + 3 + gap] & _CHARACTER
-            found[asked] |= _within(self._heads, first[asked] | second << np.uint64(24))
-            between = window.data[places[asked] + 3 + gap]
-            asked = asked[(between == ord(" ")) | (between == ord("\t"))]
-        return places[found]
+            first = window.lanes[seconds - 3 - gap] & _CHARACTER
+            found.append((seconds - 3 - gap)[_within(self._heads, first | second)])
+            between = window.data[seconds - 1 - gap]
+            asked = np.flatnonzero((between == ord(" ")) | (between == ord("\t")))  # nothing but blanks so far
+            seconds, second = seconds[asked], second[asked]
+        places = np.sort(np.concatenate(found))
+        return places[(places >= window.low) & (places < window.high)]
 
     def _judge(self, text: bytes, here: int, *, table: bool) -> MarkForm | None:
         for internal in self._internal:

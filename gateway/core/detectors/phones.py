@@ -16,19 +16,21 @@ from gateway.core.detectors.lanes import (
     PAD,
     Bytes,
     Lanes,
+    Loads,
     Mask,
     Places,
     Window,
     first_digits,
     is_digit,
-    lanes_of,
+    places_of_pairs,
     polynomial,
 )
 from gateway.core.detectors.tables import DetectorTables
 
 _WORD_REACH = 32  # bytes between a word for telephone and the number it announces
+_ROW = _WORD_REACH + 1
 _ROWS = 1 << 12  # numbers looked before at once
-_QUOTE = ord('"')
+_QUOTE, _ZERO = ord('"'), np.uint8(48)
 _CN, _HK = np.uint64(86 * 10**11), np.uint64(852 * 10**8)
 
 
@@ -54,13 +56,15 @@ def _cn(window: Window, start: Places, number: Places, separators: int) -> Candi
     """Judge numbers whose digits begin at `number`; with two separators they stand as 3-4-4."""
     if not number.size:
         return nothing("cn_mobile")
-    data, size = window.data, 11 + separators
-    free = stands_free(window, start, number + size)
+    size = 11 + separators
+    free = np.flatnonzero(stands_free(window, start, number + size))
     start, number = start[free], number[free]
-    valid = (data[number] == ord("1")) & (data[number + 1] >= ord("3")) & (data[number + 1] <= ord("9"))
-    head = (data[number + 1] - np.uint8(48)) * np.uint64(10) + (data[number + 2] - np.uint8(48))
-    tail = _fours(window, number + 4) if separators else polynomial(window.lanes[number + 3], 10)
-    return candidates("cn_mobile", start, number + size, _CN + (head + np.uint64(100)) * np.uint64(10**8) + tail, valid)
+    rows = window.rows(number - 5, 16)  # the first three digits end one lane, the last eight are the next
+    first, second, third = rows[:, 5], rows[:, 6], rows[:, 7]
+    valid = (first == ord("1")) & (second >= ord("3")) & (second <= ord("9"))
+    head = (second - _ZERO) * np.uint16(10) + (third - _ZERO) + np.uint16(100)
+    tail = _fours(window, number + 4) if separators else polynomial(rows.view("<u8")[:, 1], 10)
+    return candidates("cn_mobile", start, number + size, _CN + head * np.uint64(10**8) + tail, valid)
 
 
 def _pairs(window: Window, runs: Runs) -> Places:
@@ -114,12 +118,14 @@ def _is_code(data: Bytes, place: Places) -> Mask:
 def _after_code(window: Window, start: Places) -> Mask:
     """Whether 852 stands before, with at most two of space, hyphen and closing bracket between."""
     data, known = window.data, np.zeros(start.size, np.bool_)
-    gap = np.ones(start.size, np.bool_)
+    asked = np.arange(start.size)  # those with nothing but such a gap so far
     for reach in range(3):
-        place = start - reach - 3
-        known |= gap & _is_code(data, place) & ~is_digit(data[place - 1])
-        between = data[start - reach - 1]
-        gap &= is_separator(between) | (between == ord(")"))
+        place = start[asked] - reach - 3
+        last = data[place + 2]
+        coded = np.flatnonzero(last == ord("2"))
+        place = place[coded]
+        known[asked[coded]] = _is_code(data, place) & ~is_digit(data[place - 1])
+        asked = asked[np.flatnonzero(is_separator(last) | (last == ord(")")))]
     return known
 
 
@@ -136,30 +142,30 @@ def _after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes,
     asked = np.flatnonzero(wanted)
     for first in range(0, asked.size, _ROWS):
         some = asked[first : first + _ROWS]
-        known[some] = _is_named(window.data[start[some, None] - np.arange(_WORD_REACH + 1, 0, -1)], words)
+        known[some] = _is_named(window.rows(start[some] - _ROW, _ROW), words)
     return known
 
 
 def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
     """Whether each row holds a word behind its last line end; the first byte of a row is not looked at."""
     before[:, 0] = NEWLINE  # so that no word lies in two rows
-    lines = before.shape[1] - 1 - np.argmax(before[:, ::-1] == NEWLINE, axis=1)
-    places = _word_places(before.ravel(), words)
-    row, place = np.divmod(places, before.shape[1])
-    named = np.zeros(lines.size, np.bool_)
-    named[row[place > lines[row]]] = True
+    named = np.zeros(len(before), np.bool_)
+    row, place = np.divmod(_word_places(before.ravel(), words), _ROW)
+    if row.size:
+        lines = _ROW - 1 - np.argmax(before[row, ::-1] == NEWLINE, axis=1)
+        named[row[place > lines]] = True
     return named
 
 
 def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
-    """Where words begin, in either case; one pass over the text for all words."""
+    """Where words begin, in either case."""
     lower = text | (((text - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
-    heads = np.zeros(1 << 16, np.bool_)
-    heads[[int.from_bytes(word[:2], "little") for word in words]] = True
-    pairs = lower[:-1].astype(np.uint16)
-    pairs |= lower[1:].astype(np.uint16) << np.uint16(8)
-    near = np.flatnonzero(heads[pairs])
-    lanes = lanes_of(np.append(lower, np.zeros(PAD, np.uint8)))
+    wide = lower.max(initial=0) > 0x7F
+    heads = sorted({int.from_bytes(word[:2], "little") for word in words if wide or word[0] < 0x80})
+    near = places_of_pairs(lower, heads)
+    if not near.size:
+        return near
+    lanes = Loads(np.append(lower, np.zeros(PAD - lower.size % 8, np.uint8)).view("<u8"))
     front, found = lanes[near], [near[:0]]
     for word in words:
         here = near[(front & _first_bytes(len(word))) == np.uint64(int.from_bytes(word[:8], "little"))]

@@ -45,8 +45,9 @@ def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     if not start.size:
         return nothing("cn_resident_id")
     start = start[np.flatnonzero(stands_free(window, start, start + 18, letters_before=True))]
-    lanes = window.lanes
-    value, valid = _judge(lanes[start], lanes[start + 8], window.data[start + 16], window.data[start + 17], tables)
+    rows = window.rows(start, 24)
+    lanes = rows.view("<u8")
+    value, valid = _judge(lanes[:, 0], lanes[:, 1], rows[:, 16], rows[:, 17], tables)
     return candidates("cn_resident_id", start, start + 18, value, valid)
 
 
