@@ -149,7 +149,7 @@ class Incoming:
         self._kept = cut(partial.parts, await self._pass.take_back(source.runs(), upto))
         self.modified = partial.modified
 
-    async def feed(self, chunk: bytes) -> None:
+    async def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take the next bytes; returns when there is room for more.
 
         Raises:

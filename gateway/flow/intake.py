@@ -245,7 +245,12 @@ class Intake:
     # --- files -------------------------------------------------------------------------------------------------------
 
     async def receive(
-        self, principal: Principal, transfer_id: str, path: str, body: AsyncIterator[bytes], announced: Announced
+        self,
+        principal: Principal,
+        transfer_id: str,
+        path: str,
+        body: AsyncIterator[bytes | bytearray],
+        announced: Announced,
     ) -> StoredFile:
         """One whole file, from its first byte to its last; returns when it is durable and recorded.
 

@@ -1,7 +1,7 @@
 """The pass: one file's bytes are digested, inspected, encrypted and spooled while they arrive.
 
 The rules:
-1. Plaintext lives in memory only, at most two pieces of it a file; what reaches the spool is Crypt4GH segments.
+1. Plaintext lives in memory only, at most three pieces of it a file; what reaches the spool is Crypt4GH segments.
 2. The three lanes of a piece (digest; inspection; encryption, ciphertext digest and write) run in worker threads at the
    same time, while the next piece is received. A slow lane slows the sender; memory stays flat.
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
@@ -106,21 +106,33 @@ class Pass:
         self._pool = pool
         self._sha256 = hashlib.sha256()
         self._blake3 = blake3()
-        self._piece = bytearray()
+        self._chunks: list[crypt4gh.Buffer] = []  # of the next piece, joined once
+        self._held = 0
         self._sealed = memoryview(b"")
         self._inflight: asyncio.Future[list[None]] | None = None
         self._taken_back = 0
         self._written = 0
         self.size = 0
 
-    async def feed(self, chunk: bytes) -> None:
-        """Take bytes as they arrive, of any length; returns when there is room for more."""
+    async def feed(self, chunk: crypt4gh.Buffer) -> None:
+        """Take bytes as they arrive, of any length; returns when there is room for more. Nobody may change them later."""
         self.size += len(chunk)
-        self._piece += chunk
-        while len(self._piece) >= PIECE:
-            piece = bytes(memoryview(self._piece)[:PIECE])
-            del self._piece[:PIECE]
-            await self._start(piece)
+        while self._held + len(chunk) >= PIECE:
+            room = PIECE - self._held
+            self._hold(chunk if len(chunk) == room else memoryview(chunk)[:room])
+            chunk = memoryview(chunk)[room:]
+            await self._start(self._joined())
+        if chunk:
+            self._hold(chunk)
+
+    def _hold(self, chunk: crypt4gh.Buffer) -> None:
+        self._chunks.append(chunk)
+        self._held += len(chunk)
+
+    def _joined(self) -> crypt4gh.Buffer:
+        """What was held, as one piece; it is held no more."""
+        chunks, self._chunks, self._held = self._chunks, [], 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def take_back(self, runs: Iterator[Run], upto: int) -> int:
         """Begin with what is in the vault already: plaintext bytes up to `upto`.
@@ -138,7 +150,8 @@ class Pass:
             whole = len(plain) // crypt4gh.SEGMENT
             kept = Run(run.sealed[: whole * crypt4gh.CIPHER_SEGMENT], plain[: whole * crypt4gh.SEGMENT])
             await self._run(lambda kept=kept: self._taken(kept))  # type: ignore[misc]  # mypy cannot see a default's type
-            self._piece += plain[len(kept.plain) :]
+            if rest := plain[len(kept.plain) :]:
+                self._hold(rest)
             self.size += len(plain)
         return self._taken_back
 
@@ -147,11 +160,10 @@ class Pass:
 
         Nothing is durable yet: `then` commits or holds the part (`writer`), or `commit` does it afterwards.
         """
-        piece = b""
-        if 0 < len(self._piece) <= _SMALL:  # one thread switch is dearer than all that is left to do
+        piece: crypt4gh.Buffer = b""
+        if 0 < self._held <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
-            piece = bytes(self._piece)
-            self._piece.clear()
+            piece = self._joined()
         else:
             await self._flushed()
         return await self._run(lambda: then(self._passed(piece)))
@@ -171,25 +183,24 @@ class Pass:
         """Remove every trace of the upload."""
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
             await self._settled()
-        self._piece.clear()
+        self._chunks.clear()
         if self.writer is not None:
             await self._run(self.writer.abort)
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 
-    async def _start(self, piece: bytes) -> None:
+    async def _start(self, piece: crypt4gh.Buffer) -> None:
         await self._settled()
         if len(piece) <= _SMALL:
             await self._run(lambda: self._all_lanes(piece))
             return
-        lanes: tuple[Callable[[bytes], None], ...] = (self._digest, self._inspect, self._seal)
+        lanes: tuple[Callable[[crypt4gh.Buffer], None], ...] = (self._digest, self._inspect, self._seal)
         loop = asyncio.get_running_loop()
         self._inflight = asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
 
     async def _flushed(self) -> None:
-        if self._piece:
-            await self._start(bytes(self._piece))
-            self._piece.clear()
+        if self._held:
+            await self._start(self._joined())
         await self._settled()
 
     async def _settled(self) -> None:
@@ -206,18 +217,18 @@ class Pass:
         self._blake3.update(run.sealed)
         self._taken_back += len(run.sealed)
 
-    def _all_lanes(self, piece: bytes) -> None:
+    def _all_lanes(self, piece: crypt4gh.Buffer) -> None:
         self._digest(piece)
         self._inspect(piece)
         self._seal(piece)
 
-    def _digest(self, piece: bytes) -> None:
+    def _digest(self, piece: crypt4gh.Buffer) -> None:
         self._sha256.update(piece)
 
-    def _inspect(self, piece: bytes) -> None:
+    def _inspect(self, piece: crypt4gh.Buffer) -> None:
         self._classifier.feed(piece)
 
-    def _seal(self, piece: bytes) -> None:
+    def _seal(self, piece: crypt4gh.Buffer) -> None:
         if self.writer is None:
             self.writer = self._create()
         if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
@@ -229,7 +240,7 @@ class Pass:
         self.writer.write(sealed)
         self._written += len(sealed)
 
-    def _passed(self, piece: bytes) -> Passed:
+    def _passed(self, piece: crypt4gh.Buffer) -> Passed:
         if piece:
             self._all_lanes(piece)
         findings, body_size = self._classifier.close(), self._taken_back + self._written

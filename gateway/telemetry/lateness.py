@@ -17,11 +17,10 @@ EVERY: Final = 0.05
 MOST: Final = 200  # ticks told of one standstill: ten seconds
 
 
-
 @asynccontextmanager
 async def watching_lateness(tell: Callable[[float], None], *, every: float = EVERY) -> AsyncIterator[None]:
     """Tell how many seconds late each tick was, until the block ends."""
-    watching = asyncio.create_task(_watch(tell, every))
+    watching = asyncio.ensure_future(_watch(tell, every))
     try:
         yield
     finally:

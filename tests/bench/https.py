@@ -5,8 +5,8 @@
 The others are nginx (`dav_methods PUT`) and, where it is installed, `rclone serve webdav`. All on this machine,
 interleaved in one run, one connection of the same curl over TLS 1.3, with the same certificate. The standard run, which
 figures in documents come from, is 1024 MiB and 5 rounds. Prints, for random data, FASTQ-like text and CSV, medians in MB/s
-with our ratio to each, and the CPU seconds that each server and the client took for a GiB; then, for eight uploads at once, how late
-the gateway's event loop was (`hetao_event_loop_lag_seconds`; the target is 50 ms at p99).
+with our ratio to each, and the CPU seconds that each server and the client took for a GiB; then, for eight uploads at
+once, how late the gateway's event loop was (`hetao_event_loop_lag_seconds`; the target is 50 ms at p99).
 
 What differs: only the gateway makes the file durable before it answers, so CPU and disk time that the kernel spends on
 writing back later is in nobody's figures but ours. Wall time on a shared machine is noisy; CPU seconds are less so.
@@ -90,10 +90,8 @@ def main(mebibytes: int = 1024, rounds: int = 5) -> None:
         processes: list[subprocess.Popen[bytes]] = []
         try:
             ours = gateway(running.world, running.sender())
-            servers = [ours]
-            for other in (nginx, rclone):
-                if found := other(folder, running.world, processes):
-                    servers.append(found)
+            found = [ours, nginx(folder, running.world, processes), rclone(folder, running.world, processes)]
+            servers = [server for server in found if server is not None]
             _compare(servers, folder, running.world.authority, mebibytes, rounds)
             _at_once(ours, running.world, folder / "random.bin")
         finally:
@@ -204,9 +202,9 @@ def _children() -> float:
 def _at_once(ours: Server, world: World, file: Path) -> None:
     before = lateness(world.metrics_port)
     began = time.monotonic()
-    seconds = timed([
-        lambda number=number: put(ours, world.authority, file, f"{number}.bin") for number in range(AT_ONCE)
-    ])
+    seconds = timed(
+        [lambda number=number: put(ours, world.authority, file, f"{number}.bin") for number in range(AT_ONCE)]
+    )
     elapsed = time.monotonic() - began
     during = {bound: count - before.get(bound, 0.0) for bound, count in lateness(world.metrics_port).items()}
     ticks = during[math.inf]
@@ -219,9 +217,7 @@ def lateness(port: int) -> dict[float, float]:
     """How many ticks of the event loop were late by at most so many seconds."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         families = text_string_to_metric_families(answer.read().decode())
-    return {
-        float(each.labels["le"]): each.value for family in families for each in family.samples if each.name == LAG
-    }
+    return {float(each.labels["le"]): each.value for family in families for each in family.samples if each.name == LAG}
 
 
 def within(cumulated: dict[float, float], share: float) -> float:

@@ -9,6 +9,7 @@ A change must keep these:
    the request checked (aiohttp by itself would send it first).
 3. What is stored is what was sent: no content coding but identity, no Content-Range, no transfer coding but chunked.
 4. A sender that is slow for minutes gives its place back. Only time spent waiting for bytes counts, not ours.
+5. What is left of a large body is received in bulk (`bulk`); the same rules hold there.
 
 Sources: RFC 9110 sections 8.6, 10.1.1 and 14.5, RFC 9112 section 6, RFC 9530.
 """
@@ -19,12 +20,14 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import ClientPayloadError, HttpVersion11, web
 
 from gateway.core.errors import CallerError, Conflict, Incomplete, TooLarge, Unusable
+from gateway.doors.https.bulk import BulkBody, Lost, Pace, TooSlow, may_take_over
 from gateway.flow.intake import Announced
 from gateway.wire import Malformed, canonical, digests
 
@@ -90,7 +93,7 @@ def _digests(request: web.Request, name: str) -> dict[str, bytes]:
         raise Unusable(f"{name}: {wrong}", code="bad-digest") from wrong
 
 
-async def stream(request: web.Request, about: Announced, limits: BodyLimits) -> AsyncGenerator[bytes]:
+async def stream(request: web.Request, about: Announced, limits: BodyLimits) -> AsyncGenerator[bytes | bytearray]:
     """The body, piece by piece; `sha-512` is checked here, `sha-256` where the bytes are digested anyway.
 
     Raises:
@@ -101,26 +104,43 @@ async def stream(request: web.Request, about: Announced, limits: BodyLimits) -> 
     digest = hashlib.sha512() if wanted is not None else None
     async for piece in _pieces(request, limits):
         if digest is not None:
-            digest.update(piece)  # pieces are at most 512 KiB: about a millisecond of the loop's time
+            digest.update(piece)  # pieces are at most 1 MiB: a millisecond or two of the loop's time
         yield piece
     if digest is not None and not hmac.compare_digest(wanted or b"", digest.digest()):
         raise Conflict("the bytes do not have the announced sha-512: send the file again", code="digest-mismatch")
 
 
-async def _pieces(request: web.Request, limits: BodyLimits) -> AsyncGenerator[bytes]:
+async def _pieces(request: web.Request, limits: BodyLimits) -> AsyncGenerator[bytes | bytearray]:
     _invite(request)
     loop = asyncio.get_running_loop()
-    waited, received = 0.0, 0
-    while True:
+    pace = Pace(limits.idle, limits.grace, limits.slowest)
+    received = 0
+    while not may_take_over(request, received):
         began = loop.time()
         piece = await _next(request, limits.idle)
-        waited += loop.time() - began
+        pace.waited += loop.time() - began
         if not piece:
             return
         received += len(piece)
-        if waited > limits.grace + received / limits.slowest:
+        if pace.spent(received):
             raise _too_slow()
         yield piece
+    async with aclosing(_in_bulk(request, received, pace)) as rest:
+        async for large in rest:
+            yield large
+
+
+async def _in_bulk(request: web.Request, received: int, pace: Pace) -> AsyncGenerator[bytearray]:
+    body = BulkBody(request, received, pace)
+    try:
+        while (piece := await body.take()) is not None:
+            yield piece
+    except TooSlow:
+        raise _too_slow() from None
+    except Lost:
+        raise _ended_early() from None
+    finally:
+        body.give_back()
 
 
 async def _next(request: web.Request, idle: float) -> bytes:
