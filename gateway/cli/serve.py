@@ -19,6 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gateway.cli.allocator import keep_freed_memory
 from gateway.core.errors import StoreError
 from gateway.doors.https.app import make_app
 from gateway.doors.https.guard import ROUTES
@@ -49,6 +50,7 @@ PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, ru
 def serve(settings: Settings, worker: int = 0) -> None:
     """Run the gateway in this process; `worker` is its number where it has a parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
+    keep_freed_memory()
     try:
         asyncio.run(_serve(settings, worker))
     except OSError as busy:

@@ -226,7 +226,7 @@ class Pass:
         self._sha256.update(piece)
 
     def _inspect(self, piece: crypt4gh.Buffer) -> None:
-        self._classifier.feed(piece)
+        self._classifier.feed(piece if isinstance(piece, bytes) else memoryview(piece))  # whose slices are no copies
 
     def _seal(self, piece: crypt4gh.Buffer) -> None:
         if self.writer is None:
