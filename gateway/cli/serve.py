@@ -20,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.cli.allocator import keep_freed_memory
 from gateway.core.errors import StoreError, Unusable
 from gateway.doors.https.app import make_app
 from gateway.doors.https.events import StreamLimits
@@ -44,6 +45,7 @@ from gateway.ports import Observer
 from gateway.settings import Settings
 from gateway.stores.locales import load_catalogue
 from gateway.telemetry.health import gateway_health
+from gateway.telemetry.lateness import watching_lateness
 from gateway.telemetry.logs import LogObserver, configure_logs
 from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
@@ -57,6 +59,7 @@ PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, ru
 def serve(settings: Settings, worker: int = 0) -> None:
     """Run the gateway in this process; `worker` is its number where it has a parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
+    keep_freed_memory()
     try:
         asyncio.run(_serve(settings, worker))
     except OSError as busy:
@@ -89,6 +92,7 @@ async def _serve(settings: Settings, worker: int) -> None:
         if settings.text("page.served") == "yes":
             page_port = await stack.enter_async_context(_page(gateway, observer, shared=bool(worker)))
         metrics_port = await stack.enter_async_context(_metrics(gateway, metrics, shared=bool(worker)))
+        await stack.enter_async_context(watching_lateness(metrics.late))
         ports = {"https_port": https_port, "sftp_port": sftp_port, "page_port": page_port, "metrics_port": metrics_port}
         observer.saw("gateway.started", **ports)
         if worker:

@@ -37,6 +37,7 @@ from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, VaultSealer
 from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
+from gateway.wire.crypt4gh import Buffer
 
 NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
 UNFINISHED = -1  # the size of a part that is being written
@@ -153,7 +154,7 @@ class Incoming:
     def _new_name(self) -> str:
         return f"{self._transfer.id}/{self._reception.recorder.entropy.token(10).hex()}"
 
-    async def feed(self, chunk: bytes) -> None:
+    async def feed(self, chunk: Buffer) -> None:
         """Take the next bytes; returns when there is room for more.
 
         Raises:

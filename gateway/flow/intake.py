@@ -45,6 +45,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.run import Run, cut_off, forget_upload
 from gateway.flow.upload import VaultSealer
 from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter, Upload
+from gateway.wire.crypt4gh import Buffer
 
 __all__ = ["Announced", "Incoming", "Intake"]
 
@@ -250,7 +251,12 @@ class Intake:
     # --- files -------------------------------------------------------------------------------------------------------
 
     async def receive(
-        self, principal: Principal, transfer_id: str, path: str, body: AsyncIterator[bytes], announced: Announced
+        self,
+        principal: Principal,
+        transfer_id: str,
+        path: str,
+        body: AsyncIterator[Buffer],
+        announced: Announced,
     ) -> StoredFile:
         """One whole file, from its first byte to its last; returns when it is durable and recorded.
 

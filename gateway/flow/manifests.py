@@ -48,7 +48,7 @@ class Capture:
         """Whether the file is a manifest, by its path."""
         return self._wanted
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Keep the next bytes, where they are wanted and there is room."""
         if not self._wanted or self._fault:
             return

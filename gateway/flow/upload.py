@@ -1,7 +1,7 @@
 """The pass: one file's bytes are digested, inspected, encrypted and spooled while they arrive.
 
 The rules:
-1. Plaintext lives in memory only, at most two pieces of it a file; what reaches the spool is Crypt4GH segments.
+1. Plaintext lives in memory only, at most three pieces of it a file; what reaches the spool is Crypt4GH segments.
 2. The three lanes of a piece (digest; inspection; encryption, ciphertext digest and write) run in worker threads at the
    same time, while the next piece is received. A slow lane slows the sender; memory stays flat.
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
@@ -106,7 +106,8 @@ class Pass:
         self._pool = pool
         self._sha256 = hashlib.sha256()
         self._blake3 = blake3()
-        self._piece = bytearray()
+        self._chunks: list[crypt4gh.Buffer] = []  # of the next piece, joined once
+        self._held = 0
         self._sealed = memoryview(b"")
         self._inflight: asyncio.Future[list[None]] | None = None
         self._taken_back = 0
@@ -115,16 +116,27 @@ class Pass:
 
     async def hold(self) -> None:
         """Make the part at once, so that every process can see that its writer lives."""
-        await self._run(self._hold)
+        await self._run(self._opened)
 
-    async def feed(self, chunk: bytes) -> None:
-        """Take bytes as they arrive, of any length; returns when there is room for more."""
+    async def feed(self, chunk: crypt4gh.Buffer) -> None:
+        """Take bytes as they arrive, of any length; returns when there is room for more. Nobody may change them later."""
         self.size += len(chunk)
-        self._piece += chunk
-        while len(self._piece) >= PIECE:
-            piece = bytes(memoryview(self._piece)[:PIECE])
-            del self._piece[:PIECE]
-            await self._start(piece)
+        while self._held + len(chunk) >= PIECE:
+            room = PIECE - self._held
+            self._keep(chunk if len(chunk) == room else memoryview(chunk)[:room])
+            chunk = memoryview(chunk)[room:]
+            await self._start(self._joined())
+        if chunk:
+            self._keep(chunk)
+
+    def _keep(self, chunk: crypt4gh.Buffer) -> None:
+        self._chunks.append(chunk)
+        self._held += len(chunk)
+
+    def _joined(self) -> crypt4gh.Buffer:
+        """What was held, as one piece; it is held no more."""
+        chunks, self._chunks, self._held = self._chunks, [], 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def take_back(self, runs: Iterator[Run], upto: int) -> int:
         """Begin with what is in the vault already: plaintext bytes up to `upto`.
@@ -142,7 +154,8 @@ class Pass:
             whole = len(plain) // crypt4gh.SEGMENT
             kept = Run(run.sealed[: whole * crypt4gh.CIPHER_SEGMENT], plain[: whole * crypt4gh.SEGMENT])
             await self._run(lambda kept=kept: self._taken(kept))  # type: ignore[misc]  # mypy cannot see a default's type
-            self._piece += plain[len(kept.plain) :]
+            if rest := plain[len(kept.plain) :]:
+                self._keep(rest)
             self.size += len(plain)
         return self._taken_back
 
@@ -151,11 +164,10 @@ class Pass:
 
         Nothing is durable yet: `then` commits or holds the part (`writer`), or `commit` does it afterwards.
         """
-        piece = b""
-        if 0 < len(self._piece) <= _SMALL:  # one thread switch is dearer than all that is left to do
+        piece: crypt4gh.Buffer = b""
+        if 0 < self._held <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
-            piece = bytes(self._piece)
-            self._piece.clear()
+            piece = self._joined()
         else:
             await self._flushed()
         return await self._run(lambda: then(self._passed(piece)))
@@ -182,12 +194,14 @@ class Pass:
         Returns:
             Sealed bytes of whole segments of the part, which stay, and its sealed bytes in all.
         """
-        whole = len(self._piece) // crypt4gh.SEGMENT * crypt4gh.SEGMENT
+        held = memoryview(self._joined())
+        whole = len(held) // crypt4gh.SEGMENT * crypt4gh.SEGMENT
+        rest = bytes(held[whole:])
+        if rest:
+            self._keep(rest)
         if whole:
-            await self._start(bytes(memoryview(self._piece)[:whole]))
-            del self._piece[:whole]
+            await self._start(held[:whole])
         await self._settled()
-        rest = bytes(self._piece)
         written = await self._run(lambda: self._end_part(rest))
         stays, self._written, self.writer, self._sealed = self._written, 0, None, memoryview(b"")
         self._taken_back += stays
@@ -203,25 +217,24 @@ class Pass:
         """Remove every trace of the upload."""
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
             await self._settled()
-        self._piece.clear()
+        self._chunks.clear()
         if self.writer is not None:
             await self._run(self.writer.abort)
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 
-    async def _start(self, piece: bytes) -> None:
+    async def _start(self, piece: crypt4gh.Buffer) -> None:
         await self._settled()
         if len(piece) <= _SMALL:
             await self._run(lambda: self._all_lanes(piece))
             return
-        lanes: tuple[Callable[[bytes], None], ...] = (self._digest, self._inspect, self._seal)
+        lanes: tuple[Callable[[crypt4gh.Buffer], None], ...] = (self._digest, self._inspect, self._seal)
         loop = asyncio.get_running_loop()
         self._inflight = asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
 
     async def _flushed(self) -> None:
-        if self._piece:
-            await self._start(bytes(self._piece))
-            self._piece.clear()
+        if self._held:
+            await self._start(self._joined())
         await self._settled()
 
     async def _settled(self) -> None:
@@ -238,18 +251,18 @@ class Pass:
         self._blake3.update(run.sealed)
         self._taken_back += len(run.sealed)
 
-    def _all_lanes(self, piece: bytes) -> None:
+    def _all_lanes(self, piece: crypt4gh.Buffer) -> None:
         self._digest(piece)
         self._inspect(piece)
         self._seal(piece)
 
-    def _digest(self, piece: bytes) -> None:
+    def _digest(self, piece: crypt4gh.Buffer) -> None:
         self._sha256.update(piece)
 
-    def _inspect(self, piece: bytes) -> None:
-        self._classifier.feed(piece)
+    def _inspect(self, piece: crypt4gh.Buffer) -> None:
+        self._classifier.feed(piece if isinstance(piece, bytes) else memoryview(piece))  # whose slices are no copies
 
-    def _hold(self) -> SpoolWriter:
+    def _opened(self) -> SpoolWriter:
         if self.writer is None:
             self.writer = self._create()
         return self.writer
@@ -258,15 +271,15 @@ class Pass:
         tail = memoryview(bytearray(crypt4gh.cipher_size(len(rest))))
         if rest:
             self._sealer.seal_into(rest, self._entropy.token(_NONCE), tail)
-            self._hold().write(tail)
+            self._opened().write(tail)
         if self.writer is not None and self._written + len(tail):
             self.writer.commit()
         elif self.writer is not None:
             self.writer.abort()
         return self._written + len(tail)
 
-    def _seal(self, piece: bytes) -> None:
-        writer = self._hold()
+    def _seal(self, piece: crypt4gh.Buffer) -> None:
+        writer = self._opened()
         if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
             self._sealed = memoryview(bytearray(crypt4gh.cipher_size(len(piece))))
         segments = -(-len(piece) // crypt4gh.SEGMENT)
@@ -276,7 +289,7 @@ class Pass:
         writer.write(sealed)
         self._written += len(sealed)
 
-    def _passed(self, piece: bytes) -> Passed:
+    def _passed(self, piece: crypt4gh.Buffer) -> Passed:
         if piece:
             self._all_lanes(piece)
         findings, body_size = self._classifier.close(), self._taken_back + self._written

@@ -41,6 +41,7 @@ from gateway.flow.resume import Resume, reopened
 from gateway.flow.run import Run, forget_upload, no_such_upload, offset_of
 from gateway.flow.turns import Turns
 from gateway.ports import Partial, StoredFile, Upload
+from gateway.wire.crypt4gh import Buffer
 
 IDLE: Final = timedelta(hours=72)
 MAX_READY: Final = 32  # runs that wait in memory for their next request; others read back what was before
@@ -82,7 +83,7 @@ class Addition:
     """
 
     offset: int
-    body: AsyncIterator[bytes]
+    body: AsyncIterator[Buffer]
     hang_up: Callable[[], None]
     size: int | None = None
     length: int | None = None
@@ -324,7 +325,7 @@ class Uploads:
             raise Conflict("a piece is not whole: send what is missing of it first")
         return upload, note
 
-    async def _read_back(self, note: Partial | None) -> AsyncIterator[bytes]:
+    async def _read_back(self, note: Partial | None) -> AsyncIterator[Buffer]:
         if note is None:
             return
         source = await self._intake.reception.reread(note.transfer_id, note.parts)

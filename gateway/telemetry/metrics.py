@@ -58,6 +58,7 @@ OUTCOMES: Final = frozenset({"ok", "no-such-file", "denied", "unsupported", "quo
 DELIVERIES: Final = ("delivered", "deferred", "parked")
 REFUSALS: Final = frozenset({"banned", "knocking", "connections", "session_handles", "handles", "uploads"})
 _SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_LATE_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5)
 _STAY_BUCKETS: Final = (0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400)
 _BYTE_BUCKETS: Final = tuple(float(1 << exponent) for exponent in range(10, 41, 3))
 
@@ -148,6 +149,12 @@ class PrometheusObserver:
         self._deliveries = Counter(
             "hetao_webhook_deliveries_total", "Events brought to webhooks, or not.", ["outcome"], registry=registry
         )
+        self._late = Histogram(
+            "hetao_event_loop_lag_seconds",
+            "How late the event loop came to a tick that was due, twenty of them a second.",
+            buckets=_LATE_BUCKETS,
+            registry=registry,
+        )
         self._others = Counter(
             "hetao_unknown_events_total", "Events this version has no metric for.", registry=registry
         )
@@ -212,6 +219,10 @@ class PrometheusObserver:
     def exposed(self) -> bytes:
         """Everything in the text format."""
         return generate_latest(self._exposed)
+
+    def late(self, seconds: float) -> None:
+        """Count one tick of the event loop; no event, because logs have no use for twenty a second."""
+        self._late.observe(seconds)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """`python -m tests.bench NAME [ARGUMENT]`: timings on demand; never part of the tests.
 
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
-`sftp` (the SFTP door beside OpenSSH and rclone), `rss` (memory under eight uploads at once), `folders` (trees of many
-small files, the whole way).
+`sftp` (the SFTP door beside OpenSSH and rclone), `https` (the HTTPS door beside nginx and rclone), `rss` (memory under many
+uploads at once), `folders` (trees of many small files, the whole way).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 import sys
 
 QUICK = ("scan", "large_file", "sftp")
-NAMES = (*QUICK, "rss", "folders")
+NAMES = (*QUICK, "https", "rss", "folders")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,22 +1,29 @@
-"""The gateway's memory while several of OpenSSH's clients upload large files at once.
+"""The gateway's memory while several clients upload large files at once.
 
-    python -m tests.bench rss [clients] [MiB each]
+    python -m tests.bench rss [clients] [MiB each] [1 for HTTPS]
+
+The clients are OpenSSH's sftp, or curl where HTTPS is asked for.
 
 Prints the highest resident memory the kernel saw (VmHWM), what of it was the process's own at the highest sample
-(`/proc/PID/smaps_rollup`), and the speed. The bound is 300 MB for eight files of 1 GiB; above it, it ends with an error.
+(`/proc/PID/smaps_rollup`), and the speed. The bound is 300 MB for eight files of 1 GiB by SFTP
+and sixteen by HTTPS; above it, it ends with an error.
 """
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench import https
 from tests.bench.large_file import peak_mebibytes
 from tests.bench.sftp import put, timed, write_reads
-from tests.interop.sftp_world import BASE, make_world
+from tests.interop.sftp_world import BASE, SftpWorld, make_world
 
 BOUND = 300e6 / (1 << 20)  # MiB
+Start = Callable[[str], "subprocess.Popen[bytes]"]
 FIELDS = ("Rss", "Pss", "Anonymous", "Private_Dirty", "Shared_Clean", "Private_Clean")
 
 
@@ -31,7 +38,18 @@ def told(memory: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.0f}" for name, value in memory.items())
 
 
-def main(clients: int = 8, mebibytes: int = 1024) -> None:
+def _by_sftp(world: SftpWorld, file: Path) -> Start:
+    options = world.options()
+    timed([lambda: put(options, f"mkdir {BASE}/rss\n")])
+    return lambda name: put(options, f"put {file} {BASE}/rss/{name}\n")
+
+
+def _by_https(world: SftpWorld, file: Path) -> Start:
+    server = https.gateway(world.running.world, world.running.sender())
+    return lambda name: https.put(server, world.running.world.authority, file, name)
+
+
+def main(clients: int = 8, mebibytes: int = 1024, by_https: int = 0) -> None:
     """Run it."""
     with tempfile.TemporaryDirectory(prefix="hetao-bench-") as scratch:
         folder = Path(scratch)
@@ -41,11 +59,10 @@ def main(clients: int = 8, mebibytes: int = 1024) -> None:
             assert gateway is not None
             file = folder / "reads.fastq"
             write_reads(file, mebibytes)
-            options = world.options()
-            timed([lambda: put(options, f"mkdir {BASE}/rss\n")])
+            start = _by_https(world, file) if by_https else _by_sftp(world, file)
             print(f"idle, MiB: {told(held(gateway.pid))}", flush=True)
             began = time.monotonic()
-            running = [put(options, f"put {file} {BASE}/rss/{number}.fastq\n") for number in range(clients)]
+            running = [start(f"{number}.fastq") for number in range(clients)]
             highest = held(gateway.pid)
             while any(client.poll() is None for client in running):
                 highest = max(highest, held(gateway.pid), key=lambda memory: memory["Rss"])

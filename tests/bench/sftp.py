@@ -71,7 +71,7 @@ def openssh(folder: Path, user_key: Path) -> Server:
     )
     Path("/run/sshd").mkdir(exist_ok=True)
     command = [need("sshd"), "-D", "-e", "-f", str(keys / "config")]
-    return Server("OpenSSH", options, str(drop), _started(command, port), drop)
+    return Server("OpenSSH", options, str(drop), started(command, port), drop)
 
 
 def rclone(folder: Path, user_key: Path) -> Server | None:
@@ -85,7 +85,7 @@ def rclone(folder: Path, user_key: Path) -> Server | None:
         program, "serve", "sftp", str(drop), "--addr", f"127.0.0.1:{port}", "--key", str(keys / "host"),
         "--authorized-keys", str(keys / "allowed"), "--config", "/dev/null",
     ]  # fmt: skip
-    return Server("rclone", options, "", _started(command, port), drop)
+    return Server("rclone", options, "", started(command, port), drop)
 
 
 def _others(folder: Path, user_key: Path) -> tuple[Path, int, Path, list[str]]:
@@ -104,7 +104,7 @@ def _others(folder: Path, user_key: Path) -> tuple[Path, int, Path, list[str]]:
     return keys, port, drop, options
 
 
-def _started(command: list[str], port: int) -> subprocess.Popen[bytes]:
+def started(command: list[str], port: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
     while True:

@@ -1,4 +1,4 @@
-"""The upload page in a real browser before a real gateway of two processes: a line that is cut, a page that is loaded again, a verdict."""
+"""The upload page in Debian's Chromium: a line that is cut, a page that is loaded again, a verdict; two worker processes."""
 
 from __future__ import annotations
 

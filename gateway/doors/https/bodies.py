@@ -9,6 +9,7 @@ A change must keep these:
    the request checked (aiohttp by itself would send it first).
 3. What is stored is what was sent: no content coding but identity, no Content-Range, no transfer coding but chunked.
 4. A sender that is slow for minutes gives its place back. Only time spent waiting for bytes counts, not ours.
+5. What is left of a large body is received in bulk (`bulk`); the same rules hold there.
 
 Sources: RFC 9110 sections 8.6, 10.1.1 and 14.5, RFC 9112 section 6, RFC 9530.
 """
@@ -19,14 +20,17 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import ClientPayloadError, HttpVersion11, web
 
 from gateway.core.errors import CallerError, Conflict, Incomplete, TooLarge, Unusable
+from gateway.doors.https.bulk import BulkBody, Lost, Pace, TooSlow, may_take_over
 from gateway.flow.intake import Announced
 from gateway.wire import Malformed, canonical, digests
+from gateway.wire.crypt4gh import Buffer
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _IN_LOOP: Final = 1 << 16  # documents above this are parsed in a thread: a listing may name 100,000 files
@@ -92,7 +96,7 @@ def _digests(request: web.Request, name: str) -> dict[str, bytes]:
 
 async def stream(
     request: web.Request, about: Announced, limits: BodyLimits, *, rest: bool = False
-) -> AsyncGenerator[bytes]:
+) -> AsyncGenerator[Buffer]:
     """The body, piece by piece; `sha-512` is checked here, `sha-256` where the bytes are digested anyway.
 
     With `rest`, every byte that came before the connection went away is given, before Incomplete is raised.
@@ -105,17 +109,18 @@ async def stream(
     digest = hashlib.sha512() if wanted is not None else None
     async for piece in _pieces(request, limits, rest=rest):
         if digest is not None:
-            digest.update(piece)  # pieces are at most 512 KiB: about a millisecond of the loop's time
+            digest.update(piece)  # pieces are at most 1 MiB: a millisecond or two of the loop's time
         yield piece
     if digest is not None and not hmac.compare_digest(wanted or b"", digest.digest()):
         raise Conflict("the bytes do not have the announced sha-512: send the file again", code="digest-mismatch")
 
 
-async def _pieces(request: web.Request, limits: BodyLimits, *, rest: bool = False) -> AsyncGenerator[bytes]:
+async def _pieces(request: web.Request, limits: BodyLimits, *, rest: bool = False) -> AsyncGenerator[Buffer]:
     _invite(request)
     loop = asyncio.get_running_loop()
-    waited, received = 0.0, 0
-    while True:
+    pace = Pace(limits.idle, limits.grace, limits.slowest)
+    received = 0
+    while not may_take_over(request, received):
         began = loop.time()
         try:
             piece = await _next(request, limits.idle)
@@ -123,13 +128,33 @@ async def _pieces(request: web.Request, limits: BodyLimits, *, rest: bool = Fals
             if rest and (left := _left(request)):
                 yield left
             raise
-        waited += loop.time() - began
+        pace.waited += loop.time() - began
         if not piece:
             return
         received += len(piece)
-        if waited > limits.grace + received / limits.slowest:
+        if pace.spent(received):
             raise _too_slow()
         yield piece
+    async with aclosing(_in_bulk(request, received, pace, rest=rest)) as large:
+        async for each in large:
+            yield each
+
+
+async def _in_bulk(
+    request: web.Request, received: int, pace: Pace, *, rest: bool
+) -> AsyncGenerator[bytearray | memoryview]:
+    body = BulkBody(request, received, pace)
+    try:
+        while (piece := await body.take()) is not None:
+            yield piece
+    except TooSlow:
+        raise _too_slow() from None
+    except Lost:
+        if rest and (left := body.begun()):
+            yield left
+        raise _ended_early() from None
+    finally:
+        body.give_back()
 
 
 async def _next(request: web.Request, idle: float) -> bytes:

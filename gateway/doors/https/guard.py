@@ -24,6 +24,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.core.catalogue import Catalogue, negotiated
 from gateway.core.errors import CallerError, GatewayError, NotAuthenticated, NotFound, NotPermitted
 from gateway.core.identity import Permission, Principal
+from gateway.doors.https.bulk import SPENT
 from gateway.doors.https.gatekeeper import BEARER_CHALLENGE, Gatekeeper, Place, place
 from gateway.doors.https.origins import Origins
 from gateway.doors.https.problems import answer_problem, known_code
@@ -248,7 +249,7 @@ class Answering:
             _LOG.exception("request.mistaken %s", request[REQUEST_ID])
             self._observer.saw("request.mistaken", request_id=request[REQUEST_ID], route=self._template(request))
             code, response = GatewayError.code, self._problem(request, GatewayError("a mistake of the gateway's"))
-        if not request.content.is_eof():
+        if not request.content.is_eof() or request.get(SPENT):
             response.force_close()  # what is left of the body must not be read as the next request
         self._tell(request, response.status, began, code)
         return response

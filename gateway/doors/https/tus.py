@@ -32,6 +32,7 @@ from gateway.flow.incoming import Announced
 from gateway.flow.uploads import Addition, Kept, Uploads, Wanted
 from gateway.ports import Upload
 from gateway.wire import Malformed, tus
+from gateway.wire.crypt4gh import Buffer
 
 PREFIX: Final = "/files/"
 _TOKEN: Final = re.compile(r"[0-9a-f]{48}")
@@ -200,7 +201,7 @@ def _refuse_other_media(request: web.Request) -> None:
         raise CallerError(f"send {tus.MEDIA_TYPE}", code="unsupported-media")
 
 
-async def _checked(request: web.Request, limits: BodyLimits, checksum: tus.Checksum | None) -> AsyncGenerator[bytes]:
+async def _checked(request: web.Request, limits: BodyLimits, checksum: tus.Checksum | None) -> AsyncGenerator[Buffer]:
     """The body, piece by piece; at its end it has the checksum, or Conflict is raised."""
     digest = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
     async with aclosing(stream(request, Announced(), limits, rest=True)) as body:

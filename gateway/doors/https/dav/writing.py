@@ -45,6 +45,7 @@ from gateway.flow.intake import Announced
 from gateway.flow.locks import is_below
 from gateway.ports import EditLock, StoredFile
 from gateway.wire import Malformed, dav, dav_headers
+from gateway.wire.crypt4gh import Buffer
 
 PARENT_SECONDS: Final = (
     5.0  # a folder that was there so long ago is not looked for again: clients send many files into one
@@ -109,7 +110,7 @@ class DavWriting:
         principal: Principal,
         draft: Transfer,
         target: Target,
-        body: AsyncGenerator[bytes],
+        body: AsyncGenerator[Buffer],
         about: Announced,
         own: list[EditLock],
     ) -> StoredFile:
@@ -323,7 +324,7 @@ def _modified(request: web.Request) -> datetime | None:
         raise Unusable(f"X-OC-Mtime: {wrong}", code="bad-header") from wrong
 
 
-async def _checked(request: web.Request, body: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def _checked(request: web.Request, body: AsyncGenerator[Buffer]) -> AsyncGenerator[Buffer]:
     """The body, and at its end whether it has the checksum its sender says."""
     found = _CHECKSUM.fullmatch(request.headers.get("OC-Checksum", "").strip())
     digest = hashlib.new(found[1].lower(), usedforsecurity=False) if found else None
@@ -336,7 +337,7 @@ async def _checked(request: web.Request, body: AsyncGenerator[bytes]) -> AsyncGe
         raise Conflict("the bytes do not have the announced checksum: send the file again", code="digest-mismatch")
 
 
-async def _whole(body: AsyncGenerator[bytes], bound: int, about: Announced) -> bytes:
+async def _whole(body: AsyncGenerator[Buffer], bound: int, about: Announced) -> bytes:
     """A small body in memory; raises TooLarge, Incomplete."""
     content = bytearray()
     async with aclosing(body):
@@ -349,7 +350,7 @@ async def _whole(body: AsyncGenerator[bytes], bound: int, about: Announced) -> b
     return bytes(content)
 
 
-async def _once(content: bytes) -> AsyncGenerator[bytes]:
+async def _once(content: bytes) -> AsyncGenerator[Buffer]:
     yield content
 
 
