@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 EVERY: Final = 0.05
@@ -25,7 +25,8 @@ async def watching_lateness(tell: Callable[[float], None], *, every: float = EVE
         yield
     finally:
         watching.cancel()
-        await asyncio.wait({watching})
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _watch(tell: Callable[[float], None], every: float) -> None:

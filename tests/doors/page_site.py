@@ -22,7 +22,7 @@ from gateway.identity.jwk import TokenKey
 from gateway.identity.sessions import PageSessions
 from tests.doors.site import Site
 from tests.flow.rig import policies
-from tests.identity.parties import ISSUER, p256, write_pem
+from tests.identity.parties import ISSUER
 
 PASSWORDS = {"lin-page": "hap_" + "q2" * 16, "lin-reader": "hap_" + "r3" * 16, "li-page": "hap_" + "s4" * 16}
 
@@ -128,7 +128,7 @@ class PageSite(Site):
     async def found(self) -> PageSite:
         await super().found()
         await self.rig.register(*(self.password(name) for name in PASSWORDS))
-        self.key = TokenKey(write_pem(p256(), self.folder / "page-tokens.pem"))
+        self.key = TokenKey(self.folder / "tokens.pem")  # the one that signs access tokens, as at the gateway
         return self
 
     def password(self, name: str, **changes: Any) -> tuple[str, dict[str, Any]]:

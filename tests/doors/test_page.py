@@ -25,6 +25,7 @@ from gateway.flow.defender import Defence, Defender
 from gateway.flow.incoming import Announced
 from tests.doors.page_site import PASSWORDS, PageSite
 from tests.flow.rig import GENERAL, chunks, policies
+from tests.identity.parties import ISSUER
 
 ID = "t" + "a" * 24
 ANSWERS = {"data_level": "general"} | {
@@ -164,6 +165,29 @@ async def test_a_session_ends_with_its_passwords_last_day(site, browser):
     assert (await browser.get("/transfers")).status == 200
     site.rig.clock.advance(timedelta(minutes=2))
     assert (await browser.get("/transfers")).status == 303
+
+
+@pytest.mark.parametrize(
+    ("typ", "changes"),
+    [
+        ("hetao-page+jwt", {}),
+        ("at+jwt", {}),
+        ("hetao-page+jwt", {"aud": ISSUER}),
+        ("hetao-page+jwt", {"aud": "https://other.example#page"}),
+        ("hetao-page+jwt", {"iat": 1 << 40}),
+        ("hetao-page+jwt", {"auth_time": "now"}),
+        ("hetao-page+jwt", {"mark": ""}),
+        ("hetao-page+jwt", {"jti": ["x"]}),
+    ],
+    ids=str,
+)
+async def test_the_gateways_own_key_signs_no_session_by_another_name(site, browser, typ, changes):
+    await browser.sign_in()
+    body = browser.cookies[COOKIE].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    browser.cookies[COOKIE] = site.key.sign(json.dumps(claims | changes).encode(), typ)
+    holds = (typ, changes) == ("hetao-page+jwt", {})
+    assert (await browser.get("/transfers")).status == (200 if holds else 303)
 
 
 async def test_nothing_else_that_is_signed_is_a_session_and_no_session_is_a_token(site, browser):

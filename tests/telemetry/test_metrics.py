@@ -236,3 +236,11 @@ def test_any_worker_tells_what_all_of_them_counted_also_those_that_died(tmp_path
     assert found["hetao_transfers", "held"] == 3  # of the database: not added up
     assert found["hetao_build_info", "1"] == 1
     assert len(list(tmp_path.iterdir())) == 6  # counters, histograms and gauges of two, however often they start
+
+
+def test_late_ticks_of_the_event_loop_are_counted_by_how_late(observer):
+    observer.late(0.003)
+    observer.late(0.06)
+    assert sample(observer, "hetao_event_loop_lag_seconds_count") == 2
+    assert sample(observer, "hetao_event_loop_lag_seconds_bucket", le="0.05") == 1
+    assert sample(observer, "hetao_unknown_events_total") == 0
