@@ -12,11 +12,12 @@ import os
 import resource
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -56,9 +57,15 @@ LIVING = "living.lock"
 PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, rule 3)
 
 
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread keeps the interpreter while another wants it; Python's own 5 ms make the classifier's many short turns
+wait for the event loop's. Measured: reads by SFTP a fifth faster, tables a twentieth, random bytes and small files the same."""
+
+
 def serve(settings: Settings, worker: int = 0) -> None:
     """Run the gateway in this process; `worker` is its number where it has a parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext and keys
+    sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
     try:
         asyncio.run(_serve(settings, worker))

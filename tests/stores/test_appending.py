@@ -115,7 +115,11 @@ def test_a_file_system_that_does_not_take_the_flag_gets_it_through_the_page_cach
 @pytest.mark.parametrize("most", [4096, 100_000])
 def test_short_writes_are_continued(descriptor, monkeypatch, most):
     write = os.write
-    monkeypatch.setattr(os, "write", lambda target, data: write(target, bytes(data[:most]) if past_cache(target) is False else data[:most]))  # noqa: E501
+    monkeypatch.setattr(
+        os,
+        "write",
+        lambda target, data: write(target, bytes(data[:most]) if past_cache(target) is False else data[:most]),
+    )  # noqa: E501
     assert append(descriptor, NOISE) == NOISE
 
 
