@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import itertools
 import os
-import random
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.stores.appending import _PAST_CACHE, BLOCK, LEAST, Appending
 
 SEALED = 16 * 65_564  # what the pass hands over: no multiple of a block
-NOISE = random.Random(7).randbytes(3 * SEALED)
+NOISE = hashlib.shake_256(b"noise").digest(3 * SEALED)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_whatever_the_pieces(tmp_path_factory, cuts):
     opened = os.open(tmp_path_factory.mktemp("a") / "part", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         edges = [0, *sorted(cuts), len(NOISE)]
-        assert append(opened, *(NOISE[a:b] for a, b in zip(edges, edges[1:], strict=False))) == NOISE
+        assert append(opened, *(NOISE[a:b] for a, b in itertools.pairwise(edges))) == NOISE
     finally:
         os.close(opened)
 
@@ -119,7 +120,7 @@ def test_short_writes_are_continued(descriptor, monkeypatch, most):
         os,
         "write",
         lambda target, data: write(target, bytes(data[:most]) if past_cache(target) is False else data[:most]),
-    )  # noqa: E501
+    )
     assert append(descriptor, NOISE) == NOISE
 
 
