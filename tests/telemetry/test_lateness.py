@@ -38,6 +38,9 @@ async def test_a_loop_that_was_held_up_tells_so_until_the_watch_ends():
         held.set()
 
     async with watching_lateness(tell, every=0.01):
+        async with asyncio.timeout(60):
+            await held.wait()  # it watches
+        held.clear()
         loop = asyncio.get_running_loop()
         until = loop.time() + 0.1
         while loop.time() < until:  # nothing else runs meanwhile
