@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 EVERY: Final = 0.05
@@ -25,8 +25,9 @@ async def watching_lateness(tell: Callable[[float], None], *, every: float = EVE
         yield
     finally:
         watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await asyncio.wait({watching})  # not `await watching`: a cancelled caller would look like a cancelled watch
+        if not watching.cancelled():
+            watching.result()
 
 
 async def _watch(tell: Callable[[float], None], every: float) -> None:
