@@ -1,8 +1,9 @@
 """How much freed memory this process keeps for itself before it gives it back to the system.
 
 The classifier makes and drops arrays of megabytes, a hundred times a second. glibc gives such memory back at once, and every
-byte of the next array is a page that the kernel has to find and to clear: 7.4 CPU seconds a GiB of CSV where that was
-measured, against 4.6 with these bounds. Keeping is bounded by arena; `python -m tests.bench rss` measures what it comes to.
+byte of the next array is a page that the kernel has to find and to clear: 6.0 CPU seconds a GiB of CSV where that was
+measured, against 4.8 with these bounds. Keeping 16 MiB it was 4.3, and sixteen uploads at once took 25 MB
+more. Keeping is bounded by arena; `python -m tests.bench rss` measures what it comes to.
 
 Source: mallopt(3). An operator's own `GLIBC_TUNABLES` or `MALLOC_*_` variables come first.
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 _TRIM_THRESHOLD: Final = -1  # M_TRIM_THRESHOLD of <malloc.h>
 _MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD
-KEPT: Final = 16 << 20
+KEPT: Final = 4 << 20
 MAPPED: Final = 8 << 20
 
 
