@@ -27,7 +27,6 @@ from typing import BinaryIO
 
 from gateway.core.errors import StoreError
 from gateway.ports import SpoolWriter
-from gateway.stores.appending import Appending
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
@@ -254,7 +253,6 @@ class _PartWriter:
         self._tidy = tidy
         self._unfinished = _unfinished(path)
         self._descriptor = descriptor
-        self._appending = Appending(descriptor)
         self._open = True
         self._named = False
         self._content: int | None = None  # bytes before the note, where there is one
@@ -263,7 +261,7 @@ class _PartWriter:
         """Append sealed bytes; a failure removes the part."""
         assert self._open, "the part is committed or aborted"
         with self._all_or_nothing("a part cannot be written"):
-            self._appending.write(data)
+            self._append(data)
 
     def hold(self, note: bytes) -> None:
         """Make what was written durable with a note, without a name; a failure removes the part.
@@ -276,20 +274,23 @@ class _PartWriter:
             self._hold_again(self._content, note)
             return
         with self._all_or_nothing("a part cannot be made durable"):
-            self._appending.flush()
             content = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-            self._appending.write(_with_trailer(content, note))
+            self._append(_with_trailer(content, note))
             os.fsync(self._descriptor)
             _sync_directory(self._path.parent)
         self._content = content
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        with memoryview(data) as view, view.cast("B") as rest:
+            at = 0
+            while at < len(rest):
+                at += os.write(self._descriptor, rest[at:])
 
     def _hold_again(self, content: int, note: bytes) -> None:
         size = os.fstat(self._descriptor).st_size
         with _told("a note cannot be made durable"):
             try:
-                rest = memoryview(_with_trailer(content, note))
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                self._append(_with_trailer(content, note))
                 os.fsync(self._descriptor)
             except OSError:
                 os.ftruncate(self._descriptor, size)
@@ -315,7 +316,6 @@ class _PartWriter:
             return
         with _told("a part cannot be made durable"):
             if self._content is None:
-                self._appending.flush()
                 os.fsync(self._descriptor)
             else:  # durable with the name: both are the file system's records
                 os.ftruncate(self._descriptor, self._content)
