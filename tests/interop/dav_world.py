@@ -97,6 +97,7 @@ class TokenProxy:
         asyncio.run_coroutine_threadsafe(close(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(20)
+        self._loop.close()
 
 
 @dataclass
