@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import StoreError, Unusable
+from gateway.doors.https.bulk import LEAST
 from gateway.doors.https.origins import parse_origins
 from gateway.flow import run, turns
 from gateway.wire import crypt4gh
@@ -315,6 +316,20 @@ async def test_a_body_that_ends_early_is_no_file_and_goes_on(client, coding, kep
     assert (await client.patch(url, at, TABLE[at:])).status == 204
     await is_received(client)
     await arrives(client)
+
+
+@pytest.mark.parametrize("kept", [0.01, 0.5, 0.999])
+async def test_a_body_taken_past_the_parser_keeps_every_byte_that_came(client, kept):
+    """Large bodies fill pieces of their own (`doors/https/bulk.py`); a cut leaves the last of them half filled."""
+    large = TABLE * (LEAST // len(TABLE) + 3)
+    url, sent = await client.make(len(large)), int(len(large) * kept)
+    await client.site.cut([await client.sending(url, 0, Content_Length=str(len(large))), large[:sent]], reset=False)
+    assert (await client.site.until("request.answered", 2))["code"] == "incomplete"
+    await nothing_is_received(client)
+    assert await client.offset(url) == sent
+    assert (await client.patch(url, sent, large[sent:])).status == 204
+    await is_received(client, large)
+    await arrives(client, large)
 
 
 @pytest.mark.parametrize("restarted", [False, True])
