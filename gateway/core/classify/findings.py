@@ -103,6 +103,7 @@ class FileFindings:
         sensitive: Sensitive personal information, by strong findings.
         precise_geo: Coordinates of four decimals or more.
         identifiers: The persons, for counting across files.
+        others: Further persons, who stand beside other kinds of data: in another part of an archive, say.
     """
 
     path: str
@@ -120,6 +121,12 @@ class FileFindings:
     sensitive: bool
     precise_geo: bool
     identifiers: PersonSet = field(repr=False)
+    others: tuple[PersonSet, ...] = field(default=(), repr=False)
+
+    @property
+    def people(self) -> tuple[PersonSet, ...]:
+        """All persons, in sets of the same company."""
+        return (self.identifiers, *self.others)
 
     def to_json(self, sha256_hex: str) -> dict[str, object]:
         """The object `hetao inspect --json` prints; `sha256_hex` is the digest of the whole file."""

@@ -1,0 +1,60 @@
+"""Which parser reads which format.
+
+A parser is one function in one module of this folder:
+
+    def inspect(source: Source, report: Report) -> None
+
+It reads `source`, says what it covered and found to `report`, and raises `Unreadable` where it must give up; any other
+exception counts as a malformed file. With `streams` it reads forward only (`read`, no seeking), to the end, and so works
+on members of any size; without, a member is held in memory.
+
+Modules are imported when first needed: a worker that reads one VCF does not load a workbook library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from gateway.core.signatures import Format
+
+
+@dataclass(frozen=True)
+class Parser:
+    """Where a format's parser is.
+
+    Attributes:
+        module: Within this package.
+        streams: Whether it reads forward only.
+        function: In the module.
+    """
+
+    module: str
+    streams: bool = False
+    function: str = "inspect"
+
+    def load(self) -> Callable[[Any, Any], None]:
+        """The function itself."""
+        found: Callable[[Any, Any], None] = getattr(import_module(f"{__name__}.{self.module}"), self.function)
+        return found
+
+
+# By the format's name (`core.signatures`, `core.formats`).
+PARSERS: Final[Mapping[str, Parser]] = {
+    # archives and compression
+    "gzip": Parser("gzip", streams=True),
+    "bgzf": Parser("gzip", streams=True),
+    # tables
+    # documents and images
+    # genomes
+    # medical imaging and signals
+    # places
+    # models
+}
+
+
+def parser_of(format_: Format) -> Parser | None:
+    """The parser of a format; None where there is none, and the file is uninspectable."""
+    return PARSERS.get(format_.name)
