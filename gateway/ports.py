@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from gateway.core.classify import FileFindings
 from gateway.core.facts import Entry, Tag
 from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
@@ -644,6 +645,36 @@ class HeaderOpener(Protocol):
 
     def open(self, header: bytes) -> Sequence[bytes]:
         """The session keys in a Crypt4GH header sealed to the vault; raises BrokenPromise where it does not open."""
+
+
+class Inspecting(Protocol):
+    """Files of one transfer under inspection. Blocking, one file at a time."""
+
+    def inspect(self, path: str, parts: Sequence[tuple[BinaryIO, int]], keys: Sequence[bytes]) -> FileFindings:
+        """What is in a sealed file, read whole; what cannot be read is said in the findings.
+
+        Args:
+            path: Within the dataset.
+            parts: Open parts in the vault and how many bytes of each count, in order.
+            keys: Session keys they were sealed under.
+
+        Raises:
+            BrokenPromise: The parts do not open: the vault was altered.
+            StoreError: Nothing can be inspected on this machine now.
+        """
+
+    def stop(self) -> None:
+        """Give the file at hand up, from another thread: `inspect` comes back soon."""
+
+
+class Inspection(Protocol):
+    """Reads formats that need seeking or decompression, apart from this process (`gateway.inspect`)."""
+
+    def reads(self, format_name: str) -> bool:
+        """Whether there is an inspector for a format."""
+
+    def open(self) -> AbstractContextManager[Inspecting]:
+        """Begin with a transfer."""
 
 
 class Signer(Protocol):

@@ -115,6 +115,8 @@ SETTINGS: tuple[Setting, ...] = (
         "bytes an institution may have here that are neither delivered nor ended; 0: no bound",
     ),
     Setting("limits.upload_hours", "count", 72, "how long an unfinished upload (tus) waits for its sender"),
+    Setting("inspect.memory_mib", "count", 3_072, "MiB of address space of a process that parses files"),
+    Setting("inspect.seconds", "count", 120, "seconds a parser has for any file, besides one for each 2 MiB"),
     Setting("defender.failures", "count", 10, "failed sign-ins of an address that ban it, both doors; 0: never"),
     Setting("defender.window_seconds", "count", 600, "how long a failed sign-in counts"),
     Setting("defender.ban_seconds", "count", 3_600, "how long a ban lasts"),

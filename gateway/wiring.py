@@ -36,6 +36,7 @@ from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
+from gateway.flow.inspect import Inspect
 from gateway.flow.intake import Intake
 from gateway.flow.locks import Locks
 from gateway.flow.news import Newsroom
@@ -53,10 +54,11 @@ from gateway.flow.webhooks import Deliveries, Webhooks
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
+from gateway.inspect.process import Allowance, Workers
 from gateway.ports import Channel, Connector, EventSigner, Observer
 from gateway.settings import Settings
 from gateway.stores.database import Database
-from gateway.stores.detectors import load_detector_tables
+from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
 from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
@@ -248,9 +250,10 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
+    inspect = Inspect(recorder=recorder, spool=spool, opener=opener, inspection=_workers(settings))
     stages = {
         State.OPEN: _completion(recorder, registrar, intake, database).step,
-        State.SUBMITTED: Classify(recorder).step,
+        State.SUBMITTED: Classify(recorder, inspect).step,
         State.CLASSIFIED: decider.step,
         State.HELD: decider.step,
         State.CLEARED: seal.step,
@@ -297,6 +300,14 @@ def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, databa
     about: dict[str, Any] = {"records": database, "registrar": registrar, "clock": recorder.clock}
     senders = Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
     return Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
+
+
+def _workers(settings: Settings) -> Workers:
+    allowance = Allowance(
+        memory=settings.number("inspect.memory_mib") << 20,
+        seconds=float(settings.number("inspect.seconds")),
+    )
+    return Workers(list(read_documents().values()), allowance)
 
 
 def _appeal_term(settings: Settings) -> timedelta:

@@ -99,6 +99,22 @@ def unpack(data: bytes) -> Digests:
     return digests
 
 
+def packed_digests(sets: Iterable[PersonSet], key: bytes, scope: bytes = b"") -> tuple[bytes, bytes]:
+    """(with sensitive data, with ordinary personal data): packed digests of a file's persons; in both, who is in both.
+
+    Args:
+        sets: `FileFindings.people`.
+        key: As for `keyed_digests`.
+        scope: The same.
+    """
+    sensitive, ordinary = [], []
+    for people in sets:
+        digests = keyed_digests(people, key, scope) if people.values else merge()
+        sensitive += [digests] if people.sensitive else []
+        ordinary += [digests] if people.ordinary else []
+    return pack(merge(*sensitive)), pack(merge(*ordinary))
+
+
 def merge_persons(sets: Iterable[PersonSet]) -> PersonSet:
     """Persons of several files of one transfer; the same identifier in two files is one person."""
     parts: dict[str, list[Digests]] = {}

@@ -40,7 +40,7 @@ def stricter(first: str, second: str) -> str:
 
 def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
     """What a decision needs of one file's findings, as JSON can carry it."""
-    people = findings.identifiers
+    people = findings.people
     return {
         "year": year,
         "format": findings.format,
@@ -52,8 +52,8 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "sensitive": findings.sensitive,
         "precise_geo": findings.precise_geo,
         "classes": list(findings.classes),
-        "rows_sensitive": people.uncounted if people.sensitive else 0,
-        "rows_nonsensitive": people.uncounted if people.ordinary else 0,
+        "rows_sensitive": sum(each.uncounted for each in people if each.sensitive),
+        "rows_nonsensitive": sum(each.uncounted for each in people if each.ordinary),
         "hgr_information": findings.hgr.information,
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,

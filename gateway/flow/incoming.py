@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from gateway.core.classify import Classifier, PersonSet
+from gateway.core.classify import Classifier
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
 from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
-from gateway.core.persons import keyed_digests, pack
+from gateway.core.persons import packed_digests
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
@@ -297,30 +297,28 @@ class Incoming:
 
         def make(passed: Passed) -> StoredFile:
             _check_announced(passed, announced)
-            people = passed.findings.identifiers
-            digests = self._digests(people, year_key) if people.values else b""
+            sensitive, ordinary = packed_digests(passed.findings.people, year_key, scope_of(self._transfer))
             return StoredFile(
                 transfer_id=self._transfer.id,
                 # Its number is drawn in the transaction that keeps it.
                 file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
                 findings=passed.findings.to_json(passed.sha256.hex()),
                 facts=decision_facts(passed.findings, year),
-                persons_sensitive=digests if people.sensitive else b"",
-                persons_nonsensitive=digests if people.ordinary else b"",
+                persons_sensitive=sensitive,
+                persons_nonsensitive=ordinary,
                 received_at=now,
                 modified_at=announced.modified or self.modified,
             )
 
         return make
 
-    def _digests(self, people: PersonSet, year_key: bytes) -> bytes:
-        """Who is in the file, as the records know people: keyed, packed."""
-        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
-        scope = f"{self._transfer.institution}/{self._transfer.project}".encode()
-        return pack(keyed_digests(people, year_key, scope))
-
     def _new_part(self, written: int) -> tuple[Part, ...]:
         return (Part(self._part, written),) if written else ()
+
+
+def scope_of(transfer: Transfer) -> bytes:
+    """What makes names of samples and subjects unique; numbers of persons are scoped by nothing (`core.persons`)."""
+    return f"{transfer.institution}/{transfer.project}".encode()
 
 
 async def forget_row(ledger: Ledgering, transfer: Transfer, stored: StoredFile) -> None:

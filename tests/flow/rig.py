@@ -32,6 +32,7 @@ from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
+from gateway.flow.inspect import Inspect
 from gateway.flow.intake import Announced, Intake
 from gateway.flow.locks import Locks
 from gateway.flow.news import Newsroom
@@ -53,6 +54,7 @@ from gateway.wire import checkpoint, crypt4gh, sshsig
 from tests.fakes.clock import FakeClock
 from tests.fakes.connector import FakeConnector, FakeEndpoint
 from tests.fakes.entropy import FakeEntropy
+from tests.fakes.inspection import FakeInspection
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.observer import FakeObserver
 from tests.fakes.records import FakeRecords
@@ -261,11 +263,18 @@ class Rig:
                 ClientHolders(records=self.records, registrar=self.registrar, clock=self.clock),
             ),
         )
+        self.inspection = FakeInspection()
+        self.inspect = Inspect(
+            recorder=self.recorder,
+            spool=self.spool,
+            opener=RigOpener(self.vault_private),
+            inspection=self.inspection,
+        )
         self.conductor = Conductor(
             recorder=self.recorder,
             stages={
                 State.OPEN: self.completion.step,
-                State.SUBMITTED: Classify(self.recorder).step,
+                State.SUBMITTED: Classify(self.recorder, self.inspect).step,
                 State.CLASSIFIED: self.decider.step,
                 State.HELD: self.decider.step,
                 State.CLEARED: self.seal.step,

@@ -67,7 +67,8 @@ def nest(outer: Outer, parts: Sequence[tuple[str, FileFindings]]) -> FileFinding
     """
     inner = [part for _, part in parts]
     spans = joined_spans(outer.coverage, outer.size)
-    gaps = gap_findings(spans, outer.size)
+    # What was not parsed at all has its reason already; every byte of it as a gap would say nothing more.
+    gaps = gap_findings(spans, outer.size) if spans or outer.readable else []
     inspectable = outer.readable and not gaps and all(part.inspectable for part in inner)
     sets = by_company([outer.persons, *(people for part in inner for people in part.people)])
     hgr = _joined_hgr([outer.hgr, *(part.hgr for part in inner)], sets)

@@ -1,0 +1,123 @@
+"""Inspect: files that the pass could not read while they streamed are read now, before anything is concluded from them.
+
+What it is not: parsing (`gateway.inspect` does, in processes that can do nothing else) or the pass (`flow.upload`).
+
+The rules:
+1. Only files whose bytes lie in the vault under this transfer: what an earlier version brought was inspected with it.
+2. Rows are held against their seals before, and sealed again after: what inspection says replaces what the pass said.
+3. The session keys of a file leave this process for its worker only, through a pipe that nobody else has.
+
+Steps of a file, with what happens when one fails:
+1. Open its parts and the headers of their keys. Gone or not ours: BrokenPromise, the transfer fails.
+2. A worker reads it. It dies, hangs or gives up: the file stays uninspectable, and says why (rule D10 holds it).
+3. Its row is made anew. Nothing is written here: `classify` writes all rows with its fact, so a crash means once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from gateway.core.facts import local_day
+from gateway.core.persons import packed_digests
+from gateway.core.transfer import Transfer
+from gateway.flow.findings import decision_facts
+from gateway.flow.incoming import scope_of
+from gateway.flow.recall import check_rows, sealed_row
+from gateway.flow.recorder import Recorder
+from gateway.ports import HeaderOpener, Inspecting, Inspection, Spool, StoredFile
+
+TOLD: Final = 300  # an observer hears of no more files of a transfer one by one
+
+
+class Inspect:
+    """Reads what needs seeking.
+
+    Args:
+        recorder: Its clock, keys and observer.
+        spool: The vault.
+        opener: The private half of the vault key.
+        inspection: The workers.
+    """
+
+    def __init__(self, *, recorder: Recorder, spool: Spool, opener: HeaderOpener, inspection: Inspection) -> None:
+        self._recorder = recorder
+        self._spool = spool
+        self._opener = opener
+        self._inspection = inspection
+
+    async def rows(self, transfer: Transfer) -> Mapping[int, StoredFile]:
+        """New rows by file number, for the files of a submitted transfer that an inspector reads.
+
+        Raises:
+            BrokenPromise: A row, a part or a key is not what the gateway wrote.
+            StoreError: No worker can be started.
+        """
+        async with self._recorder.records.read() as view:
+            files = await view.files(transfer.id)
+        wanted = [stored for stored in files if self._wanted(stored)]
+        if not wanted:
+            return {}
+        evidence_key = await self._recorder.evidence_key(transfer.id)
+        check_rows(wanted, evidence_key)
+        headers = await self._recorder.keyring.get_all(transfer.id)
+        year = local_day(self._recorder.clock.now()).year
+        year_key = await self._recorder.year_key(year)
+        rows: dict[int, StoredFile] = {}
+        with self._inspection.open() as inspecting:
+            for stored in wanted:
+                work = partial(
+                    self._row, inspecting, stored, headers, (year, year_key, scope_of(transfer)), evidence_key
+                )
+                row = await _interruptible(inspecting, work)
+                rows[stored.file.number] = row
+                if len(rows) <= TOLD:
+                    self._recorder.observer.saw(
+                        "file.inspected", format=row.facts["format"], inspectable=row.facts["inspectable"]
+                    )
+        return rows
+
+    def _wanted(self, stored: StoredFile) -> bool:
+        facts = stored.facts
+        return not facts["inspectable"] and not stored.carried and self._inspection.reads(facts["format"])
+
+    def _row(
+        self,
+        inspecting: Inspecting,
+        stored: StoredFile,
+        headers: Mapping[str, bytes],
+        counting: tuple[int, bytes, bytes],
+        evidence_key: bytes,
+    ) -> StoredFile:
+        """Steps 1 to 3, in a worker thread; `counting` is the year, its key, and the scope of sample names."""
+        file, (year, year_key, scope) = stored.file, counting
+        keys: dict[bytes, None] = {}
+        for name in dict.fromkeys(part.name for part in file.parts):
+            keys |= dict.fromkeys(self._opener.open(headers.get(name, b"")))
+        with ExitStack() as opened:
+            parts = [(opened.enter_context(self._spool.open(part.name)), part.size) for part in file.parts]
+            findings = inspecting.inspect(file.path, parts, tuple(keys))
+        sensitive, ordinary = packed_digests(findings.people, year_key, scope)
+        row = replace(
+            stored,
+            findings=findings.to_json(file.sha256.hex()),
+            facts=decision_facts(findings, year),
+            persons_sensitive=sensitive,
+            persons_nonsensitive=ordinary,
+        )
+        return sealed_row(row, evidence_key)
+
+
+async def _interruptible(inspecting: Inspecting, work: Callable[[], StoredFile]) -> StoredFile:
+    """One file in a thread; whoever cancels does not wait for a parser of a terabyte."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        inspecting.stop()
+        await asyncio.wait([running])
+        raise
