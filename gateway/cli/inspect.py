@@ -1,12 +1,12 @@
 """`hetao inspect PATH...`: findings of files on this machine, without sending anything.
 
-Runs the gateway's own classifier over files and directories. Not here: verdicts (`hetao policy check`, `hetao forecast`).
+Runs the gateway's own classifier over files and directories, and its inspectors in processes of their own. Not here:
+verdicts (`hetao policy check`, `hetao forecast`).
 Exit codes: 0 fine, 2 usage (a path that cannot be read).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json as json_codec
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +16,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.core.classify import Classifier, FileFindings
-from gateway.core.detectors import DetectorTables
-from gateway.stores.detectors import load_detector_tables
-
-PIECE = 1 << 20
+from gateway.core.classify import FileFindings
+from gateway.inspect.here import Here
+from gateway.stores.detectors import read_documents
 
 
 def inspect(
@@ -31,14 +29,17 @@ def inspect(
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise typer.BadParameter(f"{missing[0]} does not exist")
-    tables = load_detector_tables()
     table = _empty_table()
-    for path in _walk(paths):
-        findings, digest = _read(path, tables)
-        if json:
-            typer.echo(json_codec.dumps(findings.to_json(digest), ensure_ascii=False))
-        else:
-            _add_row(table, findings)
+    with Here(list(read_documents().values())) as here:
+        for path in _walk(paths):
+            try:
+                findings, digest = here.read(path, _shown(path))
+            except OSError as error:
+                raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+            if json:
+                typer.echo(json_codec.dumps(findings.to_json(digest), ensure_ascii=False))
+            else:
+                _add_row(table, findings)
     if not json:
         Console().print(table)
 
@@ -49,19 +50,6 @@ def _walk(paths: list[Path]) -> Iterator[Path]:
             yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
         else:
             yield path
-
-
-def _read(path: Path, tables: DetectorTables) -> tuple[FileFindings, str]:
-    """Findings and SHA-256 of one file, read once in pieces."""
-    digest, classifier = hashlib.sha256(), Classifier(_shown(path), tables)
-    try:
-        with path.open("rb") as stream:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
-                classifier.feed(piece)
-    except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
-    return classifier.close(), digest.hexdigest()
 
 
 def _shown(path: Path) -> str:

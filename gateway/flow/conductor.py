@@ -6,14 +6,17 @@ The rules:
 2. A transfer is worked on under a lease, so that several processes share the work; a lease outlives a crash by its length.
 3. A stage that fails for our own reasons (database, disk, a defect) is tried again until its deadline; a BrokenPromise
    fails the transfer at once.
-4. Each round also sees to what time does: deadlines, appeal terms, keys to destroy (`flow.housekeeping`).
+4. Several transfers are worked on at a time (`AT_ONCE`): the inspection of a terabyte, or a slow endpoint, holds up nobody
+   else's. Stages of one transfer never overlap: it is claimed again only after its lease was given back.
+5. Each round also sees to what time does: deadlines, appeal terms, keys to destroy (`flow.housekeeping`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,6 +31,7 @@ Stage = Callable[[Transfer], Awaitable[Transfer]]
 
 LEASE = timedelta(seconds=30)  # how long the work of a killed process waits; kept alive while a stage runs
 ROUND = 32  # transfers claimed a round
+AT_ONCE = 8  # transfers worked on at a time
 IDLE = 0.5  # seconds between looks when nothing woke the loop: other processes write to the same database
 RETRY = timedelta(seconds=10)
 MAX_REASON = 500
@@ -53,14 +57,37 @@ class Conductor:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                busy = await self.round()
-            except StoreError as failure:
-                self._recorder.observer.saw("conductor.faltered", code=failure.code)
-                busy = False
-            if not busy:
-                await self._idle()
+        working: set[asyncio.Future[None]] = set()
+        try:
+            while True:
+                busy = await self._start(working)
+                working -= {each for each in working if each.done()}
+                if len(working) == AT_ONCE:
+                    await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                elif not busy:
+                    await self._idle(working)
+        finally:
+            for each in working:
+                each.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    async def _start(self, working: set[asyncio.Future[None]]) -> bool:
+        """See to what time does and begin with what is due, as far as there is room; whether anything was done or begun."""
+        try:
+            done = await self._housekeeping.round()
+            claimed = await self._claim(AT_ONCE - sum(not each.done() for each in working))
+        except StoreError as failure:
+            self._recorder.observer.saw("conductor.faltered", code=failure.code)
+            return False
+        working |= {asyncio.ensure_future(self._held_step(transfer_id)) for transfer_id in claimed}
+        return bool(claimed) or done
+
+    async def _held_step(self, transfer_id: str) -> None:
+        """`step`, whose own failure (the database is away while a lease is given back) is told and ends with it."""
+        try:
+            await self.step(transfer_id)
+        except GatewayError as failure:
+            self._recorder.observer.saw("conductor.faltered", code=failure.code)
 
     async def settle(self, rounds: int = 1000) -> None:
         """Work until nothing is due, at most so many rounds; for tests and one-shot commands."""
@@ -72,13 +99,16 @@ class Conductor:
     async def round(self) -> bool:
         """One look at everything due; whether anything was done."""
         done = await self._housekeeping.round()
-        now = self._recorder.clock.now()
-        claimed = await self._recorder.do(
-            lambda ledger: ledger.tx.claim(list(self._stages), self._worker, now, now + LEASE, ROUND)
-        )
+        claimed = await self._claim(ROUND)
         for transfer_id in claimed:
             await self.step(transfer_id)
         return bool(claimed) or done
+
+    async def _claim(self, most: int) -> Sequence[str]:
+        now = self._recorder.clock.now()
+        return await self._recorder.do(
+            lambda ledger: ledger.tx.claim(list(self._stages), self._worker, now, now + LEASE, most)
+        )
 
     async def step(self, transfer_id: str) -> None:
         """One stage of one transfer, under a lease that is kept alive while it lasts."""
@@ -146,13 +176,18 @@ class Conductor:
 
         await self._recorder.do(job)
 
-    async def _idle(self) -> None:
-        """Wait for a fact of this process, or a moment for those of others."""
+    async def _idle(self, working: AbstractSet[asyncio.Future[None]]) -> None:
+        """Wait for a fact of this process, the end of a stage, or a moment for the facts of others."""
+        changed = asyncio.ensure_future(self._changed())
+        try:
+            await asyncio.wait([changed, *working], timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            await asyncio.gather(changed, return_exceptions=True)
+
+    async def _changed(self) -> None:
         async with self._recorder.changed:
-            try:
-                await asyncio.wait_for(self._recorder.changed.wait(), IDLE)
-            except TimeoutError:
-                return
+            await self._recorder.changed.wait()
 
 
 def _where(failure: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -48,8 +49,12 @@ def test_a_file_that_cannot_be_read_is_usage(tmp_path, run, monkeypatch):
     path = tmp_path / "a"
     path.write_text("x", encoding="utf-8")
 
-    def refuse(*_args, **_kwargs):
-        raise PermissionError(13, "Permission denied")
+    opening = Path.open
+
+    def refuse(self, *args, **kwargs):
+        if self == path:
+            raise PermissionError(13, "Permission denied")
+        return opening(self, *args, **kwargs)
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
     assert run(path).exit_code == 2

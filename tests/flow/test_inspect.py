@@ -98,3 +98,27 @@ async def test_the_row_says_what_inspection_found(rig: Rig):
     assert stored.facts["inspectable"]
     assert stored.facts["format"] == "gzip"
     assert stored.findings["coverage"] == [[0, stored.file.size]]
+
+
+async def test_a_long_inspection_holds_up_no_other_transfer(rig: Rig):
+    begun, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_path: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert may_end.wait(60)
+
+    rig.inspection.before = slow
+    long = await rig.send({"a.csv.gz": gzip.compress(TABLE)}, dataset="long")
+    running = asyncio.ensure_future(rig.conductor.run())
+    try:
+        await asyncio.wait_for(begun.wait(), 60)
+        short = await rig.send({"b.csv": TABLE}, dataset="short")
+        async with asyncio.timeout(60), rig.recorder.changed:
+            while (await rig.transfer(short.id)).state is not State.RECEIPTED:
+                await rig.recorder.changed.wait()
+        assert (await rig.transfer(long.id)).state is State.SUBMITTED
+    finally:
+        may_end.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

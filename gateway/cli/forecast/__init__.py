@@ -40,7 +40,7 @@ from gateway.cli.forecast.pages import Page, show
 from gateway.cli.forecast.survey import survey
 from gateway.cli.language import LanguageOption, spoken
 from gateway.core.facts import local_day
-from gateway.stores.detectors import load_detector_tables
+from gateway.stores.detectors import read_documents
 from gateway.stores.rulebooks import load_policies, prc_calendar
 
 
@@ -102,7 +102,7 @@ def make_page(
     on = told.facts.on if told.on else local_day(datetime.now(UTC))
     with _progress(dataset.size, quiet=quiet) as read:
         entries = ((each.path, each.place) for each in dataset.files)
-        surveyed = survey(entries, load_detector_tables(), on.year, read)
+        surveyed = survey(entries, list(read_documents().values()), on.year, read)
     found = foresee(
         on=on,
         facts=told.facts,

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.core.classify import Classifier, FileFindings
-from gateway.core.detectors import DetectorTables
+from gateway.core.classify import FileFindings
 from gateway.core.errors import Unusable
 from gateway.core.intake import ReceivedFile
-from gateway.core.persons import keyed_digests, pack
+from gateway.core.persons import packed_digests
 from gateway.flow.findings import Joined, decision_facts, join
+from gateway.inspect.here import Here
+from gateway.inspect.process import TableDocuments
 from gateway.ports import StoredFile
 
-PIECE: Final = 1 << 20
 SCOPE: Final = b"here"  # sample names are unique within a project, and a forecast is for one
 
 
@@ -42,13 +42,13 @@ class Surveyed:
 
 
 def survey(
-    entries: Iterable[tuple[str, Path]], tables: DetectorTables, year: int, told: Callable[[int], None]
+    entries: Iterable[tuple[str, Path]], documents: TableDocuments, year: int, told: Callable[[int], None]
 ) -> Surveyed:
     """Read every file once.
 
     Args:
         entries: Name in the dataset and place on this machine.
-        tables: What the classifier looks for.
+        documents: What detectors look for, as `core.detectors.parse_tables` takes it.
         year: Calendar year of the decision.
         told: Called with the bytes just read.
 
@@ -56,37 +56,32 @@ def survey(
         Unusable: There is no file, or one cannot be read.
     """
     key = secrets.token_bytes(32)
-    stored = [
-        _stored(number, name, _classified(name, path, tables, told), key, year)
-        for number, (name, path) in enumerate(entries)
-    ]
+    with Here(documents) as here:
+        stored = [
+            _stored(number, name, _classified(here, name, path, told), key, year)
+            for number, (name, path) in enumerate(entries)
+        ]
     if not stored:
         raise Unusable("there are no files here: name files, or folders with files in them")
     unread = tuple(each.file.path for each in stored if not each.facts["inspectable"])
     return Surveyed(len(stored), sum(each.file.size for each in stored), join(stored, year), unread[:100])
 
 
-def _classified(name: str, path: Path, tables: DetectorTables, told: Callable[[int], None]) -> FileFindings:
-    classifier = Classifier(name, tables)
+def _classified(here: Here, name: str, path: Path, told: Callable[[int], None]) -> FileFindings:
     try:
-        with path.open("rb") as opened:
-            while piece := opened.read(PIECE):
-                classifier.feed(piece)
-                told(len(piece))
+        return here.read(path, name, told)[0]
     except OSError as wrong:
         raise Unusable(f"{name} cannot be read: {wrong.strerror}") from wrong
-    return classifier.close()
 
 
 def _stored(number: int, name: str, findings: FileFindings, key: bytes, year: int) -> StoredFile:
-    people = findings.identifiers
-    digests = pack(keyed_digests(people, key, SCOPE)) if people.values else b""
+    sensitive, ordinary = packed_digests(findings.people, key, SCOPE)
     return StoredFile(
         transfer_id="",
         file=ReceivedFile(name, number, findings.size, b"", b"", 0, ()),
         findings={},
         facts=decision_facts(findings, year),
-        persons_sensitive=digests if people.sensitive else b"",
-        persons_nonsensitive=digests if people.ordinary else b"",
+        persons_sensitive=sensitive,
+        persons_nonsensitive=ordinary,
         received_at=datetime.fromtimestamp(0, UTC),
     )
