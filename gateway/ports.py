@@ -10,11 +10,11 @@ The rules:
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
 from gateway.core.classify import FileFindings
 from gateway.core.facts import Entry, Tag
@@ -675,6 +675,26 @@ class Inspection(Protocol):
 
     def open(self) -> AbstractContextManager[Inspecting]:
         """Begin with a transfer."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a malware scanner said of a file.
+
+    Attributes:
+        verdict: `clean` only where it said so; `unscanned` for an error, a limit or silence.
+        told: Name of what was found, or why it was not scanned, or how; no content.
+    """
+
+    verdict: Literal["clean", "found", "unscanned"]
+    told: str = ""
+
+
+class Scanner(Protocol):
+    """A malware scanner."""
+
+    def scan(self, pieces: Iterable[bytes]) -> Scanned:
+        """Scan a file given as consecutive pieces. Blocking. Never raises for what the scanner does or leaves undone."""
 
 
 class Signer(Protocol):

@@ -117,6 +117,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("limits.upload_hours", "count", 72, "how long an unfinished upload (tus) waits for its sender"),
     Setting("inspect.memory_mib", "count", 3_072, "MiB of address space of a process that parses files"),
     Setting("inspect.seconds", "count", 120, "seconds a parser has for any file, besides one for each 2 MiB"),
+    Setting(
+        "clamd.address", "text", "", "socket path or host:port of clamd, for endpoints that ask for a scan; empty: none"
+    ),
+    Setting("clamd.stream_mib", "count", 25, "MiB of one stream to it: its StreamMaxLength or less"),
+    Setting("clamd.seconds", "count", 120, "how long it may be silent"),
     Setting("defender.failures", "count", 10, "failed sign-ins of an address that ban it, both doors; 0: never"),
     Setting("defender.window_seconds", "count", 600, "how long a failed sign-in counts"),
     Setting("defender.ban_seconds", "count", 3_600, "how long a ban lasts"),

@@ -54,8 +54,9 @@ from gateway.flow.webhooks import Deliveries, Webhooks
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
+from gateway.inspect.clamd import Clamd
 from gateway.inspect.process import Allowance, Workers
-from gateway.ports import Channel, Connector, EventSigner, Observer
+from gateway.ports import Channel, Connector, EventSigner, Observer, Scanner
 from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables, read_documents
@@ -250,7 +251,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
     housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
-    inspect = Inspect(recorder=recorder, spool=spool, opener=opener, inspection=_workers(settings))
+    inspect = _inspect(settings, recorder, registrar, spool, opener)
     stages = {
         State.OPEN: _completion(recorder, registrar, intake, database).step,
         State.SUBMITTED: Classify(recorder, inspect).step,
@@ -302,12 +303,30 @@ def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, databa
     return Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
 
 
-def _workers(settings: Settings) -> Workers:
+def _inspect(
+    settings: Settings, recorder: Recorder, registrar: Registrar, spool: LocalSpool, opener: VaultOpener
+) -> Inspect:
     allowance = Allowance(
         memory=settings.number("inspect.memory_mib") << 20,
         seconds=float(settings.number("inspect.seconds")),
     )
-    return Workers(list(read_documents().values()), allowance)
+    return Inspect(
+        recorder=recorder,
+        spool=spool,
+        opener=opener,
+        inspection=Workers(list(read_documents().values()), allowance),
+        registrar=registrar,
+        scanner=_scanner(settings),
+    )
+
+
+def _scanner(settings: Settings) -> Scanner | None:
+    address = settings.text("clamd.address")
+    if not address:
+        return None
+    return Clamd(
+        address, stream=settings.number("clamd.stream_mib") << 20, timeout=float(settings.number("clamd.seconds"))
+    )
 
 
 def _appeal_term(settings: Settings) -> timedelta:

@@ -5,18 +5,21 @@ What it is not: parsing (`gateway.inspect` does, in processes that can do nothin
 The rules:
 1. Only files whose bytes lie in the vault under this transfer: what an earlier version brought was inspected with it.
 2. Rows are held against their seals before, and sealed again after: what inspection says replaces what the pass said.
-3. The session keys of a file leave this process for its worker only, through a pipe that nobody else has.
+3. Where the endpoint asks for it, and for everything that comes in from abroad where a scanner is set up, each file is scanned
+   for malware. Found, or not scanned: the file counts as not inspectable, and people look.
+4. The session keys of a file leave this process for its worker only, through a pipe that nobody else has.
 
 Steps of a file, with what happens when one fails:
 1. Open its parts and the headers of their keys. Gone or not ours: BrokenPromise, the transfer fails.
 2. A worker reads it. It dies, hangs or gives up: the file stays uninspectable, and says why (rule D10 holds it).
-3. Its row is made anew. Nothing is written here: `classify` writes all rows with its fact, so a crash means once more.
+3. A scanner that is asked and silent: not scanned.
+4. Its row is made anew. Nothing is written here: `classify` writes all rows with its fact, so a crash means once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -24,12 +27,15 @@ from typing import Final
 
 from gateway.core.facts import local_day
 from gateway.core.persons import packed_digests
+from gateway.core.records import Endpoint
 from gateway.core.transfer import Transfer
 from gateway.flow.findings import decision_facts
 from gateway.flow.incoming import scope_of
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Recorder
-from gateway.ports import HeaderOpener, Inspecting, Inspection, Spool, StoredFile
+from gateway.flow.registrar import Registrar
+from gateway.flow.reread import Reread
+from gateway.ports import HeaderOpener, Inspecting, Inspection, Scanned, Scanner, Spool, StoredFile
 
 TOLD: Final = 300  # an observer hears of no more files of a transfer one by one
 
@@ -42,10 +48,23 @@ class Inspect:
         spool: The vault.
         opener: The private half of the vault key.
         inspection: The workers.
+        registrar: Which endpoint asks for a scan.
+        scanner: Of malware; None where none is set up.
     """
 
-    def __init__(self, *, recorder: Recorder, spool: Spool, opener: HeaderOpener, inspection: Inspection) -> None:
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        spool: Spool,
+        opener: HeaderOpener,
+        inspection: Inspection,
+        registrar: Registrar,
+        scanner: Scanner | None = None,
+    ) -> None:
         self._recorder = recorder
+        self._registrar = registrar
+        self._scanner = scanner
         self._spool = spool
         self._opener = opener
         self._inspection = inspection
@@ -59,7 +78,8 @@ class Inspect:
         """
         async with self._recorder.records.read() as view:
             files = await view.files(transfer.id)
-        wanted = [stored for stored in files if self._wanted(stored)]
+        scanned = await self._scans(transfer)
+        wanted = [stored for stored in files if not stored.carried and (scanned or self._wanted(stored))]
         if not wanted:
             return {}
         evidence_key = await self._recorder.evidence_key(transfer.id)
@@ -70,10 +90,9 @@ class Inspect:
         rows: dict[int, StoredFile] = {}
         with self._inspection.open() as inspecting:
             for stored in wanted:
-                work = partial(
-                    self._row, inspecting, stored, headers, (year, year_key, scope_of(transfer)), evidence_key
-                )
-                row = await _interruptible(inspecting, work)
+                counting = (year, year_key, scope_of(transfer))
+                work = partial(self._row, inspecting, stored, headers, counting, scanned=scanned)
+                row = sealed_row(await _interruptible(inspecting, work), evidence_key)
                 rows[stored.file.number] = row
                 if len(rows) <= TOLD:
                     self._recorder.observer.saw(
@@ -81,9 +100,13 @@ class Inspect:
                     )
         return rows
 
+    async def _scans(self, transfer: Transfer) -> bool:
+        """Whether its files are scanned for malware."""
+        endpoint = (await self._registrar.registry()).get(Endpoint, transfer.endpoint)
+        return endpoint.malware_scan or (transfer.direction == "inbound" and self._scanner is not None)
+
     def _wanted(self, stored: StoredFile) -> bool:
-        facts = stored.facts
-        return not facts["inspectable"] and not stored.carried and self._inspection.reads(facts["format"])
+        return not stored.facts["inspectable"] and self._inspection.reads(stored.facts["format"])
 
     def _row(
         self,
@@ -91,25 +114,41 @@ class Inspect:
         stored: StoredFile,
         headers: Mapping[str, bytes],
         counting: tuple[int, bytes, bytes],
-        evidence_key: bytes,
+        *,
+        scanned: bool,
     ) -> StoredFile:
-        """Steps 1 to 3, in a worker thread; `counting` is the year, its key, and the scope of sample names."""
+        """The steps of a file, in a worker thread; `counting` is the year, its key, and the scope of sample names."""
         file, (year, year_key, scope) = stored.file, counting
         keys: dict[bytes, None] = {}
         for name in dict.fromkeys(part.name for part in file.parts):
             keys |= dict.fromkeys(self._opener.open(headers.get(name, b"")))
-        with ExitStack() as opened:
-            parts = [(opened.enter_context(self._spool.open(part.name)), part.size) for part in file.parts]
-            findings = inspecting.inspect(file.path, parts, tuple(keys))
-        sensitive, ordinary = packed_digests(findings.people, year_key, scope)
-        row = replace(
-            stored,
-            findings=findings.to_json(file.sha256.hex()),
-            facts=decision_facts(findings, year),
-            persons_sensitive=sensitive,
-            persons_nonsensitive=ordinary,
-        )
-        return sealed_row(row, evidence_key)
+        row = stored
+        if self._wanted(stored):
+            with ExitStack() as opened:
+                parts = [(opened.enter_context(self._spool.open(part.name)), part.size) for part in file.parts]
+                findings = inspecting.inspect(file.path, parts, tuple(keys))
+            sensitive, ordinary = packed_digests(findings.people, year_key, scope)
+            row = replace(
+                stored,
+                findings=findings.to_json(file.sha256.hex()),
+                facts=decision_facts(findings, year),
+                persons_sensitive=sensitive,
+                persons_nonsensitive=ordinary,
+            )
+        return self._scan(row, tuple(keys)) if scanned else row
+
+    def _scan(self, row: StoredFile, keys: Sequence[bytes]) -> StoredFile:
+        runs = Reread(self._spool, row.file.parts, keys).runs() if row.file.parts else iter(())
+        none = Scanned("unscanned", "no scanner is set up")
+        said = self._scanner.scan(run.plain for run in runs) if self._scanner is not None else none
+        if said.verdict == "clean" and not said.told:
+            return row
+        kind = {"found": "malware", "unscanned": "unscanned", "clean": "unscanned"}[said.verdict]
+        sure = "weak" if said.verdict == "clean" else "strong"  # in pieces: said, and believed
+        finding = {"kind": kind, "where": said.told, "count": 1, "distinct": 1, "confidence": sure, "samples": []}
+        findings = {**row.findings, "findings": [*row.findings["findings"], finding]}
+        clean = said.verdict == "clean"
+        return replace(row, findings=findings, facts={**row.facts, "inspectable": row.facts["inspectable"] and clean})
 
 
 async def _interruptible(inspecting: Inspecting, work: Callable[[], StoredFile]) -> StoredFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Self
 
 from gateway.core.classify import FileFindings
@@ -10,6 +10,7 @@ from gateway.core.errors import BrokenPromise
 from gateway.inspect.objects import inspect_file
 from gateway.inspect.parsers import PARSERS
 from gateway.inspect.source import MemoryStore
+from gateway.ports import Scanned
 from gateway.stores.detectors import load_detector_tables
 from gateway.wire import Malformed, crypt4gh
 
@@ -46,3 +47,18 @@ class FakeInspection:
 
     def stop(self) -> None:
         self.stopped += 1
+
+
+class FakeScanner:
+    """Finds the EICAR test file's words; `silent` scans nothing."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self.scanned = 0
+
+    def scan(self, pieces: Iterable[bytes]) -> Scanned:
+        content = b"".join(pieces)
+        if self.silent:
+            return Scanned("unscanned", "silent")
+        self.scanned += 1
+        return Scanned("found", "Eicar-Test") if b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE" in content else Scanned("clean")

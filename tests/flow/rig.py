@@ -54,7 +54,7 @@ from gateway.wire import checkpoint, crypt4gh, sshsig
 from tests.fakes.clock import FakeClock
 from tests.fakes.connector import FakeConnector, FakeEndpoint
 from tests.fakes.entropy import FakeEntropy
-from tests.fakes.inspection import FakeInspection
+from tests.fakes.inspection import FakeInspection, FakeScanner
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.observer import FakeObserver
 from tests.fakes.records import FakeRecords
@@ -264,11 +264,14 @@ class Rig:
             ),
         )
         self.inspection = FakeInspection()
+        self.scanner = FakeScanner()
         self.inspect = Inspect(
             recorder=self.recorder,
             spool=self.spool,
             opener=RigOpener(self.vault_private),
             inspection=self.inspection,
+            registrar=self.registrar,
+            scanner=self.scanner,
         )
         self.conductor = Conductor(
             recorder=self.recorder,

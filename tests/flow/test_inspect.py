@@ -122,3 +122,46 @@ async def test_a_long_inspection_holds_up_no_other_transfer(rig: Rig):
         may_end.set()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*\n"
+
+
+async def kinds(rig: Rig, transfer_id: str) -> set[str]:
+    async with rig.recorder.records.read() as view:
+        return {f["kind"] for stored in await view.files(transfer_id) for f in stored.findings["findings"]}
+
+
+async def test_nothing_is_scanned_where_nobody_asks(rig: Rig):
+    await rig.send({"a.txt": EICAR})
+    await rig.settle()
+    assert rig.scanner.scanned == 0
+
+
+async def test_malware_is_held_where_the_endpoint_asks_for_a_scan(rig: Rig):
+    await rig.register(("endpoint", rig.endpoint(malware_scan=True)))
+    sent = await rig.send({"a.txt": EICAR, "b.csv": TABLE, "empty": b""})
+    await rig.settle()
+    transfer = await rig.transfer(sent.id)
+    assert transfer.state is State.HELD
+    assert "D10" in transfer.decision["rules"]
+    assert transfer.findings["uninspectable_files"] == [0]
+    assert "malware" in await kinds(rig, sent.id)
+    assert rig.scanner.scanned == 3
+
+
+async def test_a_clean_scan_changes_nothing(rig: Rig):
+    await rig.register(("endpoint", rig.endpoint(malware_scan=True)))
+    sent = await rig.send({"b.csv": TABLE, "c.csv.gz": gzip.compress(TABLE)})
+    await rig.settle()
+    assert (await rig.transfer(sent.id)).state is State.RECEIPTED
+    assert rig.scanner.scanned == 2
+
+
+async def test_a_silent_scanner_means_not_scanned_and_held(rig: Rig):
+    await rig.register(("endpoint", rig.endpoint(malware_scan=True)))
+    rig.scanner.silent = True
+    sent = await rig.send({"b.csv": TABLE})
+    await rig.settle()
+    assert (await rig.transfer(sent.id)).state is State.HELD
+    assert "unscanned" in await kinds(rig, sent.id)

@@ -95,6 +95,7 @@ class Endpoint:
     listed_pipl42: bool = False
     in_hetao_hk_park: bool = False
     onward: tuple[str, ...] = ()
+    malware_scan: bool = False  # every file for it must be scanned and found clean
 
     def key_fingerprint(self) -> str:
         """`SHA256:` and the hex digest of the recipient key, as votes and clearances name it."""
