@@ -12,7 +12,7 @@ WORKERS := -n logical --maxprocesses 8 --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test scale lint bench lock diagram clean
+.PHONY: help demo test scale lint bench fuzz lock diagram clean
 
 help:
 	@echo 'make demo [ARGS=--keep]  the whole story on embedded defaults, real files, real clients'
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint                ruff, mypy --strict, import-linter'
 	@echo 'make bench               timings, as ratios against a peer in the same run'
 	@echo 'make lock [UPGRADE=]     resolve pyproject.toml into requirements.lock again; with UPGRADE= only what is new changes'
+	@echo 'make fuzz [ARGS=...]     an hour of fuzzing over every parser, going on from where the last run ended'
 	@echo 'make diagram             redraw the lifecycle in gateway/ARCHITECTURE.md'
 
 $(READY): requirements.lock pyproject.toml
@@ -39,6 +40,11 @@ test: $(READY)
 
 scale: $(READY)
 	$(BIN)/python -m tests.bench folders $(or $(ARGS),3000 10000)
+
+# atheris is for Linux and CPython up to 3.13, and so stays out of the lock that everybody installs.
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/fuzz/requirements.lock
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
