@@ -25,6 +25,7 @@ from gateway.core.intake import Limits
 from gateway.core.records import Endpoint
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
+from gateway.flow.answers import Answers
 from gateway.flow.audit import Audit
 from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
@@ -149,6 +150,7 @@ class Gateway:
     revocation: Revocation
     webhooks: Webhooks
     audit: Audit
+    answers: Answers
     conductor: Conductor
     housekeeping: Housekeeping
     signer: FileSigner
@@ -282,6 +284,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
+        answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,
         signer=signer,
@@ -301,6 +304,16 @@ def _completion(recorder: Recorder, registrar: Registrar, intake: Intake, databa
     about: dict[str, Any] = {"records": database, "registrar": registrar, "clock": recorder.clock}
     senders = Holders(SshKeys(**about), ClientHolders(**about), AppPasswords(**about))
     return Completion(recorder=recorder, registrar=registrar, intake=intake, senders=senders)
+
+
+def _answers(recorder: Recorder, rulebooks: InstalledRulebooks, policies: Policies, signer: FileSigner) -> Answers:
+    return Answers(
+        recorder=recorder,
+        rulebooks=rulebooks,
+        vocabulary=policies.vocabulary,
+        calendar=prc_calendar(),
+        signer=signer,
+    )
 
 
 def _inspect(

@@ -10,6 +10,7 @@ A change must keep these:
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -18,10 +19,12 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
-from gateway.core.decide import CaseResult, Decision, check_cases, cures, decide, uncovered
+from gateway.cli import decided
+from gateway.cli.desk import Config
+from gateway.cli.verdicts import STYLE, WORDS, show_decision
+from gateway.core.decide import CaseResult, check_cases, decide, uncovered
 from gateway.core.errors import GatewayError, Unusable
 from gateway.core.rulebook import Rule, Rulebook
 from gateway.core.situation import Situation, parse_situation
@@ -38,57 +41,7 @@ PoliciesOption = Annotated[
     Path | None, typer.Option("--policies", help="A rule pack's directory instead of the packaged one.")
 ]
 
-_STYLE: Final = {"allow": "bold green", "hold": "bold yellow", "deny": "bold red"}
-_WORDS: Final[dict[str, dict[str, str]]] = {
-    "en": {
-        "allow": "ALLOW",
-        "hold": "HOLD",
-        "deny": "DENY",
-        "rule": "Rule",
-        "title": "What it says",
-        "articles": "Articles",
-        "remedy": "What to do",
-        "mechanism": "Mechanism",
-        "flags": "Flags",
-        "pack": "Rule pack",
-        "documents": "Cleared by documents: record them and it is decided again.",
-        "judgement": "Cleared by two officers' votes.",
-        "none": "Cannot be cleared by votes.",
-        "nothing": "No rule fired, and nothing is allowed by default.",
-    },
-    "zh-Hans": {
-        "allow": "放行",
-        "hold": "暂缓",
-        "deny": "拒绝",
-        "rule": "规则",
-        "title": "内容",
-        "articles": "条文",
-        "remedy": "如何处理",
-        "mechanism": "出境机制",
-        "flags": "标记",
-        "pack": "规则包",
-        "documents": "补交文件后重新判定。",
-        "judgement": "由两名审核人员表决。",
-        "none": "不能通过表决放行。",
-        "nothing": "没有规则适用；没有默认放行。",
-    },
-    "zh-Hant": {
-        "allow": "放行",
-        "hold": "暫緩",
-        "deny": "拒絕",
-        "rule": "規則",
-        "title": "內容",
-        "articles": "條文",
-        "remedy": "如何處理",
-        "mechanism": "出境機制",
-        "flags": "標記",
-        "pack": "規則包",
-        "documents": "補交文件後重新判定。",
-        "judgement": "由兩名審核人員表決。",
-        "none": "不能通過表決放行。",
-        "nothing": "沒有規則適用；沒有預設放行。",
-    },
-}
+_RULE_ID: Final = re.compile(r"[A-Z]{1,2}[0-9]+[a-z]?(\.[0-9]+)?")
 
 
 @app.command()
@@ -133,25 +86,33 @@ def rules(as_json: JsonOption = False, lang: LangOption = "en", policies: Polici
     if as_json:
         _print_json([_rule_json(rule) for rule in pack.rulebook.rules])
         return
-    table = Table(*(_WORDS[lang]["rule"], "", _WORDS[lang]["title"], "cure", "certainty"), box=None, pad_edge=False)
+    table = Table(*(WORDS[lang]["rule"], "", WORDS[lang]["title"], "cure", "certainty"), box=None, pad_edge=False)
     for rule in pack.rulebook.rules:
-        verdict = f"[{_STYLE[rule.verdict]}]{_WORDS[lang][rule.verdict]}[/]"
+        verdict = f"[{STYLE[rule.verdict]}]{WORDS[lang][rule.verdict]}[/]"
         table.add_row(rule.id, verdict, escape(rule.titles[lang]), rule.cure, rule.certainty)
     Console().print(table)
 
 
 @app.command()
 def explain(
-    rule_id: Annotated[str, typer.Argument(metavar="RULE-ID", help="Such as P8.")],
+    what: Annotated[str, typer.Argument(metavar="RULE-ID|TRANSFER", help="Such as P8, or a transfer's id.")],
     as_json: JsonOption = False,
     lang: LangOption = "en",
     policies: PoliciesOption = None,
+    config: Config = None,
 ) -> None:
-    """Show one rule: condition, articles, remedy, how sure its reading is, and the cases that try it."""
+    """Explain a rule or a decision.
+
+    A rule: condition, articles, remedy, how sure its reading is, and the cases that try it. A transfer: which rules fired, what
+    was known and from where, and the smallest changes that would make it pass.
+    """
     pack = _load(policies)
-    rule = pack.rulebook.rule(rule_id)
+    rule = pack.rulebook.rule(what)
+    if rule is None and not _RULE_ID.fullmatch(what):
+        decided.explain_transfer(what, pack, lang, config, as_json=as_json)
+        return
     if rule is None:
-        _stop(Unusable(f"there is no rule {rule_id}; `hetao policy rules` lists them"))
+        _stop(Unusable(f"there is no rule {what}; `hetao policy rules` lists them"))
     if as_json:
         _print_json(_rule_json(rule))
     else:
@@ -171,6 +132,11 @@ def digest(
     except GatewayError as error:
         _stop(error)
     typer.echo(found)
+
+
+app.command()(decided.certificate)
+app.command()(decided.verify)
+app.command()(decided.replay)
 
 
 # --- in ---
@@ -233,31 +199,9 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
     }
 
 
-def show_decision(console: Console, decision: Decision, rulebook: Rulebook, lang: str) -> None:
-    """The verdict, each rule that fired with its articles, and what to do, in a language of the catalogue."""
-    words = _WORDS[lang]
-    style = _STYLE[decision.verdict]
-    cure = cures(decision)
-    lines = [f"[{style}]{words[decision.verdict]}[/]", f"{words['mechanism']}: {decision.mechanism}"]
-    lines += [f"{words['flags']}: {', '.join(decision.flags)}"] if decision.flags else []
-    lines += [words[cure]] if cure else []
-    console.print(Panel("\n".join(lines), border_style=style.removeprefix("bold "), expand=False))
-    for fired in decision.fired:
-        console.print(f"\n[bold]{fired.id}[/]  [{_STYLE[fired.verdict]}]{words[fired.verdict]}[/]  ", end="")
-        rule = rulebook.rule(fired.id)
-        if rule is None:
-            console.print(words["nothing"], soft_wrap=True)
-            continue
-        console.print(escape(f"{rule.titles[lang]}  {fired.error}".strip()), soft_wrap=True)
-        console.print(f"  {words['articles']}: {_articles(rule, rulebook, lang)}", soft_wrap=True)
-        if fired.verdict != "allow":
-            console.print(f"  {words['remedy']}: {escape(rule.remedies[lang])}", soft_wrap=True)
-    console.print(f"\n{words['pack']}: {decision.rulebook}", style="dim", soft_wrap=True)
-
-
 def _show_rule(console: Console, rule: Rule, pack: Policies, lang: Lang) -> None:
-    words = _WORDS[lang]
-    console.print(f"[bold]{rule.id}[/]  [{_STYLE[rule.verdict]}]{words[rule.verdict]}[/]  {escape(rule.titles[lang])}")
+    words = WORDS[lang]
+    console.print(f"[bold]{rule.id}[/]  [{STYLE[rule.verdict]}]{words[rule.verdict]}[/]  {escape(rule.titles[lang])}")
     console.print(escape(rule.condition.strip()), style="cyan", soft_wrap=True)
     console.print(f"{words['remedy']}: {escape(rule.remedies[lang])}", soft_wrap=True)
     console.print(f"{words['mechanism']}: {rule.mechanism}   cure: {rule.cure}   certainty: {rule.certainty}")
@@ -288,13 +232,6 @@ def _show_results(console: Console, results: tuple[CaseResult, ...], gaps: tuple
         f"[{style}]{len(results) - len(failed)} of {len(results)} cases as expected, {len(rulebook.rules)} rules[/]"
     )
     console.print(rulebook.digest, style="dim", soft_wrap=True)
-
-
-def _articles(rule: Rule, rulebook: Rulebook, lang: str) -> str:
-    listed: dict[str, list[str]] = {}
-    for cited in rule.citations:
-        listed.setdefault(rulebook.instruments[cited.instrument].titles[lang], []).append(cited.article)
-    return escape("; ".join(f"{title} {', '.join(articles)}" for title, articles in listed.items()))
 
 
 if __name__ == "__main__":

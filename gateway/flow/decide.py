@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from gateway.core import certificate
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
 from gateway.core.errors import StoreError
@@ -193,13 +194,20 @@ class Decider:
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
             changes={
-                "decision": decision_record(decision),
+                "decision": self._certified(cleared.case, decision, timestamp(now)),
                 "registry_revision": dossier.registry.revision,
                 "clearance": document.decode(),
                 "clearance_signature": signature.decode(),
                 "reason": "",
             },
         )
+
+    def _certified(self, case: Case, decision: Decision, at: str) -> dict[str, Any]:
+        """The decision as the row keeps it, with the gateway's signature over its certificate."""
+        record = decision_record(decision)
+        signature = self._signer.sign(certificate.NAMESPACE, certificate.compose(case, record, at))
+        signed = {"endpoint_key": case.endpoint_key, "at": at, "signature": signature.decode()}
+        return {**record, "certificate": signed}
 
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
@@ -264,7 +272,7 @@ class Decider:
             public=public,
             private={"facts": situation_document(decision.situation)},
             changes={
-                "decision": {**decision_record(decision), "case": case.digest()},
+                "decision": {**self._certified(case, decision, timestamp(ledger.now)), "case": case.digest()},
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
             },

@@ -21,6 +21,7 @@ from gateway.core.records import Endpoint, parse_record
 from gateway.core.registry import NAMESPACE, Change, compose_change
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State, Transfer
+from gateway.flow.answers import Answers
 from gateway.flow.audit import Audit
 from gateway.flow.carry import Carry
 from gateway.flow.classify import Classify
@@ -254,6 +255,13 @@ class Rig:
             recorder=self.recorder, enquiry=self.enquiry, received=self.intake.received, interval=0.05
         )
         self.audit = Audit(records=self.records, registrar=self.registrar, keyring=self.keyring, ledger=self.ledger)
+        self.answers = Answers(
+            recorder=self.recorder,
+            rulebooks=self.rulebooks,
+            vocabulary=policies().vocabulary,
+            calendar=calendar,
+            signer=self.signer,
+        )
         self.completion = Completion(
             recorder=self.recorder,
             registrar=self.registrar,

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from gateway.cli.forecast.ends import COUNTS, Forecast, Span
 from gateway.cli.forecast.survey import Surveyed
-from gateway.cli.policy import show_decision
+from gateway.cli.verdicts import show_decision
 from gateway.core.catalogue import Catalogue
 from gateway.core.rulebook import Rulebook
 from gateway.stores.locales import load_catalogue
