@@ -22,7 +22,6 @@ from gateway.cli.language import LanguageOption, spoken
 from gateway.cli.verdicts import show_decision
 from gateway.core import certificate as certificates
 from gateway.core.decide import decide
-from gateway.core.documents import parse_document
 from gateway.core.errors import Unusable
 from gateway.core.situation import thaw_situation
 from gateway.flow.answers import Replayed
@@ -123,8 +122,14 @@ def verify(
 
 
 def _verified(data: bytes, key: str, pack: Policies) -> tuple[certificates.Certificate, list[str]]:
-    told = parse_document(data)
-    if told.keys() != {"certificate", "signature"} or not isinstance(told["signature"], str):
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError) as wrong:
+        raise Unusable(
+            "the certificate is not JSON: write it again with `hetao policy certificate TRANSFER`"
+        ) from wrong
+    shaped = isinstance(told, dict) and told.keys() == {"certificate", "signature"}
+    if not shaped or not isinstance(told["signature"], str) or not isinstance(told["certificate"], dict):
         raise Unusable("this is no certificate of a decision: `hetao policy certificate TRANSFER` writes one")
     document = canonical.encode(told["certificate"])
     found = certificates.parse(document)
