@@ -37,6 +37,7 @@ from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
+from gateway.flow.incidents import Incidents
 from gateway.flow.inspect import Inspect
 from gateway.flow.intake import Intake
 from gateway.flow.locks import Locks
@@ -151,6 +152,7 @@ class Gateway:
     webhooks: Webhooks
     audit: Audit
     answers: Answers
+    incidents: Incidents
     conductor: Conductor
     housekeeping: Housekeeping
     signer: FileSigner
@@ -284,6 +286,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
+        incidents=Incidents(recorder),
         answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,

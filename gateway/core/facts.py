@@ -58,6 +58,10 @@ class Tag(StrEnum):
     CHANGE_DISCARDED = "registry.discarded"
     CLIENT_REVOKED = "client.revoked"
     REOPENED = "transfer.reopened"
+    INCIDENT_OPENED = "incident.opened"
+    INCIDENT_DESCRIBED = "incident.described"
+    INCIDENT_TOLD = "incident.told"
+    INCIDENT_CLOSED = "incident.closed"
 
 
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
@@ -95,6 +99,10 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.CHANGE_DISCARDED: (("change", "officer"), ("reason",)),
     Tag.CLIENT_REVOKED: (("client",), ("reason",)),
     Tag.REOPENED: (("purpose",), ("path",)),
+    Tag.INCIDENT_OPENED: (("incident", "because"), ()),
+    Tag.INCIDENT_DESCRIBED: ((), ("facts", "transfers", "words")),
+    Tag.INCIDENT_TOLD: (("duty",), ("reference",)),
+    Tag.INCIDENT_CLOSED: ((), ("reason",)),
 }
 
 
@@ -104,7 +112,7 @@ class Fact:
 
     Attributes:
         tag: What.
-        subject: The transfer's id, or `gateway`, or `registry`.
+        subject: The transfer's or incident's id, or `gateway`, `registry` or `incidents`.
         at: When, aware.
         actor: Who or what did it: a client, an officer, or `gateway`.
         public: Fields of the entry itself.

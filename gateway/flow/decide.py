@@ -27,6 +27,7 @@ from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
+from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
 from gateway.core.persons import merge, unpack
 from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
@@ -37,6 +38,7 @@ from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Already, Joined, already, join
+from gateway.flow.incidents import description, opened, prepared
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -94,9 +96,10 @@ class Decider:
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Settle one transfer."""
-        return await self._recorder.do(lambda ledger: self._settle(ledger, transfer.id))
+        incident = await prepared(self._recorder) if transfer.findings.get("secrecy_mark") else ""
+        return await self._recorder.do(lambda ledger: self._settle(ledger, transfer.id, incident))
 
-    async def _settle(self, ledger: Ledgering, transfer_id: str) -> Transfer:
+    async def _settle(self, ledger: Ledgering, transfer_id: str, incident: str) -> Transfer:
         await ledger.tx.serialise("persons")  # step 1
         transfer = await ledger.transfer(transfer_id)
         if transfer.state not in {State.CLASSIFIED, State.HELD}:
@@ -110,7 +113,15 @@ class Decider:
         outcome = clear(case, decision, count)
         if isinstance(outcome, Cleared):  # step 5
             return await self._cleared(ledger, dossier, decision, outcome)
-        return await self._not_cleared(ledger, dossier, decision, case, count)
+        settled = await self._not_cleared(ledger, dossier, decision, case, count)
+        if incident and settled.state is State.REFUSED:
+            await self._open_incident(ledger, settled, incident)
+        return settled
+
+    async def _open_incident(self, ledger: Ledgering, refused: Transfer, incident: str) -> None:
+        """A secrecy mark in what somebody meant to send abroad is an incident whatever else it is (Secrets Law art 34)."""
+        found = Incident(ledger.now, None, None, frozenset({"secret"}))
+        await opened(ledger, incident, description(found, [refused.id], ""), actor="gateway", because="secrecy-mark")
 
     # --- what is known -----------------------------------------------------------------------------------------------
 

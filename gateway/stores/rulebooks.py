@@ -23,11 +23,13 @@ import chinese_calendar
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Case, parse_cases
 from gateway.core.errors import StoreError, Unusable
+from gateway.core.incident import Clocks, parse_clocks
 from gateway.core.rulebook import Rulebook, parse_rulebook
 from gateway.core.situation import Vocabulary, parse_vocabulary
 
 DIGEST: Final = "DIGEST"
 VOCABULARY: Final = "vocabulary.toml"
+CLOCKS: Final = "clocks.toml"
 _FOLDERS: Final = ("instruments", "rules")
 
 
@@ -102,6 +104,22 @@ def write_digest(digest: str, folder: Path | None = None) -> None:
         Path(str(packaged_policies() if folder is None else folder), DIGEST).write_text(digest + "\n", "ascii")
     except OSError as error:
         raise StoreError(f"the rule pack's {DIGEST} cannot be written: {error}", retry=False) from error
+
+
+def load_clocks(folder: Path | None = None) -> Clocks:
+    """Whom to tell of an incident by when, from a pack.
+
+    Raises:
+        Unusable: Where the table or the pack cannot be used.
+        StoreError: Where it cannot be read.
+    """
+    rulebook = load_policies(folder).rulebook
+    root = packaged_policies() if folder is None else folder
+    try:
+        document = root.joinpath(CLOCKS).read_bytes()
+    except OSError as error:
+        raise StoreError(f"{CLOCKS} cannot be read: {error}", retry=False) from error
+    return parse_clocks(document, rulebook)
 
 
 @cache
