@@ -3,7 +3,7 @@
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
 `sftp` (the SFTP door beside OpenSSH and rclone), `https` (the HTTPS door beside nginx and rclone), `rss` (memory under many
 uploads at once), `folders` (trees of many small files, the whole way), `corpus` (how well identifiers are found,
-beside Presidio; `corpus [seed] [--show] [--write]`).
+beside Presidio; `corpus [seed] [--show] [--files] [--write]`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -119,7 +121,7 @@ def test_the_table_has_a_row_a_kind_with_precision_and_recall() -> None:
     )
     assert "| `hkid` | 0 | - / - | - / - |  | 0 | - / - | - / - |  |" in text
     assert "| all | 2 |" in text
-    assert "corpus 5 --write" in text
+    assert "corpus 5`" in text
     assert "Presidio 9.9" in text
 
 
@@ -148,6 +150,21 @@ def test_the_table_is_put_between_the_markers_again_and_again() -> None:
 def test_a_page_without_markers_is_left_alone() -> None:
     with pytest.raises(SystemExit, match="corpus:begin"):
         report.placed("nothing here", "| new |")
+
+
+def test_the_seed_that_detectors_are_mended_by_is_not_published() -> None:
+    with pytest.raises(SystemExit, match="seed 1"):
+        report.main(1, "--write")
+
+
+def test_files_and_their_truth_can_be_kept(tmp_path: Path) -> None:
+    files, _ = by_hand()
+    report.keep(files[:1], tmp_path / "1")
+    assert (tmp_path / "1" / "0000.txt").read_bytes() == b"1\n1\n"
+    (line,) = (tmp_path / "1" / "truth.ndjson").read_text("utf-8").splitlines()
+    kept = json.loads(line)
+    assert kept["about"] == "by hand"
+    assert kept["truth"][1] == {"kind": "email", "value": "1", "start": 2, "end": 3, "line": 2}
 
 
 def test_an_option_that_is_unknown_is_refused_before_anything_runs() -> None:

@@ -1,24 +1,26 @@
 """The bench: makes the corpus, runs the classifier and Presidio over it, and prints a table in Markdown.
 
-`python -m tests.bench corpus [seed] [--write] [--show]`: `--write` puts the table into policies/README.md, `--show` lists
-what was missed and what was invented, a line a file and kind.
+`python -m tests.bench corpus [seed] [--show] [--files] [--write]`: `--show` lists what was missed and what was invented, a line
+a file and kind; `--files` leaves the files and their truth in build/corpus; `--write` puts the table into policies/README.md.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench.corpus import ours, presidio
-from tests.bench.corpus.plan import DEVELOPMENT, corpus
+from tests.bench.corpus.plan import DEVELOPMENT, REPORT, corpus
 from tests.bench.corpus.scoring import Counts, Scores, Tally, score, score_file
 from tests.bench.corpus.shown import Sample
 from tests.bench.corpus.values import KINDS
 
 README = Path(__file__).parents[3] / "policies" / "README.md"
+FILES = README.parents[1] / "build" / "corpus"
 BEGIN, END = "<!-- corpus:begin -->", "<!-- corpus:end -->"
 GROUPS = ("tables", "text")
 ROUNDS = 3
@@ -37,9 +39,11 @@ class Ours:
 def main(*arguments: int | str) -> None:
     """Score one seed; the development seed where none is given."""
     flags = {each for each in arguments if isinstance(each, str)}
-    if unknown := flags - {"--write", "--show"}:
-        raise SystemExit(f"unknown option {min(unknown)!r}: there are --write and --show")
+    if unknown := flags - {"--show", "--files", "--write"}:
+        raise SystemExit(f"unknown option {min(unknown)!r}: there are --show, --files and --write")
     seed = next((each for each in arguments if isinstance(each, int)), DEVELOPMENT)
+    if "--write" in flags and seed == DEVELOPMENT:
+        raise SystemExit(f"detectors are mended by looking at seed {DEVELOPMENT}: publish another, such as {REPORT}")
     samples = list(corpus(seed))
     mine, other = run_ours(samples), presidio.run([*samples, joined(samples)])
     if other is None and "--write" in flags:
@@ -48,6 +52,8 @@ def main(*arguments: int | str) -> None:
     print(table)
     if "--show" in flags:
         print(shown(samples, mine.strong, "strong"), shown(samples, mine.every, "any"), sep="\n")
+    if "--files" in flags:
+        keep(samples, FILES / str(seed))
     if "--write" in flags:
         README.write_text(placed(README.read_text("utf-8"), table), "utf-8")
 
@@ -112,7 +118,7 @@ def _rates(tally: Tally) -> str:
 def _caption(seed: int, samples: Sequence[Sample], mine: Ours) -> str:
     return (
         f"Precision / recall over {len(samples)} generated files of {_bytes(samples) / 1000:.0f} kB:\n"
-        f"`python -m tests.bench corpus {seed} --write` (development seed: {DEVELOPMENT}). n: true values. Tables are CSV, TSV,\n"
+        f"`python -m tests.bench corpus {seed}` (development seed: {DEVELOPMENT}). n: true values. Tables are CSV, TSV,\n"
         "JSON and NDJSON; text is notes, letters, e-mails, reports, logs and code. Strong: strong findings alone; any: weak\n"
         f"ones too. {mine.unread} files could not be read and are held as not inspectable: what is in them counts as missed."
     )
@@ -160,3 +166,15 @@ def shown(samples: Sequence[Sample], founds: Sequence[Counts], confidence: str) 
         for kind, tally in score_file(sample, found).items()
         if tally.missed or tally.false
     )
+
+
+def keep(samples: Iterable[Sample], folder: Path) -> None:
+    """The files as they are, and `truth.ndjson` with what each was made to try and its true values by bytes and line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for sample in samples:
+        (folder / sample.name).write_bytes(sample.data)
+        truth = [asdict(sighting) for sighting in sample.truth]
+        about = {"name": sample.name, "about": sample.about, "encoding": sample.encoding, "truth": truth}
+        lines.append(json.dumps(about, ensure_ascii=False) + "\n")
+    (folder / "truth.ndjson").write_text("".join(lines), "utf-8")
