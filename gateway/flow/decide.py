@@ -18,28 +18,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
-
-import numpy as np
 
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.known import Counted, know
-from gateway.core.persons import merge, unpack
+from gateway.core.persons import unpack
 from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
 from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
+from gateway.flow import census
+from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Already, Joined, already, join
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile
+from gateway.ports import PersonSet, Rulebooks, Signer, StoredFile, Writing
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
 # sent by other entities this year. Neither number is in a statute (uncertain, project policy).
@@ -47,7 +48,6 @@ SPLITTING_PERSONS = 100
 SPLITTING_SHARE = 0.5
 # Routes that do not add to N and S (design.md section 7; CAC answers, from memory, see rules.md 3.1).
 UNCOUNTED_EXEMPTIONS = frozenset({"art3", "art4", "art5.1", "art5.2", "art5.3", "reg35.6"})
-NATIONAL, GBA = "national", "gba"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Dossier:
     registry: Registry
     files: Sequence[StoredFile]
     joined: Joined
+    standing: Standing
     counted: Counted
     technical: Technical
 
@@ -119,38 +120,36 @@ class Decider:
         key = await self._recorder.evidence_key(transfer.id)
         await check_transfer(ledger.tx, transfer, key)
         await asyncio.to_thread(check_rows, files, key)  # off the event loop: ten thousand files take seconds
-        joined = join(files, year)
+        joined = await asyncio.to_thread(join, files, year)  # as above: a million people take a second
+        standing, counted = await self._count(ledger, transfer, files, joined, year)
         return Dossier(
             transfer=transfer,
             registry=await self._registrar.fold(ledger.tx, thorough=True),
             files=files,
             joined=joined,
-            counted=await self._count(ledger.tx, transfer, files, joined, year),
+            standing=standing,
+            counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
         )
 
     async def _count(
-        self, view: Reading, transfer: Transfer, files: Sequence[StoredFile], joined: Joined, year: int
-    ) -> Counted:
-        declared = transfer.declaration.get("persons", {})
-        everybody = await view.person_sets("", year, NATIONAL)
-        own = [each for each in everybody if each.entity == transfer.institution and each.transfer_id != transfer.id]
-        others = [each for each in everybody if each.entity != transfer.institution]
-        subjects, sequenced = await view.hgr_counted(transfer.project, transfer.endpoint)
-        known = already(files, year, {each.transfer_id for each in own})
+        self, ledger: Ledgering, transfer: Transfer, files: Sequence[StoredFile], joined: Joined, year: int
+    ) -> tuple[Standing, Counted]:
+        persons = {"sensitive": joined.sensitive, "nonsensitive": joined.nonsensitive}
+        standing = await census.standing(ledger.tx, transfer.institution, year, NATIONAL, persons)
+        subjects, sequenced = await ledger.tx.hgr_counted(transfer.project, transfer.endpoint)
+        before = await ledger.tx.counted_transfers(transfer.institution, year, NATIONAL)
+        known = await asyncio.to_thread(already, files, year, before)
         own_subjects, own_sequenced = hgr_of(transfer.declaration, joined, known)
-        extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, declared)
-        return Counted(
-            sensitive=_distinct([each.sensitive for each in own], joined.sensitive)
-            + sum(each.unkeyed_sensitive for each in own)
-            + extra_sensitive,
-            nonsensitive=_distinct([each.nonsensitive for each in own], joined.nonsensitive)
-            + sum(each.unkeyed_nonsensitive for each in own)
-            + extra_nonsensitive,
+        extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
+        counted = Counted(
+            sensitive=standing.sensitive + extra_sensitive,
+            nonsensitive=standing.nonsensitive + extra_nonsensitive,
             hgr_subjects=subjects + own_subjects,
             hgr_sequencing_subjects=sequenced + own_sequenced,
-            splitting_suspected=_splitting(others, joined),
+            splitting_suspected=await _splitting(ledger.tx, standing),
         )
+        return standing, counted
 
     def _decide(self, dossier: Dossier) -> Decision:
         registry, transfer = dossier.registry, dossier.transfer
@@ -210,8 +209,8 @@ class Decider:
         track = counting_track(decision)
         if not track or not decision.situation.data.personal:
             return {"track": track, "sensitive": 0, "nonsensitive": 0}
-        before = await ledger.tx.person_sets(transfer.institution, year, track)
-        known = already(dossier.files, year, {each.transfer_id for each in before})
+        before = await ledger.tx.counted_transfers(transfer.institution, year, track)
+        known = already(dossier.files, year, before)
         sensitive, nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
         counted = PersonSet(
             transfer_id=transfer.id,
@@ -223,7 +222,11 @@ class Decider:
             unkeyed_sensitive=sensitive,
             unkeyed_nonsensitive=nonsensitive,
         )
-        await ledger.tx.put_persons(counted)
+        standing = dossier.standing
+        if track != NATIONAL:
+            persons = {"sensitive": joined.sensitive, "nonsensitive": joined.nonsensitive}
+            standing = await census.standing(ledger.tx, transfer.institution, year, track, persons)
+        await census.add(ledger.tx, standing, counted)
         return {
             "track": track,
             "sensitive": len(unpack(counted.sensitive)) + counted.unkeyed_sensitive,
@@ -318,7 +321,7 @@ def counting_track(decision: Decision) -> str:
     if not derived.export or derived.exempt in UNCOUNTED_EXEMPTIONS:
         return ""
     national = derived.band == "small" or bool({"SA", "SCC", "CERT"} & set(derived.in_force))
-    return GBA if "GBA" in derived.in_force and not national else NATIONAL
+    return census.GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
 def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
@@ -349,15 +352,8 @@ def unkeyed(packed: bytes, rows: int, declared: int) -> int:
     return max(rows, declared - len(unpack(packed)))
 
 
-def _distinct(sets: Sequence[bytes], own: bytes) -> int:
-    return len(merge(unpack(own), *(unpack(each) for each in sets)))
-
-
-def _splitting(others: Sequence[PersonSet], joined: Joined) -> bool:
+async def _splitting(tx: Writing, standing: Standing) -> bool:
     """Whether many of this transfer's persons were sent by other entities this year (Order 13 art 4, Order 20 art 5)."""
-    mine = merge(unpack(joined.sensitive), unpack(joined.nonsensitive))
-    if len(mine) < SPLITTING_PERSONS:
-        return False
-    theirs = merge(*(unpack(packed) for each in others for packed in (each.sensitive, each.nonsensitive)))
-    shared = len(np.intersect1d(mine, theirs, assume_unique=True))
-    return shared >= SPLITTING_PERSONS and shared >= SPLITTING_SHARE * len(mine)
+    persons = standing.everybody
+    enough = max(SPLITTING_PERSONS, ceil(SPLITTING_SHARE * persons))
+    return persons >= SPLITTING_PERSONS and await census.sent_by_others(tx, standing, enough) >= enough

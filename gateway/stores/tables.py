@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v005"
+REVISION = "v007"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -282,6 +282,29 @@ person_sets = sa.Table(
     _whole("unkeyed_sensitive"),
     _whole("unkeyed_nonsensitive"),
     sa.Index(None, "year", "track", "entity"),
+)
+
+person_unions = sa.Table(
+    "person_unions",
+    metadata,
+    sa.Column("entity", Word, primary_key=True),
+    sa.Column("year", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("track", Word, primary_key=True),
+    _whole("sets"),
+    _whole("digests"),
+    _whole("sensitive"),
+    _whole("nonsensitive"),
+)
+
+person_shards = sa.Table(
+    "person_shards",
+    metadata,
+    sa.Column("entity", Word, primary_key=True),
+    sa.Column("year", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("track", Word, primary_key=True),
+    sa.Column("kind", Word, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    _bytes("digests"),
 )
 
 hgr_counts = sa.Table(
