@@ -130,14 +130,6 @@ def merge_persons(sets: Iterable[PersonSet]) -> PersonSet:
     return PersonSet(values, uncounted, sensitive=sensitive, ordinary=ordinary)
 
 
-def newest_birth(persons: PersonSet) -> int | None:
-    """Latest birth date among resident identity numbers as YYYYMMDD, for the age of fourteen (PIPL art. 31)."""
-    numbers = persons.values.get("cn_resident_id")
-    if numbers is None or not numbers.size:
-        return None
-    return int((numbers // np.uint64(1000) % np.uint64(10**8)).max())
-
-
 def counting_year(at: datetime) -> int:
     """Calendar year in Asia/Shanghai that a clearance counts in (Order 16 art. 7, 8: since 1 January).
 

@@ -16,13 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify import Classifier, FileFindings, youngest
 from gateway.core.declaration import LEVELS
+from gateway.core.differences import differences
 from gateway.core.names import settled_name
-from gateway.core.persons import merge, pack, unpack
+from gateway.core.persons import Digests, keyed_digests, merge, pack, unpack
 from gateway.ports import StoredFile
 
 DOUBTFUL = "cn_resident_id"
@@ -54,11 +56,50 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "classes": list(findings.classes),
         "rows_sensitive": people.uncounted if people.sensitive else 0,
         "rows_nonsensitive": people.uncounted if people.ordinary else 0,
+        "newest_birth": youngest(findings),
+        "categories": {name: list(types) for name, types in findings.categories.items()},
+        "subject_limits": dict(findings.subject_limits),
         "hgr_information": findings.hgr.information,
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
     }
+
+
+def person_digests(findings: FileFindings, key: bytes, scope: bytes) -> tuple[bytes, bytes]:
+    """Who is in a file, packed: those with sensitive data, those with other. A million people take a second or two."""
+    people, minors = findings.identifiers, findings.minors
+    everybody = pack(keyed_digests(people, key, scope)) if people.values else b""
+    children = pack(keyed_digests(minors, key, scope)) if minors.values else b""
+    return everybody if people.sensitive else children, everybody if people.ordinary else b""
+
+
+def said_on_the_whole(facts: Mapping[str, Any], declared: Mapping[str, Any], on: date) -> list[dict[str, Any]]:
+    """What stands in no file by itself: findings about a transfer, in the form of a file's.
+
+    Args:
+        facts: As `join` made them; empty where nothing was classified.
+        declared: The declaration.
+        on: The day they are looked at.
+    """
+    if not facts:
+        return []
+    found = [difference.finding() for difference in differences(declared, facts, on)]
+    many = facts.get("many_subjects", 0)
+    if many:
+        level = {
+            "kind": "level_proposal",
+            "where": "important_suspected: many_subjects",
+            "count": many,
+            "distinct": many,
+        }
+        found.append({**level, "confidence": "strong", "samples": []})
+    return found
+
+
+def without_samples(findings: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's findings without samples, for transfers with a secrecy mark (design.md section 7)."""
+    return {**findings, "findings": [{**each, "samples": []} for each in findings.get("findings", ())]}
 
 
 def says_something(classifier: Callable[[str], Classifier], old: str, new: str) -> bool:
@@ -133,18 +174,25 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
     rows_nonsensitive = sum(each["rows_nonsensitive"] for each in facts)
     unkeyed_sensitive = rows_sensitive + sum(len(unpack(stored.persons_sensitive)) for stored in stale)
     unkeyed_nonsensitive = rows_nonsensitive + sum(len(unpack(stored.persons_nonsensitive)) for stored in stale)
+    persons_sensitive = len(unpack(sensitive)) + unkeyed_sensitive
+    persons_nonsensitive = len(unpack(nonsensitive)) + unkeyed_nonsensitive
+    many = _many(facts, persons_sensitive, persons_nonsensitive)
+    level = _joined_level(facts)
     joined = {
-        "level": _joined_level(facts),
+        "level": stricter(level, "important_suspected") if many else level,
         "inspectable": all(each["inspectable"] for each in facts),
         **{
             name: any(each[name] for each in facts) for name in ("secrecy_mark", "personal", "sensitive", "precise_geo")
         },
         "classes": sorted({name for each in facts for name in each["classes"]}),
         "formats": sorted({each["format"] for each in facts}),
-        "persons_sensitive": len(unpack(sensitive)) + unkeyed_sensitive,
-        "persons_nonsensitive": len(unpack(nonsensitive)) + unkeyed_nonsensitive,
+        "categories": {name: words for each in facts for name, words in each.get("categories", {}).items()},
+        "newest_birth": max((each.get("newest_birth", 0) for each in facts), default=0),
+        "persons_sensitive": persons_sensitive,
+        "persons_nonsensitive": persons_nonsensitive,
         "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
-        "hgr": _join_hgr(facts),
+        "many_subjects": many,
+        "hgr": _join_hgr(files, year),
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
     return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
@@ -177,13 +225,14 @@ def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -
     """
     carried = [stored for stored in files if stored.carried]
     known = join([stored for stored in carried if stored.carried in counted], year)
-    facts = [stored.facts for stored in carried]
-    individual = [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
+    individual = [
+        stored for stored in carried if stored.facts["hgr_information"] and not stored.facts["hgr_aggregate_only"]
+    ]
     return Already(
         known.unkeyed_sensitive,
         known.unkeyed_nonsensitive,
-        sum(each["hgr_subjects"] for each in individual),
-        sum(each["hgr_sequencing_subjects"] for each in individual),
+        _subjects(individual, "hgr_subjects", year),
+        _subjects(individual, "hgr_sequencing_subjects", year),
     )
 
 
@@ -200,15 +249,39 @@ def _strictest(levels: Sequence[str]) -> str:
     return min(levels, key=LEVELS.index, default="unknown")
 
 
-def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    hgr = [each for each in facts if each["hgr_information"]]
+def _many(facts: Sequence[Mapping[str, Any]], sensitive: int, nonsensitive: int) -> int:
+    """The persons of all files together, where they reach the number from which on the level is doubted; else 0."""
+    limits = [each["subject_limits"] for each in facts if each.get("subject_limits")]
+    if not limits:
+        return 0
+    if sensitive >= min(each["sensitive"] for each in limits):
+        return sensitive
+    return nonsensitive if nonsensitive >= min(each["persons"] for each in limits) else 0
+
+
+def _join_hgr(files: Sequence[StoredFile], year: int) -> dict[str, Any]:
+    hgr = [stored.facts for stored in files if stored.facts["hgr_information"]]
     return {
         "information": bool(hgr),
         # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
         "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
-        "subjects": sum(each["hgr_subjects"] for each in hgr),
-        "sequencing_subjects": sum(each["hgr_sequencing_subjects"] for each in hgr),
+        "subjects": _subjects(files, "hgr_subjects", year),
+        "sequencing_subjects": _subjects(files, "hgr_sequencing_subjects", year),
     }
+
+
+def _subjects(files: Sequence[StoredFile], counted: str, year: int) -> int:
+    """Distinct subjects of genomic files: a sample that several files name (two reads, lanes, an index) is one person.
+
+    Samples are told apart by the digests of their files' persons, made under one year's key; of other years, and where a
+    file has more subjects than digests, the numbers are added. It never comes to more than the numbers of all files.
+    """
+    about = [stored for stored in files if stored.facts[counted]]
+    current = [stored for stored in about if stored.facts["year"] == year]
+    samples: list[Digests] = [unpack(stored.persons_sensitive) for stored in current]
+    unnamed = sum(max(stored.facts[counted] - int(each.size), 0) for stored, each in zip(current, samples, strict=True))
+    stale = sum(stored.facts[counted] for stored in about if stored.facts["year"] != year)
+    return min(int(merge(*samples).size) + unnamed + stale, sum(stored.facts[counted] for stored in about))
 
 
 def _union(packed: Sequence[bytes]) -> bytes:

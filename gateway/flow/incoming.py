@@ -22,15 +22,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from gateway.core.classify import Classifier, PersonSet
+from gateway.core.classify import Classifier, on_day
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
 from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
-from gateway.core.persons import keyed_digests, pack
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import decision_facts
+from gateway.flow.findings import decision_facts, person_digests
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
 from gateway.flow.recorder import Ledgering, Recorder
@@ -297,27 +296,26 @@ class Incoming:
 
         def make(passed: Passed) -> StoredFile:
             _check_announced(passed, announced)
-            people = passed.findings.identifiers
-            digests = self._digests(people, year_key) if people.values else b""
+            findings = on_day(passed.findings, local_day(now))
+            sensitive, nonsensitive = person_digests(findings, year_key, self._scope)
             return StoredFile(
                 transfer_id=self._transfer.id,
                 # Its number is drawn in the transaction that keeps it.
                 file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
-                findings=passed.findings.to_json(passed.sha256.hex()),
-                facts=decision_facts(passed.findings, year),
-                persons_sensitive=digests if people.sensitive else b"",
-                persons_nonsensitive=digests if people.ordinary else b"",
+                findings=findings.to_json(passed.sha256.hex()),
+                facts=decision_facts(findings, year),
+                persons_sensitive=sensitive,
+                persons_nonsensitive=nonsensitive,
                 received_at=now,
                 modified_at=announced.modified or self.modified,
             )
 
         return make
 
-    def _digests(self, people: PersonSet, year_key: bytes) -> bytes:
-        """Who is in the file, as the records know people: keyed, packed."""
-        # Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing.
-        scope = f"{self._transfer.institution}/{self._transfer.project}".encode()
-        return pack(keyed_digests(people, year_key, scope))
+    @property
+    def _scope(self) -> bytes:
+        """Sample names of genomes are unique within a project only; numbers of persons are scoped by nothing."""
+        return f"{self._transfer.institution}/{self._transfer.project}".encode()
 
     def _new_part(self, written: int) -> tuple[Part, ...]:
         return (Part(self._part, written),) if written else ()

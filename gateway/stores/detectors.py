@@ -6,18 +6,21 @@ Not here: what the tables mean (`gateway.core.detectors.tables` parses and check
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import cast
 
 from gateway.core.detectors import DetectorTables, parse_tables
+from gateway.core.detectors.sensitivity import parse_sensitivity
 from gateway.core.errors import StoreError, Unusable
 
-FILES = ("identifiers.toml", "marks.toml", "headers.toml")
+FILES = ("identifiers.toml", "marks.toml", "headers.toml", "sensitivity.toml")
 
 
 def read_documents(root: Traversable | None = None) -> dict[str, dict[str, object]]:
-    """The three TOML documents by file name.
+    """The TOML documents by file name.
 
     Args:
         root: Directory that holds them; the packaged `policies/detectors` where not given.
@@ -51,5 +54,7 @@ def _packaged() -> DetectorTables:
 
 
 def _load(root: Traversable | None) -> DetectorTables:
-    identifiers, marks, headers = read_documents(root).values()
-    return parse_tables(identifiers, marks, headers)
+    identifiers, marks, headers, sensitivity = read_documents(root).values()
+    more = cast("dict[str, object]", sensitivity.get("headers", {}))
+    tables = parse_tables(identifiers, marks, {**headers, **more})
+    return replace(tables, sensitivity=parse_sensitivity(sensitivity))

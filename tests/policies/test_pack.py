@@ -133,8 +133,24 @@ def test_the_calendar_is_the_state_councils():
 
 def test_every_kind_a_detector_reports_is_in_the_vocabulary_and_means_the_same():
     for path in sorted((POLICIES / "detectors").glob("*.toml")):
-        for name, table in tomllib.loads(path.read_text("utf-8")).items():
+        document = tomllib.loads(path.read_text("utf-8"))
+        for name, table in document.get("headers", document).items():
             kind = pack().vocabulary.kinds[table.get("reports", name)]
             assert (kind.personal, kind.sensitive) == (table.get("personal", False), table.get("sensitive", False)), (
                 name
             )
+
+
+def test_what_kinds_mean_together_is_in_the_vocabulary():
+    document = tomllib.loads((POLICIES / "detectors" / "sensitivity.toml").read_text("utf-8"))
+    kinds = pack().vocabulary.kinds
+    for name, table in document["combinations"].items():
+        assert (kinds[name].personal, kinds[name].sensitive) == (True, table["sensitive"]), name
+        assert set().union(*table["all"]) <= set(kinds), name
+        assert table["sensitive"] == all(any(kinds[kind].sensitive for kind in each) for each in table["all"][1:]), name
+    for name, table in document["categories"].items():
+        assert all(kinds[kind].sensitive or kind == "genomic_data" for kind in table["kinds"]), name
+    assert set(document["births"]["kinds"]) <= set(kinds)
+    cited = [document["births"], *document["headers"].values(), *document["categories"].values()]
+    cited += [*document["combinations"].values(), *document["levels"].values()]
+    assert all(table["citation"].strip() for table in cited)

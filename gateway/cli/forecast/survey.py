@@ -8,16 +8,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify import Classifier, FileFindings, on_day
 from gateway.core.detectors import DetectorTables
 from gateway.core.errors import Unusable
 from gateway.core.intake import ReceivedFile
-from gateway.core.persons import keyed_digests, pack
-from gateway.flow.findings import Joined, decision_facts, join
+from gateway.flow.findings import Joined, decision_facts, join, person_digests
 from gateway.ports import StoredFile
 
 PIECE: Final = 1 << 20
@@ -42,14 +41,14 @@ class Surveyed:
 
 
 def survey(
-    entries: Iterable[tuple[str, Path]], tables: DetectorTables, year: int, told: Callable[[int], None]
+    entries: Iterable[tuple[str, Path]], tables: DetectorTables, on: date, told: Callable[[int], None]
 ) -> Surveyed:
     """Read every file once.
 
     Args:
         entries: Name in the dataset and place on this machine.
         tables: What the classifier looks for.
-        year: Calendar year of the decision.
+        on: Day of the decision.
         told: Called with the bytes just read.
 
     Raises:
@@ -57,13 +56,13 @@ def survey(
     """
     key = secrets.token_bytes(32)
     stored = [
-        _stored(number, name, _classified(name, path, tables, told), key, year)
+        _stored(number, name, on_day(_classified(name, path, tables, told), on), key, on.year)
         for number, (name, path) in enumerate(entries)
     ]
     if not stored:
         raise Unusable("there are no files here: name files, or folders with files in them")
     unread = tuple(each.file.path for each in stored if not each.facts["inspectable"])
-    return Surveyed(len(stored), sum(each.file.size for each in stored), join(stored, year), unread[:100])
+    return Surveyed(len(stored), sum(each.file.size for each in stored), join(stored, on.year), unread[:100])
 
 
 def _classified(name: str, path: Path, tables: DetectorTables, told: Callable[[int], None]) -> FileFindings:
@@ -79,14 +78,13 @@ def _classified(name: str, path: Path, tables: DetectorTables, told: Callable[[i
 
 
 def _stored(number: int, name: str, findings: FileFindings, key: bytes, year: int) -> StoredFile:
-    people = findings.identifiers
-    digests = pack(keyed_digests(people, key, SCOPE)) if people.values else b""
+    sensitive, nonsensitive = person_digests(findings, key, SCOPE)
     return StoredFile(
         transfer_id="",
         file=ReceivedFile(name, number, findings.size, b"", b"", 0, ()),
         findings={},
         facts=decision_facts(findings, year),
-        persons_sensitive=digests if people.sensitive else b"",
-        persons_nonsensitive=digests if people.ordinary else b"",
+        persons_sensitive=sensitive,
+        persons_nonsensitive=nonsensitive,
         received_at=datetime.fromtimestamp(0, UTC),
     )

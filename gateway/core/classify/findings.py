@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Level = Literal["general", "important_suspected", "secret", "unknown"]
+Level = Literal["general", "important_suspected", "core", "secret", "unknown"]
 Basis = Literal["identifier", "rows", "subjects", "none"]
 Confidence = Literal["weak", "strong"]
 
@@ -27,11 +27,12 @@ class Finding:
 
     Attributes:
         kind: Name from the vocabulary, such as `cn_resident_id`.
-        where: `column <name>`, `text`, `header`, `name` or a byte offset; never content.
+        where: `column <name>`, `key <name>`, `text`, `header`, `name` or a byte offset, several of them joined by ` + `; of a
+            proposed level `<level>: <reason>`; never content.
         count: Occurrences.
         distinct: Distinct values among them; equal to `count` where they could not be told apart.
         confidence: `weak` findings are reported and decide nothing.
-        samples: At most three, masked; none for marks.
+        samples: At most three, masked; none for marks, and none at all of a file with a secrecy mark.
     """
 
     kind: str
@@ -103,6 +104,10 @@ class FileFindings:
         sensitive: Sensitive personal information, by strong findings.
         precise_geo: Coordinates of four decimals or more.
         identifiers: The persons, for counting across files.
+        births: How often a day of birth from 2000 on was met in columns that hold them, by YYYYMMDD.
+        categories: Categories of sensitive personal information (GB/T 45574-2025), with other words that filings have for them.
+        minors: Those of `identifiers` who are under fourteen, where the others' data are not sensitive (`minors.on_day`).
+        subject_limits: From how many persons on, `sensitive` ones or any, the level is doubted.
     """
 
     path: str
@@ -120,6 +125,10 @@ class FileFindings:
     sensitive: bool
     precise_geo: bool
     identifiers: PersonSet = field(repr=False)
+    births: Mapping[int, int] = field(default_factory=dict, repr=False)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    minors: PersonSet = field(default_factory=PersonSet, repr=False)
+    subject_limits: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self, sha256_hex: str) -> dict[str, object]:
         """The object `hetao inspect --json` prints; `sha256_hex` is the digest of the whole file."""
