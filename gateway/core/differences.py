@@ -16,6 +16,7 @@ from gateway.core.classify import is_minor
 from gateway.core.declaration import LEVELS
 
 Table = Mapping[str, Any]
+_REMEDIES = {"precise_geo": "geo", "secrecy_mark": "mark"}
 DETECTED_LEVELS = frozenset({"secret", "core", "important", "important_suspected"})
 
 
@@ -32,6 +33,12 @@ class Difference:
     field: str
     declared: Any
     detected: Any
+
+    @property
+    def remedy(self) -> str:
+        """Code of what the sender may do about it; no count and no value of the content is in it."""
+        section, _, name = self.field.partition(".")
+        return f"declared-less-{_REMEDIES.get(name, name) if section == 'data' else section}"
 
     def finding(self) -> dict[str, Any]:
         """As findings of files are shown (design.md section 8)."""

@@ -21,7 +21,7 @@ from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag, local_day
 from gateway.core.intake import files_root
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import join
+from gateway.flow.findings import findings_of, join
 from gateway.flow.recall import check_rows
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import StoredFile
@@ -50,7 +50,7 @@ class Classify:
                 Tag.CLASSIFIED,
                 public={"inspectable": joined["inspectable"], "level": joined["level"]},
                 private={
-                    "findings": [stored.findings for stored in files],
+                    "findings": findings_of(files, joined, current.declaration, local_day(ledger.now)),
                     "persons": {key: joined[f"persons_{key}"] for key in ("sensitive", "nonsensitive")},
                 },
                 changes={"findings": dict(joined)},

@@ -23,6 +23,7 @@ from typing import Any
 
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
+from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.known import Counted, know
@@ -192,7 +193,7 @@ class Decider:
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
             changes={
-                "decision": decision_record(decision),
+                "decision": {**decision_record(decision), "differences": _differences(dossier, ledger)},
                 "registry_revision": dossier.registry.revision,
                 "clearance": document.decode(),
                 "clearance_signature": signature.decode(),
@@ -267,7 +268,11 @@ class Decider:
             public=public,
             private={"facts": situation_document(decision.situation)},
             changes={
-                "decision": {**decision_record(decision), "case": case.digest()},
+                "decision": {
+                    **decision_record(decision),
+                    "case": case.digest(),
+                    "differences": _differences(dossier, ledger),
+                },
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
             },
@@ -275,6 +280,12 @@ class Decider:
 
 
 # --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
+
+
+def _differences(dossier: Dossier, ledger: Ledgering) -> list[dict[str, Any]]:
+    """Where the content shows more than was declared, as findings with the code of a remedy for the sender."""
+    found = differences(dossier.transfer.declaration, dossier.joined.facts, local_day(ledger.now))
+    return [{**each.finding(), "remedy": each.remedy} for each in found]
 
 
 def active_rulebook(registry: Registry, on: Any) -> str:

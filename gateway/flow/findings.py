@@ -97,6 +97,18 @@ def said_on_the_whole(facts: Mapping[str, Any], declared: Mapping[str, Any], on:
     return found
 
 
+def findings_of(
+    files: Sequence[StoredFile], facts: Mapping[str, Any], declared: Mapping[str, Any], on: date
+) -> list[Mapping[str, Any]]:
+    """What officers see and the ledger keeps of a transfer's content: every file's findings, and what is said on the whole.
+
+    Of a transfer with a secrecy mark no samples are kept (design.md section 7); the whole stands under an empty path.
+    """
+    each = [without_samples(stored.findings) if facts["secrecy_mark"] else stored.findings for stored in files]
+    whole = said_on_the_whole(facts, declared, on)
+    return [*each, {"path": "", "findings": whole}] if whole else each
+
+
 def without_samples(findings: Mapping[str, Any]) -> dict[str, Any]:
     """A file's findings without samples, for transfers with a secrecy mark (design.md section 7)."""
     return {**findings, "findings": [{**each, "samples": []} for each in findings.get("findings", ())]}
@@ -279,9 +291,12 @@ def _subjects(files: Sequence[StoredFile], counted: str, year: int) -> int:
     about = [stored for stored in files if stored.facts[counted]]
     current = [stored for stored in about if stored.facts["year"] == year]
     samples: list[Digests] = [unpack(stored.persons_sensitive) for stored in current]
-    unnamed = sum(max(stored.facts[counted] - int(each.size), 0) for stored, each in zip(current, samples, strict=True))
-    stale = sum(stored.facts[counted] for stored in about if stored.facts["year"] != year)
-    return min(int(merge(*samples).size) + unnamed + stale, sum(stored.facts[counted] for stored in about))
+    unnamed: int = sum(
+        max(stored.facts[counted] - int(each.size), 0) for stored, each in zip(current, samples, strict=True)
+    )
+    stale: int = sum(stored.facts[counted] for stored in about if stored.facts["year"] != year)
+    at_most: int = sum(stored.facts[counted] for stored in about)
+    return min(int(merge(*samples).size) + unnamed + stale, at_most)
 
 
 def _union(packed: Sequence[bytes]) -> bytes:
