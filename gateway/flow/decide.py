@@ -27,7 +27,6 @@ from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.known import Counted, know
-from gateway.core.persons import unpack
 from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
@@ -204,14 +203,15 @@ class Decider:
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
         transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
-        subjects, sequenced = hgr_of(transfer.declaration, joined, already(dossier.files, year, frozenset()))
+        carried = await asyncio.to_thread(already, dossier.files, year, frozenset[str]())
+        subjects, sequenced = hgr_of(transfer.declaration, joined, carried)
         if subjects or sequenced:
             await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
         track = counting_track(decision)
         if not track or not decision.situation.data.personal:
             return {"track": track, "sensitive": 0, "nonsensitive": 0}
         before = await ledger.tx.counted_transfers(transfer.institution, year, track)
-        known = already(dossier.files, year, before)
+        known = await asyncio.to_thread(already, dossier.files, year, before)
         sensitive, nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
         counted = PersonSet(
             transfer_id=transfer.id,
@@ -230,8 +230,8 @@ class Decider:
         await census.add(ledger.tx, standing, counted)
         return {
             "track": track,
-            "sensitive": len(unpack(counted.sensitive)) + counted.unkeyed_sensitive,
-            "nonsensitive": len(unpack(counted.nonsensitive)) + counted.unkeyed_nonsensitive,
+            "sensitive": len(counted.sensitive) // 8 + counted.unkeyed_sensitive,
+            "nonsensitive": len(counted.nonsensitive) // 8 + counted.unkeyed_nonsensitive,
         }
 
     async def _not_cleared(
@@ -360,7 +360,7 @@ def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> t
 
 def unkeyed(packed: bytes, rows: int, declared: int) -> int:
     """Persons without a digest: the rows seen, or what the sender says beyond what was seen, whichever is more."""
-    return max(rows, declared - len(unpack(packed)))
+    return max(rows, declared - len(packed) // 8)
 
 
 async def _splitting(tx: Writing, standing: Standing) -> bool:
