@@ -470,6 +470,9 @@ class Reading(Protocol):
     ) -> Mapping[int, bytes]:
         """Shards of an entity's union by number, packed; `kind` is `sensitive` or `nonsensitive`, empty ones are left out."""
 
+    async def hgr_samples(self, project: str, endpoint: str) -> Sequence[tuple[bytes, bytes]]:
+        """Packed digests of the samples counted so far, all time, for a project and a recipient: all, and the sequenced ones."""
+
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         """Individual-level subjects and sequencing subjects cleared so far, all time, for a project and a recipient."""
 
@@ -603,6 +606,11 @@ class Writing(Reading, Protocol):
     async def drop_union(self, entity: str, year: int, track: str) -> None:
         """Forget an entity's union with all of its shards, if it is there."""
 
+    async def put_samples(
+        self, transfer_id: str, project: str, endpoint: str, samples: bytes, sequenced: bytes
+    ) -> None:
+        """Count a cleared transfer's samples that have a name; `drop_persons` takes them back."""
+
     async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
         """Count a cleared transfer's individual-level subjects; `drop_persons` takes them back."""
 
@@ -692,7 +700,7 @@ class Keyring(Protocol):
         """Destroy a transfer's secrets whose names begin so; returns how many there were."""
 
     async def year_key(self, year: int) -> bytes:
-        """The key persons are digested under in a calendar year, 32 bytes, made on first use."""
+        """The key persons are digested under in a calendar year, 32 bytes, made on first use; year 0 is that of all time."""
 
 
 class HeaderOpener(Protocol):

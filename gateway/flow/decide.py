@@ -27,6 +27,7 @@ from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.known import Counted, know
+from gateway.core.persons import merge, unpack
 from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
@@ -40,7 +41,7 @@ from gateway.flow.findings import Already, Joined, already, join
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import PersonSet, Rulebooks, Signer, StoredFile, Writing
+from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile, Writing
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
 # sent by other entities this year. Neither number is in a statute (uncertain, project policy).
@@ -141,12 +142,13 @@ class Decider:
         before = await ledger.tx.counted_transfers(transfer.institution, year, NATIONAL)
         known = await asyncio.to_thread(already, files, year, before)
         own_subjects, own_sequenced = hgr_of(transfer.declaration, joined, known)
+        named, named_sequenced = await _named_subjects(ledger.tx, transfer, joined)
         extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
         counted = Counted(
             sensitive=standing.sensitive + extra_sensitive,
             nonsensitive=standing.nonsensitive + extra_nonsensitive,
-            hgr_subjects=subjects + own_subjects,
-            hgr_sequencing_subjects=sequenced + own_sequenced,
+            hgr_subjects=subjects + own_subjects + named,
+            hgr_sequencing_subjects=sequenced + own_sequenced + named_sequenced,
             splitting_suspected=await _splitting(ledger.tx, standing),
         )
         return standing, counted
@@ -207,6 +209,10 @@ class Decider:
         subjects, sequenced = hgr_of(transfer.declaration, joined, carried)
         if subjects or sequenced:
             await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
+        samples, sequenced_samples = samples_of(transfer.declaration, joined)
+        if samples:
+            where = (transfer.id, transfer.project, transfer.endpoint)
+            await ledger.tx.put_samples(*where, samples, sequenced_samples)
         track = counting_track(decision)
         if not track or not decision.situation.data.personal:
             return {"track": track, "sensitive": 0, "nonsensitive": 0}
@@ -336,19 +342,43 @@ def counting_track(decision: Decision) -> str:
 
 
 def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
-    """The individual-level subjects and sequenced subjects a transfer adds: the greater of declared and detected.
+    """The subjects and sequenced subjects without a sample name that a transfer adds: those seen, or declared beyond what was.
 
-    Subjects seen in carried files were added with the version that brought them: the count is all-time, and of numbers.
+    Those of carried files were added with the version that brought them: the count is all-time.
     """
+    if not _individual(declared, joined):
+        return 0, 0
+    said: Mapping[str, Any] = declared.get("hgr", {})
+    seen: Mapping[str, Any] = joined.facts["hgr"]
+    subjects = max(said.get("subjects", 0), seen["subjects"]) - len(joined.samples) // 8 - known.subjects
+    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
+    sequenced -= len(joined.sequenced) // 8 + known.sequenced
+    return max(subjects, sequenced), sequenced
+
+
+def samples_of(declared: Mapping[str, Any], joined: Joined) -> tuple[bytes, bytes]:
+    """The samples a transfer counts, packed: all, and the sequenced ones; none where it is of aggregates only."""
+    return (joined.samples, joined.sequenced) if _individual(declared, joined) else (b"", b"")
+
+
+def _individual(declared: Mapping[str, Any], joined: Joined) -> bool:
+    """Whether there is individual-level information on human genetic resources, by the declaration or the content."""
     said: Mapping[str, Any] = declared.get("hgr", {})
     seen: Mapping[str, Any] = joined.facts["hgr"]
     if not (said.get("information") or seen["information"]):
-        return 0, 0
-    if said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]):
-        return 0, 0
-    subjects = max(said.get("subjects", 0), seen["subjects"]) - known.subjects
-    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"]) - known.sequenced
-    return max(subjects, sequenced), sequenced
+        return False
+    return not (said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]))
+
+
+async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> tuple[int, int]:
+    """Distinct samples of a project that went to a recipient, all time, this transfer's included: all, and the sequenced."""
+    kept = [*await view.hgr_samples(transfer.project, transfer.endpoint), samples_of(transfer.declaration, joined)]
+
+    def work() -> tuple[int, int]:
+        samples, sequenced = (merge(*(unpack(each[part]) for each in kept)) for part in (0, 1))
+        return int(samples.size), int(sequenced.size)
+
+    return await asyncio.to_thread(work)
 
 
 def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> tuple[int, int]:

@@ -20,13 +20,15 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.core.classify import Classifier, FileFindings, youngest
+from gateway.core.classify import Classifier, FileFindings, PersonSet, youngest
 from gateway.core.declaration import LEVELS
 from gateway.core.differences import differences
 from gateway.core.names import settled_name
-from gateway.core.persons import Digests, keyed_digests, merge, pack, unpack
+from gateway.core.persons import keyed_digests, merge, pack, unpack
 from gateway.ports import StoredFile
 
+SAMPLE_KIND = "genomic_sample"
+SAMPLES_KEPT = 20_000  # of one file; far beyond what any rule asks (500), and more are numbers
 DOUBTFUL = "cn_resident_id"
 IDENTIFIERS = frozenset({DOUBTFUL, "hkid", "cn_mobile", "hk_mobile", "bank_card", "email"})
 # A file of ten numbers in a column of their own would be strong; so many over all files deserve the same look.
@@ -72,6 +74,20 @@ def person_digests(findings: FileFindings, key: bytes, scope: bytes) -> tuple[by
     everybody = pack(keyed_digests(people, key, scope)) if people.values else b""
     children = pack(keyed_digests(minors, key, scope)) if minors.values else b""
     return everybody if people.sensitive else children, everybody if people.ordinary else b""
+
+
+def sample_digests(findings: FileFindings, key: bytes, scope: bytes) -> str:
+    """The samples a genomic file names, packed, in hexadecimal; empty where it has no subjects or too many to keep.
+
+    Args:
+        findings: Of the file.
+        key: Of all time, since subjects are counted all time (rules.md 10.2); not that of a year.
+        scope: Institution and project, within which sample names are unique.
+    """
+    named = findings.identifiers.values.get(SAMPLE_KIND)
+    if not findings.hgr.subjects or named is None or not 0 < named.size <= SAMPLES_KEPT:
+        return ""
+    return pack(keyed_digests(PersonSet({SAMPLE_KIND: named}), key, scope)).hex()
 
 
 def said_on_the_whole(facts: Mapping[str, Any], declared: Mapping[str, Any], on: date) -> list[dict[str, Any]]:
@@ -166,6 +182,8 @@ class Joined:
         nonsensitive: The same of the others.
         unkeyed_sensitive: Persons known only by number.
         unkeyed_nonsensitive: The same of the others.
+        samples: Packed digests of genomic samples with individual-level data, under the key of all time.
+        sequenced: Those of them that were sequenced.
     """
 
     facts: Mapping[str, Any]
@@ -173,6 +191,8 @@ class Joined:
     nonsensitive: bytes
     unkeyed_sensitive: int
     unkeyed_nonsensitive: int
+    samples: bytes = b""
+    sequenced: bytes = b""
 
 
 def join(files: Sequence[StoredFile], year: int) -> Joined:
@@ -204,10 +224,12 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
         "persons_nonsensitive": persons_nonsensitive,
         "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
         "many_subjects": many,
-        "hgr": _join_hgr(files, year),
+        "hgr": _join_hgr(facts),
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
-    return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
+    individual = [each for each in facts if _individual(each)]
+    samples, sequenced = (_samples(individual, each) for each in ("hgr_subjects", "hgr_sequencing_subjects"))
+    return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive, samples, sequenced)
 
 
 @dataclass(frozen=True)
@@ -217,7 +239,7 @@ class Already:
     Attributes:
         sensitive: Persons known only by number, on one track of one year.
         nonsensitive: The same of the others.
-        subjects: Individual-level subjects of human genetic resources, all time.
+        subjects: Individual-level subjects of human genetic resources without a sample name, all time.
         sequenced: Those of them sequenced.
     """
 
@@ -237,14 +259,12 @@ def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -
     """
     carried = [stored for stored in files if stored.carried]
     known = join([stored for stored in carried if stored.carried in counted], year)
-    individual = [
-        stored for stored in carried if stored.facts["hgr_information"] and not stored.facts["hgr_aggregate_only"]
-    ]
+    individual = [each for each in (stored.facts for stored in carried) if _individual(each)]
     return Already(
         known.unkeyed_sensitive,
         known.unkeyed_nonsensitive,
-        _subjects(individual, "hgr_subjects", year),
-        _subjects(individual, "hgr_sequencing_subjects", year),
+        sum(_unnamed(each, "hgr_subjects") for each in individual),
+        sum(_unnamed(each, "hgr_sequencing_subjects") for each in individual),
     )
 
 
@@ -271,32 +291,34 @@ def _many(facts: Sequence[Mapping[str, Any]], sensitive: int, nonsensitive: int)
     return nonsensitive if nonsensitive >= min(each["persons"] for each in limits) else 0
 
 
-def _join_hgr(files: Sequence[StoredFile], year: int) -> dict[str, Any]:
-    hgr = [stored.facts for stored in files if stored.facts["hgr_information"]]
+def _individual(facts: Mapping[str, Any]) -> bool:
+    return bool(facts["hgr_information"] and not facts["hgr_aggregate_only"])
+
+
+def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    hgr = [each for each in facts if each["hgr_information"]]
     return {
         "information": bool(hgr),
         # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
         "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
-        "subjects": _subjects(files, "hgr_subjects", year),
-        "sequencing_subjects": _subjects(files, "hgr_sequencing_subjects", year),
+        "subjects": _subjects(hgr, "hgr_subjects"),
+        "sequencing_subjects": _subjects(hgr, "hgr_sequencing_subjects"),
     }
 
 
-def _subjects(files: Sequence[StoredFile], counted: str, year: int) -> int:
-    """Distinct subjects of genomic files: a sample that several files name (two reads, lanes, an index) is one person.
+def _subjects(facts: Sequence[Mapping[str, Any]], counted: str) -> int:
+    """Distinct subjects of genomic files: a sample that several files name (two reads, lanes, an index) is one person."""
+    return len(_samples(facts, counted)) // 8 + sum(_unnamed(each, counted) for each in facts)
 
-    Samples are told apart by the digests of their files' persons, made under one year's key; of other years, and where a
-    file has more subjects than digests, the numbers are added. It never comes to more than the numbers of all files.
-    """
-    about = [stored for stored in files if stored.facts[counted]]
-    current = [stored for stored in about if stored.facts["year"] == year]
-    samples: list[Digests] = [unpack(stored.persons_sensitive) for stored in current]
-    unnamed: int = sum(
-        max(stored.facts[counted] - int(each.size), 0) for stored, each in zip(current, samples, strict=True)
-    )
-    stale: int = sum(stored.facts[counted] for stored in about if stored.facts["year"] != year)
-    at_most: int = sum(stored.facts[counted] for stored in about)
-    return min(int(merge(*samples).size) + unnamed + stale, at_most)
+
+def _samples(facts: Sequence[Mapping[str, Any]], counted: str) -> bytes:
+    """The samples of files that count subjects, packed."""
+    return _union([bytes.fromhex(each["samples"]) for each in facts if each[counted] and each.get("samples")])
+
+
+def _unnamed(facts: Mapping[str, Any], counted: str) -> int:
+    """Subjects of a file beyond the samples it names: files of before names were kept have none."""
+    return max(int(facts[counted]) - len(facts.get("samples", "")) // 16, 0)
 
 
 def _union(packed: Sequence[bytes]) -> bytes:

@@ -29,10 +29,10 @@ from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import decision_facts, person_digests
+from gateway.flow.findings import decision_facts, person_digests, sample_digests
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
-from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.recorder import ALL_TIME, Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, VaultSealer
 from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
@@ -293,6 +293,7 @@ class Incoming:
         now = self._reception.recorder.clock.now()
         year = local_day(now).year
         year_key = await self._reception.recorder.year_key(year)
+        sample_key = await self._reception.recorder.year_key(ALL_TIME)
 
         def make(passed: Passed) -> StoredFile:
             _check_announced(passed, announced)
@@ -303,7 +304,10 @@ class Incoming:
                 # Its number is drawn in the transaction that keeps it.
                 file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
                 findings=findings.to_json(passed.sha256.hex()),
-                facts=decision_facts(findings, year),
+                facts={
+                    **decision_facts(findings, year),
+                    "samples": sample_digests(findings, sample_key, self._scope),
+                },
                 persons_sensitive=sensitive,
                 persons_nonsensitive=nonsensitive,
                 received_at=now,

@@ -73,6 +73,14 @@ class CountingView:
         asked = frozenset(numbers)
         return {row[0]: row[1] for row in await self._counted(statement) if row[0] in asked}
 
+    async def hgr_samples(self, project: str, endpoint: str) -> Sequence[tuple[bytes, bytes]]:
+        """Packed digests of the samples counted so far: all, and the sequenced ones, by transfer."""
+        columns = tables.hgr_samples.c
+        wanted = select(columns.samples, columns.sequenced).where(
+            columns.project == project, columns.endpoint == endpoint
+        )
+        return [(row[0], row[1]) for row in await self._counted(wanted.order_by(columns.transfer_id))]
+
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         """Individual-level subjects and sequencing subjects cleared so far, for a project and a recipient."""
         columns = tables.hgr_counts.c
@@ -91,6 +99,13 @@ class Counting(CountingView):
         """Count persons for a transfer; raises Conflict where the transfer is counted already."""
         await self._count_once(tables.person_sets, asdict(counted))
 
+    async def put_samples(
+        self, transfer_id: str, project: str, endpoint: str, samples: bytes, sequenced: bytes
+    ) -> None:
+        """Count a cleared transfer's samples; raises Conflict where they are counted already."""
+        where = {"transfer_id": transfer_id, "project": project, "endpoint": endpoint}
+        await self._count_once(tables.hgr_samples, {**where, "samples": samples, "sequenced": sequenced})
+
     async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
         """Count a cleared transfer's individual-level subjects; raises Conflict where they are counted already."""
         where = {"transfer_id": transfer_id, "project": project, "endpoint": endpoint}
@@ -103,7 +118,7 @@ class Counting(CountingView):
         await self._run(insert(table), values)
 
     async def drop_persons(self, transfer_id: str) -> bool:
-        """Uncount a transfer's persons and its individual-level subjects; whether there was any of the two.
+        """Uncount a transfer's persons and its individual-level subjects; whether there were any.
 
         Nobody can be taken out of a union: it is forgotten, and made again from the sets that are left.
         """
@@ -111,7 +126,7 @@ class Counting(CountingView):
         where = select(columns.entity, columns.year, columns.track).where(columns.transfer_id == transfer_id)
         for row in await self._counted(where):
             await self.drop_union(row[0], row[1], row[2])
-        for table in (tables.person_sets, tables.hgr_counts):
+        for table in (tables.person_sets, tables.hgr_counts, tables.hgr_samples):
             dropped += (await self._run(delete(table).where(table.c.transfer_id == transfer_id))).rowcount
         return dropped > 0
 

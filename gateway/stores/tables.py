@@ -318,6 +318,17 @@ hgr_counts = sa.Table(
     sa.Index(None, "project", "endpoint"),
 )
 
+hgr_samples = sa.Table(
+    "hgr_samples",
+    metadata,
+    _of_transfer(primary=True),
+    _word("project"),
+    _word("endpoint"),
+    _bytes("samples"),
+    _bytes("sequenced"),
+    sa.Index(None, "project", "endpoint"),
+)
+
 changes = sa.Table(
     "changes",
     metadata,

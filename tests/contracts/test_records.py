@@ -655,6 +655,21 @@ async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:
         assert await tx.hgr_counted("trial-a", "hku-genomics") == (7, 1)
 
 
+async def test_samples_are_kept_by_project_and_recipient_and_given_back(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
+    async with records.write() as tx:
+        await tx.put_samples("t1", "trial-a", "hku-genomics", b"\1" * 16, b"\1" * 8)
+        await tx.put_samples("t2", "trial-a", "hku-genomics", b"\2" * 8, b"")
+        await tx.put_samples("t3", "trial-a", "cuhk", b"\3" * 8, b"")
+        with pytest.raises(Conflict):
+            await tx.put_samples("t3", "trial-a", "cuhk", b"", b"")
+    async with records.write() as tx:
+        assert await tx.hgr_samples("trial-a", "hku-genomics") == [(b"\1" * 16, b"\1" * 8), (b"\2" * 8, b"")]
+        assert await tx.hgr_samples("trial-b", "hku-genomics") == []
+        assert await tx.drop_persons("t1")
+        assert await tx.hgr_samples("trial-a", "hku-genomics") == [(b"\2" * 8, b"")]
+
+
 async def test_registry_changes(records: Records) -> None:
     first = StoredChange("d1", b"1", "proposed", b"p", proposed_at=NOW)
     second = StoredChange("d2", b"2", "approved", b"p", b"a", 2, SOON, SOON)

@@ -59,6 +59,7 @@ class FakeState:
     persons: dict[str, PersonSet] = field(default_factory=dict)
     unions: dict[tuple[str, int, str], PersonUnion] = field(default_factory=dict)
     shards: dict[tuple[str, int, str], dict[str, dict[int, bytes]]] = field(default_factory=dict)
+    samples: dict[str, tuple[str, str, bytes, bytes]] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
     changes: dict[str, StoredChange] = field(default_factory=dict)
     entries: list[tuple[Tag, str, datetime, bytes, bytes]] = field(default_factory=list)
@@ -79,7 +80,7 @@ class FakeState:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
-        owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.samples) | set(self.leases)
         owners |= {each[0] for each in self.partials} | {each.transfer_id for each in self.uploads.values()}
         owners |= (
             {each[0] for each in self.marks} | set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
@@ -237,6 +238,10 @@ class FakeView:
     ) -> Mapping[int, bytes]:
         found = self.state.shards.get((entity, year, track), {}).get(kind, {})
         return {number: found[number] for number in sorted(numbers) if number in found}
+
+    async def hgr_samples(self, project: str, endpoint: str) -> Sequence[tuple[bytes, bytes]]:
+        kept = [self.state.samples[key] for key in sorted(self.state.samples)]
+        return [each[2:] for each in kept if each[:2] == (project, endpoint)]
 
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         counted = [each[2:] for each in self.state.hgr.values() if each[:2] == (project, endpoint)]
@@ -433,7 +438,8 @@ class FakeTransaction(FakeView):
         if counted := self.state.persons.get(transfer_id):
             await self.drop_union(counted.entity, counted.year, counted.track)
         persons, hgr = self.state.persons.pop(transfer_id, None), self.state.hgr.pop(transfer_id, None)
-        return persons is not None or hgr is not None
+        samples = self.state.samples.pop(transfer_id, None)
+        return persons is not None or hgr is not None or samples is not None
 
     async def put_union(self, union: PersonUnion, shards: Mapping[str, Mapping[int, bytes]]) -> None:
         key = (union.entity, union.year, union.track)
@@ -446,6 +452,12 @@ class FakeTransaction(FakeView):
     async def drop_union(self, entity: str, year: int, track: str) -> None:
         self.state.unions.pop((entity, year, track), None)
         self.state.shards.pop((entity, year, track), None)
+
+    async def put_samples(
+        self, transfer_id: str, project: str, endpoint: str, samples: bytes, sequenced: bytes
+    ) -> None:
+        _once(self.state.samples, transfer_id)
+        self.state.samples[transfer_id] = (project, endpoint, samples, sequenced)
 
     async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
         _once(self.state.hgr, transfer_id)

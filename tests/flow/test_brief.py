@@ -14,8 +14,8 @@ ART3 = {**GENERAL, "exemption": {"claimed": "art3"}}
 SCC_HGR = [filing(kind) for kind in ("SCC", "HGR_REPORT", "HGR_BACKUP")]
 
 
-def vcf(samples: int) -> bytes:
-    names = "\t".join(f"S{n}" for n in range(samples))
+def vcf(samples: int, first: int = 0) -> bytes:
+    names = "\t".join(f"S{n}" for n in range(first, first + samples))
     head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=248956422>\n"
     columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO" + ("\tFORMAT\t" + names if samples else "")
     row = "chr1\t10\t.\tA\tC\t.\t.\tAN=4000" + ("\tGT" + "\t0/1" * samples if samples else "")
@@ -72,9 +72,34 @@ async def test_40_41_five_hundred_genomes_and_one_more(rig: Rig, samples: int, s
 async def test_41_genomes_add_up_over_transfers_by_project_and_recipient(rig: Rig):
     await rig.register(*SCC_HGR)
     first = await decided(rig, vcf(300), genomes(300), "a.vcf", "a")
-    second = await decided(rig, vcf(201), genomes(201), "b.vcf", "b")
+    second = await decided(rig, vcf(201, 300), genomes(201), "b.vcf", "b")
     assert (first.state, second.state) == (State.RECEIPTED, State.REFUSED)
     assert second.decision["situation"]["hgr"]["wes_wgs_subjects"] == 501
+
+
+async def test_41_the_same_genomes_sent_again_are_no_more_also_in_another_year(rig: Rig):
+    await rig.register(*SCC_HGR)
+    first = await decided(rig, vcf(300), genomes(300), "a.vcf", "a")
+    again = await decided(rig, vcf(300), genomes(300), "b.vcf", "b")
+    assert [each.state for each in (first, again)] == [State.RECEIPTED] * 2
+    assert again.decision["situation"]["hgr"]["wes_wgs_subjects"] == 300
+    rig.clock.advance(days=50)
+    more = {**genomes(310), "duties": {**DUTIES, "pipia": "2026-12-20"}}  # ten beyond those the file names
+    january = await decided(rig, vcf(300), more, "c.vcf", "c")
+    assert january.decision["situation"]["hgr"]["wes_wgs_subjects"] == 310
+
+
+async def test_41_genomes_given_back_leave_those_that_went_counted(rig: Rig):
+    await rig.register(*SCC_HGR)
+    pair = [await rig.send({f"{name}.vcf": vcf(300)}, genomes(300), dataset=name) for name in ("a", "b")]
+    for each in pair:
+        for _ in range(2):
+            await rig.conductor.step(each.id)
+        assert (await rig.transfer(each.id)).state is State.CLEARED
+    await rig.intake.withdraw(rig.sender, pair[0].id)
+    third = await decided(rig, vcf(1, 500), genomes(1), "c.vcf", "c")
+    assert (await rig.transfer(pair[1].id)).state is State.RECEIPTED
+    assert third.decision["situation"]["hgr"]["wes_wgs_subjects"] == 301
 
 
 async def test_49_sites_only_is_an_aggregate_for_judgement(rig: Rig):

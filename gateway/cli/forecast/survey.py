@@ -16,7 +16,7 @@ from gateway.core.classify import Classifier, FileFindings, on_day
 from gateway.core.detectors import DetectorTables
 from gateway.core.errors import Unusable
 from gateway.core.intake import ReceivedFile
-from gateway.flow.findings import Joined, decision_facts, join, person_digests
+from gateway.flow.findings import Joined, decision_facts, join, person_digests, sample_digests
 from gateway.ports import StoredFile
 
 PIECE: Final = 1 << 20
@@ -83,7 +83,7 @@ def _stored(number: int, name: str, findings: FileFindings, key: bytes, year: in
         transfer_id="",
         file=ReceivedFile(name, number, findings.size, b"", b"", 0, ()),
         findings={},
-        facts=decision_facts(findings, year),
+        facts={**decision_facts(findings, year), "samples": sample_digests(findings, key, SCOPE)},
         persons_sensitive=sensitive,
         persons_nonsensitive=nonsensitive,
         received_at=datetime.fromtimestamp(0, UTC),

@@ -1,4 +1,4 @@
-"""What counting millions of persons needs: the union of an entity's sets in a year, in shards. It is made on first use."""
+"""What counting needs: the union of an entity's sets in a year, in shards (made on first use), and genomic samples."""
 
 from __future__ import annotations
 
@@ -36,3 +36,21 @@ def upgrade() -> None:
         sa.Column("digests", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("entity", "year", "track", "kind", "number", name="pk_person_shards"),
     )
+    owner = sa.ForeignKeyConstraint(
+        ["transfer_id"],
+        ["transfers.id"],
+        name="fk_hgr_samples_transfers",
+        deferrable=True,
+        initially="DEFERRED",
+    )
+    op.create_table(
+        "hgr_samples",
+        sa.Column("transfer_id", _WORD, nullable=False),
+        sa.Column("project", _WORD, nullable=False),
+        sa.Column("endpoint", _WORD, nullable=False),
+        sa.Column("samples", sa.LargeBinary(), nullable=False),
+        sa.Column("sequenced", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("transfer_id", name="pk_hgr_samples"),
+        owner,
+    )
+    op.create_index("ix_hgr_samples_project_endpoint", "hgr_samples", ["project", "endpoint"])
