@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,8 @@ from gateway.ports import PersonSet
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables
 from tests.bench.scan import residents
+from tests.flow.rig import Rig, filing, personal
+from tests.flow.test_decide import resident_numbers
 
 T = TypeVar("T")
 NOW, YEAR, SET = datetime(2026, 11, 20, tzinfo=UTC), 2026, 250_000
@@ -101,6 +103,22 @@ async def timed(what: str, work: Callable[[], Awaitable[T]]) -> T:
     return answer
 
 
+async def whole_decision(database: Database, total: int) -> None:
+    """One transfer of a thousand persons through the flow over this database: the stage that decides, with all it reads."""
+    rig = Rig()
+    rig.records = database  # type: ignore[assignment]  # the real one in place of the fake
+    rig.restart()
+    await rig.found()
+    await rig.register(filing("SA", persons_cap=10 * total))
+    people = "身份证号\n" + "\n".join(islice(resident_numbers(), 1_000)) + "\n"
+    sent = await rig.send({"a.csv": people.encode()}, personal(nonsensitive=1_000))
+    await rig.conductor.step(sent.id)
+    await timed("the whole decision on a transfer of 1,000 persons", lambda: rig.conductor.step(sent.id))
+    decided = await rig.transfer(sent.id)
+    counted = decided.decision["situation"]["persons"]["nonsensitive"]
+    assert (decided.state, counted > total) == (State.CLEARED, True), (decided.state, decided.decision["rules"])
+
+
 async def measure(url: str, total: int, many: int) -> None:
     database = await Database.open(url)
     await database.migrate()
@@ -132,6 +150,7 @@ async def measure(url: str, total: int, many: int) -> None:
     assert first.union.sensitive == first.union.nonsensitive == everybody.size
     for size in (10, 1_000, many):
         await timed(f"a settlement of {size:,} persons", lambda size=size: settle(size))
+    await whole_decision(database, len(everybody))
     async with database.read() as view:
         (union, sets) = (
             (await view.person_unions(YEAR, census.NATIONAL))["sz-lab"],
