@@ -67,8 +67,10 @@ def differences(declared: Table, findings: Table, on: date) -> tuple[Difference,
         return ()
     data, persons, hgr = (declared.get(section, {}) for section in ("data", "persons", "hgr"))
     found = [*_flags(data, findings, on), *_level(data, findings), *_types(data, findings)]
-    for kind in ("sensitive", "nonsensitive"):
-        found += _less("persons", kind, persons, findings.get(f"persons_{kind}", 0))
+    found += _less("persons", "sensitive", persons, findings.get("persons_sensitive", 0))
+    # Somebody with both kinds of data is in both counts; who was declared with sensitive data was declared.
+    if findings.get("persons_nonsensitive", 0) > persons.get("nonsensitive", 0) + persons.get("sensitive", 0):
+        found += _less("persons", "nonsensitive", persons, findings["persons_nonsensitive"])
     return tuple(found + _hgr(hgr, findings.get("hgr", {})))
 
 

@@ -66,6 +66,7 @@ def test_what_is_declared_lower_is_told_once(said, seen, told):
         ({"data": {"types": ["Health"]}}, {"categories": {"medical_health": ["diagnosis", "health"]}}),
         ({"data": {"under14": False}}, {"newest_birth": 2012_11_19}),
         ({"persons": {"sensitive": 5}}, {"persons_sensitive": 5}),
+        ({"persons": {"sensitive": 5, "nonsensitive": 1}}, {"persons_sensitive": 5, "persons_nonsensitive": 6}),
         ({"hgr": {"subjects": 0}}, {"hgr": {**HGR, "aggregate_only": True}}),
     ],
 )
