@@ -173,8 +173,9 @@ def test_numbers_too_many_to_keep_may_be_children_s():
     [
         ("机密★5年\n", "secret", "secret: secrecy_mark"),
         ("数据级别:核心数据\n内容\n", "core", "core: core_mark"),
-        ("【核心数据】\n", "core", "core: core_mark"),
-        ("标题\n核心数据\n内容\n", "core", "core: core_mark"),
+        ("密级,数据分级=核心數據\n", "core", "core: core_mark"),
+        ("【核心数据】\n", "important_suspected", "important_suspected: core_words"),
+        ("标题\n核心数据\n内容\n", "important_suspected", "important_suspected: core_words"),
         ("本研究的核心数据如下。", "important_suspected", "important_suspected: core_words"),
         ("本文件含重要数据。", "important_suspected", "important_suspected: important_mark"),
         ("内部资料 注意保存", "important_suspected", "important_suspected: internal_mark"),

@@ -18,7 +18,6 @@ from gateway.core.detectors.sensitivity import Reason
 
 STRICTEST_FIRST: tuple[Level, ...] = ("secret", "core", "important_suspected")
 _BEFORE, _AFTER = 48, 24  # bytes beside a word in which its form is judged
-_BRACKETS = "【】 [] () （） 〔〕 <> 《》"
 
 
 @dataclass
@@ -87,22 +86,13 @@ def _reason_of(text: str, before: str, tables: DetectorTables) -> str:
     if not levels:
         return "internal_mark"
     if word.startswith(levels["core_mark"].words):
-        length = len(levels["core_mark"].words[0])
-        return "core_mark" if _is_mark(before, word[length:], tables) else "core_words"
+        # A heading or brackets are no mark: the words also mean the key figures of a report, and a mark denies.
+        return "core_mark" if _label(tables).search(before) else "core_words"
     return "important_mark" if word.startswith(levels["important_mark"].words) else "internal_mark"
 
 
-def _is_mark(before: str, after: str, tables: DetectorTables) -> bool:
-    """Whether a word stands as a mark: behind a label, in brackets, or alone on its line."""
-    label, bracketed = _forms(tables)
-    beside = f"{before[-1:]}{after[:1]}"
-    alone = (not before or before.rstrip(" \t").endswith("\n")) and (
-        not after or after.lstrip(" \t\r")[:1] in {"", "\n"}
-    )
-    return bool(label.search(before)) or beside in bracketed or alone
-
-
 @lru_cache(maxsize=8)
-def _forms(tables: DetectorTables) -> tuple[re.Pattern[str], frozenset[str]]:
+def _label(tables: DetectorTables) -> re.Pattern[str]:
+    """A label for the level of data, at the end of what stands before a word."""
     labels = "|".join(re.escape(each) for each in tables.sensitivity.levels["core_mark"].labels)
-    return re.compile(rf"(?:{labels})[ \t\"]*[:：=为為]?[ \t\"]*$"), frozenset(_BRACKETS.split())
+    return re.compile(rf"(?:{labels})[ \t\"]*[:：=为為]?[ \t\"]*$")
