@@ -22,7 +22,7 @@ from gateway.core.facts import Tag, local_day
 from gateway.core.intake import files_root
 from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import findings_of, join
-from gateway.flow.recall import check_rows
+from gateway.flow.recall import check_rows, unsampled
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import StoredFile
 
@@ -45,6 +45,8 @@ class Classify:
             year = local_day(ledger.now).year
             # Off the event loop: ten thousand files take seconds.
             joined = await asyncio.to_thread(_joined, files, current.root, key, year)
+            if joined["secrecy_mark"]:  # of what is secret no samples are kept (design.md section 7)
+                await ledger.tx.put_files(await asyncio.to_thread(unsampled, files, key))
             return await ledger.record(  # step 4
                 current,
                 Tag.CLASSIFIED,

@@ -169,6 +169,7 @@ async def test_a_secrecy_mark_ends_the_sampling_of_all_files(rig: Rig):
     officers = await rig.review.show(sent.id)
     assert [each for each in officers["files"] if each["findings"]["findings"]]
     assert "440305" not in json.dumps(officers, default=str)
+    assert "440305" not in json.dumps([dict(each.findings) for each in await _files(rig, sent.id)])
     told = sender_view(refused)
     assert [each.get("code") for each in told["decision"]["remedies"]] == ["see-security-officer"]
     assert "persons" not in told["decision"]
