@@ -333,7 +333,7 @@ def _inspect(
         recorder=recorder,
         spool=spool,
         opener=opener,
-        inspection=Workers(list(read_documents().values()), allowance),
+        inspection=Workers(read_documents(), allowance),
         registrar=registrar,
         scanner=_scanner(settings),
     )

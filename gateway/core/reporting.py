@@ -10,8 +10,6 @@ owner prove).
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -149,14 +147,14 @@ def as_csv(report: Report, words: Mapping[str, str]) -> bytes:
         report: What to write.
         words: Column titles and evidence names by id.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
     section = report.sections[0]
-    writer.writerow([words[column] for column in section.columns])
-    writer.writerows([[_cell(value) for value in row] for row in section.rows])
-    writer.writerow([])
-    writer.writerows([[words.get(name, name), _cell(value)] for name, value in report.evidence.items()])
-    return b"\xef\xbb\xbf" + out.getvalue().encode()
+    rows = [
+        [words[column] for column in section.columns],
+        *([_cell(value) for value in row] for row in section.rows),
+        [],
+    ]
+    rows += [[words.get(name, name), _cell(value)] for name, value in report.evidence.items()]
+    return b"\xef\xbb\xbf" + "".join(",".join(map(_quoted, row)) + "\r\n" for row in rows).encode()
 
 
 def shown(value: Any) -> str:
@@ -168,9 +166,14 @@ def shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cell(value: Any) -> str | int:
+def _quoted(text: str) -> str:
+    """A field of RFC 4180 section 2: quoted where it holds a comma, a quote or a line break."""
+    return '"' + text.replace('"', '""') + '"' if any(each in text for each in ',"\r\n') else text
+
+
+def _cell(value: Any) -> str:
     if type(value) is int:
-        return value
+        return str(value)
     text = shown(value)
     return "'" + text if text.startswith(_FORMULA) else text
 

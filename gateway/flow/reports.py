@@ -26,7 +26,7 @@ from gateway.core.records import Endpoint, FiledMechanism, Institution, Project
 from gateway.core.registry import Registry
 from gateway.core.reporting import Left, Report, Section, by_recipient, details
 from gateway.core.transfer import State, Transfer
-from gateway.flow.decide import GBA, NATIONAL
+from gateway.flow.census import GBA, NATIONAL
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import LedgerSigner, PersonSet, Reading, TransferFilter

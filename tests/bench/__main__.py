@@ -2,8 +2,8 @@
 
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
 `sftp` (the SFTP door beside OpenSSH and rclone), `https` (the HTTPS door beside nginx and rclone), `rss` (memory under many
-uploads at once), `folders` (trees of many small files, the whole way), `corpus` (how well identifiers are found,
-beside Presidio; `corpus [seed] [--show] [--files] [--write]`).
+uploads at once), `folders` (trees of many small files, the whole way), `persons` (counting millions of them), `corpus` (how
+well identifiers are found, beside Presidio; `corpus [seed] [--show] [--files] [--write]`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib
 import sys
 
 QUICK = ("scan", "large_file", "sftp")
-NAMES = (*QUICK, "https", "rss", "folders", "corpus")
+NAMES = (*QUICK, "https", "rss", "folders", "persons", "corpus")
 
 
 def main(arguments: list[str]) -> None:

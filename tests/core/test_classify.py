@@ -167,9 +167,9 @@ def test_records_with_many_different_companies_count_like_few():
     cells = [resident(1), card(1), mobile(1), "A123456(3)", "a@b.com"]
     rows = [",".join(c if pick >> n & 1 else "" for n, c in enumerate(cells)) for pick in range(1, 32)] * 3
     found = classify(table("a,b,c,d,e", rows))
-    assert {f.kind: f.count for f in found.findings if f.where.startswith("column")} == dict.fromkeys(
-        ("cn_resident_id", "bank_card", "cn_mobile", "hkid", "email"), 48
-    )
+    assert {
+        f.kind: f.count for f in found.findings if f.where.startswith("column") and " + " not in f.where
+    } == dict.fromkeys(("cn_resident_id", "bank_card", "cn_mobile", "hkid", "email"), 48)
     assert {kind: len(values) for kind, values in found.identifiers.values.items()} == dict.fromkeys(
         ("cn_resident_id", "bank_card", "cn_mobile", "hkid", "email"), 1
     )

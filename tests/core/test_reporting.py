@@ -29,12 +29,12 @@ def test_sums_by_recipient_take_distinct_persons_and_not_their_sum():
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_text():
-    names = (("=cmd|' /C calc'!A0",), ("plain",), ("-1",), ("@x",))
+    names = (("=cmd|' /C calc'!A0",), ('pl,ai"n',), ("-1",), ("@x",))
     report = Report("yearly", {}, (Section("transfers", ("dataset",), names),), {"ledger": "x"})
     written = as_csv(report, {"dataset": "Dataset", "ledger": "Ledger"})
     assert written.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(written.decode("utf-8-sig"))))
-    assert rows == [["Dataset"], ["'=cmd|' /C calc'!A0"], ["plain"], ["'-1"], ["'@x"], [], ["Ledger", "x"]]
+    assert rows == [["Dataset"], ["'=cmd|' /C calc'!A0"], ['pl,ai"n'], ["'-1"], ["'@x"], [], ["Ledger", "x"]]
 
 
 def test_cells_as_people_read_them():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.decide import check_cases, decide, uncovered
-from gateway.stores.rulebooks import DIGEST, packaged_policies, prc_calendar
+from gateway.stores.rulebooks import DIGEST, load_clocks, packaged_policies, prc_calendar
 from tests.policies.packed import pack, situation
 
 ROWS = [
@@ -51,7 +51,9 @@ def test_without_a_rule_some_case_fails(rule_id):
 def test_cases_of_the_brief_are_there():
     numbers = {case.id.removeprefix("13.").rstrip("ab") for case in pack().cases if case.id.startswith("13.")}
     # The others of section 13 are inspection, clocks or retention and cannot be said in facts.
-    expressible = "1 2 4 5 6 8 9 11 12 14 15 17 18 20 21 23 24 26 28 30 31 33 35 37 38 40 41 43 44 45 47 49 51 52 53 61"
+    expressible = (
+        "1 2 4 5 6 8 9 11 12 14 15 17 18 20 21 23 24 26 28 30 31 33 35 37 38 40 41 43 44 45 47 49 51 52 53 55 59 61"
+    )
     later = "66 67 69 71 72 74 75 76 77 78 79 80 81 82"
     assert numbers == set(f"{expressible} {later}".split())
 
@@ -63,7 +65,10 @@ def test_instruments_are_all_cited_and_cited_articles_all_there():
         for instrument in pack().rulebook.instruments.values()
         for article in instrument.articles
     }
-    assert {citation.instrument for citation in cited} == set(pack().rulebook.instruments)
+    by_clocks = {tuple(citation.split(":")) for clock in load_clocks().clocks for citation in clock.citations}
+    instruments = {citation.instrument for citation in cited} | {instrument for instrument, _ in by_clocks}
+    assert instruments == set(pack().rulebook.instruments)
+    assert by_clocks <= recorded
     assert {(citation.instrument, citation.article) for citation in cited} <= recorded
 
 
@@ -133,8 +138,24 @@ def test_the_calendar_is_the_state_councils():
 
 def test_every_kind_a_detector_reports_is_in_the_vocabulary_and_means_the_same():
     for path in sorted((POLICIES / "detectors").glob("*.toml")):
-        for name, table in tomllib.loads(path.read_text("utf-8")).items():
+        document = tomllib.loads(path.read_text("utf-8"))
+        for name, table in document.get("headers", document).items():
             kind = pack().vocabulary.kinds[table.get("reports", name)]
             assert (kind.personal, kind.sensitive) == (table.get("personal", False), table.get("sensitive", False)), (
                 name
             )
+
+
+def test_what_kinds_mean_together_is_in_the_vocabulary():
+    document = tomllib.loads((POLICIES / "detectors" / "sensitivity.toml").read_text("utf-8"))
+    kinds = pack().vocabulary.kinds
+    for name, table in document["combinations"].items():
+        assert (kinds[name].personal, kinds[name].sensitive) == (True, table["sensitive"]), name
+        assert set().union(*table["all"]) <= set(kinds), name
+        assert table["sensitive"] == all(any(kinds[kind].sensitive for kind in each) for each in table["all"][1:]), name
+    for name, table in document["categories"].items():
+        assert all(kinds[kind].sensitive or kind == "genomic_data" for kind in table["kinds"]), name
+    assert set(document["births"]["kinds"]) <= set(kinds)
+    cited = [document["births"], *document["headers"].values(), *document["categories"].values()]
+    cited += [*document["combinations"].values(), *document["levels"].values()]
+    assert all(table["citation"].strip() for table in cited)

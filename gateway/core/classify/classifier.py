@@ -9,14 +9,16 @@ and sniffed heads suggest. A change must keep: covered means interpreted; a text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from gateway.core.classify.births import Births
 from gateway.core.classify.encoded import Encoded
-from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
+from gateway.core.classify.findings import FileFindings, Finding, Hgr
 from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
-from gateway.core.classify.geo import BULK, Geo
+from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
 from gateway.core.classify.judge import (
     count_persons,
@@ -25,8 +27,11 @@ from gateway.core.classify.judge import (
     with_subjects,
 )
 from gateway.core.classify.keys import keys_of
+from gateway.core.classify.levels import LevelMarks, proposed, strictest
+from gateway.core.classify.minors import NUMBERED, UNKNOWN
 from gateway.core.classify.names import Names
 from gateway.core.classify.paths import weigh_path
+from gateway.core.classify.sensitivity import categories, combined
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
 from gateway.core.classify.window import window_of
@@ -66,6 +71,8 @@ class Classifier:
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
+        self._births = Births(tables.sensitivity.births)
+        self._level_marks = LevelMarks(tables)
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
@@ -120,6 +127,8 @@ class Classifier:
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
             self._marks[mark.form] += mark.count
+            if mark.form is MarkForm.INTERNAL:
+                self._level_marks.take(window, mark.place, mark.count)
         if self._grid.delimiter is not None or self._name in _RECORDS:
             self._grid.advance(window, line_ends=block.line_ends)
 
@@ -131,12 +140,15 @@ class Classifier:
                 self._has_header = self._names.read_header(text, delimiter)
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
+            self._births.read_table(window, self._grid, self._names)
         elif name in {"json", "ndjson"}:
             keys = keys_of(window)
             self._names.read_keys(keys.named)
             self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
+            self._births.read_named(window, self._names)
         elif name == "xml":
             self._names.read_tags(window.text(window.low, window.high))
+            self._births.read_named(window, self._names)
         elif name == "text" and window.has_wide:
             self._names.read_labels(window)
         self._first = False
@@ -164,22 +176,55 @@ class Classifier:
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
+        findings += [Finding("track", "text", max(records, 1), max(records, 1), "strong")] if whereabouts else []
+        personal = content.personal or named.personal or bool(hgr.subjects)
+        judged = [each for each in findings if personal or each.kind == "genomic_data"]
+        findings += combined(judged, self._tables.sensitivity)
+        kinds = categories(judged, self._tables.sensitivity)
+        counted = count_persons(persons, hgr, content.basis if content.basis != "none" else named.basis)
+        findings += self._proposals(marks, records, persons.count, counted.sensitive)
+        if marks[MarkForm.MARKED]:  # what is secret is not looked into any further (design.md section 7)
+            findings = [replace(each, samples=()) for each in findings]
         return FileFindings(
             path=self._path,
             size=self._size,
             format=format_.name,
-            level=self._level(marks, inspectable=inspectable, records=records),
-            classes=tuple(sorted(content.classes | named.classes | self._classes(hgr, marks))),
+            level=strictest(findings) or ("general" if inspectable else "unknown"),
+            classes=tuple(sorted(content.classes | named.classes | self._classes(hgr, marks) | set(kinds))),
             inspectable=inspectable,
             coverage=self._coverage(format_, broken),
-            persons=count_persons(persons, hgr, content.basis if content.basis != "none" else named.basis),
+            persons=counted,
             hgr=hgr,
             findings=tuple(sorted(findings, key=lambda f: (f.kind, f.where))),
             secrecy_mark=marks[MarkForm.MARKED] > 0,
-            personal=content.personal or named.personal or bool(hgr.subjects),
+            personal=personal,
             sensitive=sensitive,
             precise_geo=self._geo.precise,
             identifiers=persons,
+            births=self._days_of_birth(),
+            categories=kinds,
+            subject_limits=self._subject_limits,
+        )
+
+    def _days_of_birth(self) -> dict[int, int]:
+        """Days in columns; where numbers were too many to keep, nobody knows who of them is a child."""
+        days = dict(self._births.days)
+        numbered = any(key.startswith(NUMBERED) and source.hits for (key, _), source in self._tally.sources.items())
+        return {**days, UNKNOWN: 1} if self._tally.overflowed and numbered else days
+
+    @property
+    def _subject_limits(self) -> Mapping[str, int]:
+        many = self._tables.sensitivity.levels.get("many_subjects")
+        return many.numbers if many else {}
+
+    def _proposals(self, marks: dict[MarkForm, int], records: int, persons: int, sensitive: int) -> list[Finding]:
+        return proposed(
+            marks,
+            self._level_marks.seen,
+            tables=self._tables,
+            coordinates=records if self._geo.mainland else 0,
+            persons=persons,
+            sensitive=sensitive,
         )
 
     @property
@@ -212,14 +257,6 @@ class Classifier:
         names = genome.samples or {sample_of_path(self._path)}
         sequenced = 0 if genome.array else len(names)
         return Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), sample_values(names)
-
-    def _level(self, marks: dict[MarkForm, int], *, inspectable: bool, records: int) -> Level:
-        if marks[MarkForm.MARKED]:
-            return "secret"
-        bulk = self._geo.mainland and records >= BULK
-        if marks[MarkForm.RARE] or marks[MarkForm.INTERNAL] or bulk:
-            return "important_suspected"
-        return "general" if inspectable else "unknown"
 
     def _mark_findings(self, name_marks: dict[MarkForm, int]) -> list[Finding]:
         found = []

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from gateway.core.classify.names import Names
 
 ROWS = 200
-BULK = 1000  # records from which precise mainland coordinates are suspected to be important data
 _DECIMAL = re.compile(r"\s*([-+]?\d{1,3})\.(\d+)")
 _KEYED = re.compile(rb'(?i)"(?:lat|latitude|\xe7\xba\xac\xe5\xba\xa6)"\s*:\s*"?(-?\d{1,2})\.\d{4}')
 _LATITUDES = frozenset({b"lat", b"latitude", "纬度".encode()})

@@ -139,7 +139,7 @@ class Names:
         """How findings call a column."""
         if column == NO_COLUMN:
             return "text"
-        if column < len(self.columns) and self.columns[column]:
+        if column < len(self.columns) and self.columns[column] and self.kinds:  # else the first line may be data
             return f"column {self.columns[column]}"
         return f"column {column + 1}"
 

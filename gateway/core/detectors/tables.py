@@ -7,12 +7,13 @@ A change must keep: nothing is guessed, an unknown or missing key is refused by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from gateway.core.detectors.sensitivity import Sensitivity
 from gateway.core.errors import Unusable
 
 Table = Mapping[str, object]
@@ -85,6 +86,7 @@ class DetectorTables:
         marks: Secrecy and internal marks.
         provinces: Shape (100,), true where two digits begin a region of GB/T 2260 or a residence permit.
         issuer_lengths: Shape (10000,), by the first four digits of a card, bit n set where length n is issued.
+        sensitivity: Categories, combinations, reasons for a level.
         phone_words: Lower-case UTF-8 words that make eight digits behind them a Hong Kong number.
     """
 
@@ -94,6 +96,7 @@ class DetectorTables:
     provinces: npt.NDArray[np.bool_]
     issuer_lengths: npt.NDArray[np.uint32]
     phone_words: tuple[bytes, ...]
+    sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
 
 def parse_tables(identifiers: Table, marks: Table, headers: Table) -> DetectorTables:
