@@ -47,6 +47,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "gzip": Parser("gzip", streams=True),
     "bgzf": Parser("gzip", streams=True),
     # tables
+    "parquet": Parser("parquet"),
     # documents and images
     # genomes
     # medical imaging and signals
