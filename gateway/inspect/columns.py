@@ -21,6 +21,7 @@ from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TableSink
 
 _ROWS: Final = 16_384  # rendered at once
+WATCHED: Final = 100_000
 _NESTED: Final = 32  # types within types
 _CONTROLS: Final = "[\x00-\x1f]"
 _WHOLE: Final = 2.0**63
@@ -35,7 +36,8 @@ class Cells:
     Attributes:
         report: Where tables and members go.
         place: Of the table within the file.
-        watched: Values that the file repeats outside of its columns; those met in a column are taken out.
+        watched: Values that the file repeats outside of its columns; those met in a column are taken out. Categories that
+            no cell has stay, as those of rows that were filtered out do.
     """
 
     report: Report
@@ -53,6 +55,8 @@ class Cells:
         if self._sink is None:
             names = [name for name, _ in self._flat(batch.slice(0, 0))]
             self._sink = self.report.table(self.place, names)
+        for column in batch.columns:
+            self._categories(column)
         for start in range(0, batch.num_rows, _ROWS):
             self._add(batch.slice(start, _ROWS))
 
@@ -84,6 +88,27 @@ class Cells:
         except UnicodeDecodeError:
             self.report.member(f"column {name}", io.BytesIO(cell))
             return ""
+
+    def _categories(self, array: pa.Array) -> None:
+        """Watch for the values of dictionaries."""
+        kind = array.type
+        if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
+            if len(array.dictionary) > WATCHED:
+                raise Unreadable(f"more than {WATCHED} categories in a column", kind="archive_limit")
+            for _, texts in flattened("", array.dictionary, self._opaque):
+                self.watched.update(cell.encode() for cell in clean(texts).to_pylist() if cell)
+        elif pa.types.is_struct(kind):
+            for place in range(kind.num_fields):
+                self._categories(array.field(place))
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            self._categories(array.values)
+
+    def said(self) -> None:
+        """What the file says outside of its cells, to be classified as text."""
+        if self.watched:
+            sink = self.report.text("outside of cells")
+            for text in sorted(self.watched):
+                sink.line(text.decode("utf-8", "replace"))
 
     def _meet(self, columns: list[pa.Array]) -> None:
         if not self.watched:

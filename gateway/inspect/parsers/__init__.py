@@ -48,6 +48,9 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "bgzf": Parser("gzip", streams=True),
     # tables
     "parquet": Parser("parquet"),
+    "arrow": Parser("arrow"),
+    "arrow_stream": Parser("arrow", function="inspect_stream"),
+    "feather": Parser("arrow", function="inspect_feather"),
     # documents and images
     # genomes
     # medical imaging and signals

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gateway.inspect.columns import Cells
+from gateway.inspect.columns import WATCHED, Cells
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source
@@ -29,7 +29,6 @@ _BUFFER: Final = 1 << 20
 _WIDE: Final = 32 << 20  # bytes of one batch, by the average of its row group
 _BYTE_ARRAYS: Final = frozenset({6, 7})  # parquet.thrift, enum Type
 _DATA, _INDEX, _DICTIONARY, _DATA2 = range(4)  # enum PageType
-_WATCHED: Final = 100_000
 
 
 @dataclass
@@ -161,8 +160,8 @@ class _Layout:
 
     def _watch(self, values: object) -> None:
         self._footer.bounds.update(values)  # type: ignore[arg-type]  # of bytes
-        if len(self._footer.bounds) > _WATCHED:
-            raise Unreadable(f"parquet: more than {_WATCHED} bounds of pages", kind="archive_limit")
+        if len(self._footer.bounds) > WATCHED:
+            raise Unreadable(f"parquet: more than {WATCHED} bounds of pages", kind="archive_limit")
 
     def _column_index(self, chunk: Struct, *, binary: bool) -> None:
         if 6 in chunk:
@@ -228,7 +227,4 @@ def _texts(footer: Footer, cells: Cells, report: Report) -> None:
     sink = report.text("footer")
     for text in dict.fromkeys([*texts(said), *(text for each in of_chunks for text in each)]):
         sink.line(text.decode("utf-8", "replace"))
-    if cells.watched:
-        sink = report.text("bounds")
-        for text in sorted(cells.watched):
-            sink.line(text.decode("utf-8", "replace"))
+    cells.said()
