@@ -1,8 +1,9 @@
 """Letters in the buffers of Arrow arrays that no cell shows.
 
-A reader never sees them, and still they travel: a slice of a table is written with the letters of the rows behind it
-(pyarrow 26 does so). Where the next batch begins with exactly these, as it does when a table is written in pieces,
-nothing is hidden; behind the last batch they are. What is not looked at: numbers beneath missing cells.
+A reader never sees them, and still they travel: a slice of a table is written with the first letters of the rows behind
+it, up to a multiple of 64 (Arrow C++ pads with what is there). Where the next batch begins with exactly these, as it does
+when a table is written in pieces, nothing is hidden; behind the last batch they are. What is not looked at: numbers
+beneath missing cells.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Unreferred:
         values = array.values
         owed = self._owed.pop(path, None)
         first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
-        if first != 0 or (owed is not None and not values.equals(owed)):
+        if first != 0 or (owed is not None and not values.slice(0, len(owed)).equals(owed)):
             self._hidden = True
         if last != len(values):
             self._owed[path] = values.slice(last)
@@ -82,7 +83,7 @@ class Unreferred:
         letters = np.frombuffer(buffer, np.uint8) if buffer is not None and buffer.size else np.zeros(0, np.uint8)
         bounds = np.frombuffer(offsets, np.int64 if wide else np.int32)[: len(array) + 1] if len(array) else np.zeros(1, int)
         owed = self._owed.pop(path, None)
-        if bounds[0] != 0 or (owed is not None and not np.array_equal(owed, letters)):
+        if bounds[0] != 0 or (owed is not None and not np.array_equal(owed, letters[: owed.size])):
             self._hidden = True
         if array.null_count and (np.asarray(array.is_null()) & (np.diff(bounds) > 0)).any():
             self._hidden = True
