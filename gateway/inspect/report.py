@@ -292,7 +292,9 @@ def cell_text(cell: object) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return cell.translate(_SEPARATORS)
+        return cell if cell.isprintable() else cell.translate(_SEPARATORS)
+    if type(cell) is int:
+        return str(cell)
     if isinstance(cell, float | np.floating):
         number = float(cell)
         if math.isnan(number):  # a missing cell

@@ -51,6 +51,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "arrow": Parser("arrow"),
     "arrow_stream": Parser("arrow", function="inspect_stream"),
     "feather": Parser("arrow", function="inspect_feather"),
+    "sqlite": Parser("sqlite"),
     # documents and images
     # genomes
     # medical imaging and signals
