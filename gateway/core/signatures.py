@@ -90,6 +90,11 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"RDX2", opaque("rdata", "application/octet-stream")),
     (0, b"RDX3", opaque("rdata", "application/octet-stream")),
     (0, b"$FL2", opaque("spss", "application/x-spss-sav")),
+    (0, b"$FL3", opaque("spss", "application/x-spss-sav")),
+    (28, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
+    (8, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
+    (0, b"ASCII SPSS PORT FILE", opaque("spss_portable", "application/x-spss-por")),  # numbers in base 30: no text
+    *((0, bytes([version, order, 1]), opaque("stata", "application/x-stata-dta")) for version in range(102, 116) for order in (1, 2)),
     (0, b"<stata_dta>", opaque("stata", "application/x-stata-dta")),
     (0, b"MZ", opaque("executable", "application/vnd.microsoft.portable-executable")),
     (0, b"\x7fELF", opaque("executable", "application/x-executable")),

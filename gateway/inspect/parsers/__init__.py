@@ -52,6 +52,8 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "arrow_stream": Parser("arrow", function="inspect_stream"),
     "feather": Parser("arrow", function="inspect_feather"),
     "sqlite": Parser("sqlite"),
+    "stata": Parser("stata"),
+    "spss": Parser("spss"),
     # documents and images
     # genomes
     # medical imaging and signals
