@@ -54,6 +54,10 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "sqlite": Parser("sqlite"),
     "stata": Parser("stata"),
     "spss": Parser("spss"),
+    "xport": Parser("xport"),
+    "dbf": Parser("dbf"),
+    "npy": Parser("npy"),
+    "rdata": Parser("rdata", streams=True),
     # documents and images
     # genomes
     # medical imaging and signals
