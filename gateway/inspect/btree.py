@@ -56,7 +56,9 @@ class Pages:
         if fresh and counted > source.size // self.size:
             raise Unreadable("sqlite: the file breaks off")
         self.vacuums = head[52:56] != bytes(4)
-        self.encoding = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}.get(int.from_bytes(head[56:60], "big"), "")
+        self.encoding = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}.get(
+            int.from_bytes(head[56:60], "big"), ""
+        )
         if not self.encoding or any(head[72:92]):
             raise Unreadable("sqlite: a header of another version")
         self._seen = bytearray(self.count + 1)

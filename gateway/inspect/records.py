@@ -10,7 +10,7 @@ import sqlite3
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from gateway.inspect.btree import varint
 from gateway.inspect.limits import Unreadable
@@ -111,7 +111,7 @@ class Schema:
         self._database.set_authorizer(_authorized)
         self._database.set_progress_handler(lambda: 1, _STEPS)
 
-    def __enter__(self) -> Schema:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

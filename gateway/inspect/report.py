@@ -21,7 +21,7 @@ from gateway.core.signatures import Format
 from gateway.inspect.limits import Budget, Unreadable
 
 PIECE: Final = 1 << 20
-_SEPARATORS: Final = {code: " " for code in range(0x20)}  # and what no text holds
+_SEPARATORS: Final = dict.fromkeys(range(0x20), " ")  # and what no text holds
 _CONTROLS: Final = {code: " " for code in range(0x20) if code not in {0x09, 0x0A, 0x0D}}
 _ROWS: Final = 4_096  # rows of a table rendered at once
 

@@ -57,6 +57,11 @@ class Reader:
         self._held = 0
         self.taken = 0
         self.encoding = ""
+        self._vectors: Mapping[int, Callable[[int], Item]] = {
+            _CHARACTERS: self._characters, 7: self._builtin, 8: self._builtin, 10: self._integers, 13: self._integers,
+            14: self._reals, 15: self._complex, 16: self._texts, 19: self._items_of, 20: self._items_of,
+            22: self._external, 23: self._weak, 24: self._raw, 25: self._object,
+        }  # fmt: skip
 
     def take(self, size: int) -> bytes:
         """Exactly so many bytes.
@@ -119,10 +124,10 @@ class Reader:
             return self._named(kind, depth)
         if kind == _ALTREP:
             return self._alternative(depth)
-        read = _VECTORS.get(kind)
+        read = self._vectors.get(kind)
         if read is None:
             raise Unreadable("rdata: an item of a kind that is not read, such as byte code")
-        found = read(self, depth)
+        found = read(depth)
         if flags & 0x200 and kind != _CHARACTERS:
             found.attributes = self._attributes(depth)
         elif flags & 0x200:
@@ -133,7 +138,11 @@ class Reader:
         place = flags >> 8 or self.number()
         if not 0 < place <= len(self._references):
             raise Unreadable("rdata: a reference to nothing")
-        return Item("symbol", self._references[place - 1].value) if self._references[place - 1].kind == "symbol" else NOTHING
+        return (
+            Item("symbol", self._references[place - 1].value)
+            if self._references[place - 1].kind == "symbol"
+            else NOTHING
+        )
 
     def _attributes(self, depth: int) -> dict[str, Item]:
         pairs = self.item(depth + 1)
@@ -205,7 +214,10 @@ class Reader:
     @staticmethod
     def _deferred(state: Item) -> Item:
         numbers = state.value[0][1]
-        shown = [None if np.isnan(each) else str(int(each)) if each == int(each) else repr(float(each)) for each in numbers.value]
+        shown = [
+            None if np.isnan(each) else str(int(each)) if each == int(each) else repr(float(each))
+            for each in numbers.value
+        ]
         return Item("text", shown)
 
     # --- vectors ---------------------------------------------------------------------------------------------------------
@@ -226,24 +238,24 @@ class Reader:
     def _items_of(self, depth: int) -> Item:
         return Item("items", [self.item(depth + 1) for _ in range(self.length())])
 
-    def _integers(self, depth: int) -> Item:
+    def _integers(self, _: int) -> Item:
         raw = np.frombuffer(self.take(4 * self.length()), ">i4").astype(np.float64)
         raw[raw == _NA] = np.nan
         return Item("numbers", raw)
 
-    def _reals(self, depth: int) -> Item:
+    def _reals(self, _: int) -> Item:
         return Item("numbers", np.frombuffer(self.take(8 * self.length()), ">f8").astype(np.float64))
 
-    def _complex(self, depth: int) -> Item:
+    def _complex(self, _: int) -> Item:
         return Item("numbers", np.frombuffer(self.take(16 * self.length()), ">f8").astype(np.float64))
 
-    def _raw(self, depth: int) -> Item:
+    def _raw(self, _: int) -> Item:
         return Item("bytes", self.take(self.length()))
 
-    def _builtin(self, depth: int) -> Item:
+    def _builtin(self, _: int) -> Item:
         return Item("symbol", decoded(self.take(self.length())))
 
-    def _object(self, depth: int) -> Item:
+    def _object(self, _: int) -> Item:
         return Item("items", [])
 
     def _external(self, depth: int) -> Item:
@@ -252,7 +264,7 @@ class Reader:
         found.value = [self.item(depth + 1), self.item(depth + 1)]
         return found
 
-    def _weak(self, depth: int) -> Item:
+    def _weak(self, _: int) -> Item:
         found = Item("items", [])
         self._references.append(found)
         return found
@@ -274,10 +286,3 @@ class _Again:
 
 def _signed(flags: int) -> int:
     return flags - (1 << 32) if flags >= 1 << 31 else flags
-
-
-_VECTORS: Final[Mapping[int, Callable[[Reader, int], Item]]] = {
-    _CHARACTERS: Reader._characters, 7: Reader._builtin, 8: Reader._builtin, 10: Reader._integers, 13: Reader._integers,
-    14: Reader._reals, 15: Reader._complex, 16: Reader._texts, 19: Reader._items_of, 20: Reader._items_of,
-    22: Reader._external, 23: Reader._weak, 24: Reader._raw, 25: Reader._object,
-}  # fmt: skip

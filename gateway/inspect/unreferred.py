@@ -81,7 +81,9 @@ class Unreferred:
             return
         _, offsets, buffer = array.buffers()
         letters = np.frombuffer(buffer, np.uint8) if buffer is not None and buffer.size else np.zeros(0, np.uint8)
-        bounds = np.frombuffer(offsets, np.int64 if wide else np.int32)[: len(array) + 1] if len(array) else np.zeros(1, int)
+        bounds = (
+            np.frombuffer(offsets, np.int64 if wide else np.int32)[: len(array) + 1] if len(array) else np.zeros(1, int)
+        )
         owed = self._owed.pop(path, None)
         if bounds[0] != 0 or (owed is not None and not np.array_equal(owed, letters[: owed.size])):
             self._hidden = True

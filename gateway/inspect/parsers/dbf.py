@@ -17,7 +17,14 @@ from gateway.inspect.source import Source
 _PIECE: Final = 1 << 20
 _FOXPRO: Final = frozenset({0x30, 0x31, 0x32})
 _BACKLINK: Final = 263  # of Visual FoxPro: the name of a database
-_LANGUAGES: Final = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5hkscs", 0x78: "big5hkscs", 0x03: "cp1252", 0x57: "cp1252"}
+_LANGUAGES: Final = {
+    0x4D: "gb18030",
+    0x7A: "gb18030",
+    0x4F: "big5hkscs",
+    0x78: "big5hkscs",
+    0x03: "cp1252",
+    0x57: "cp1252",
+}
 _NUMBERS: Final[Mapping[str, Callable[[bytes], object]]] = {
     "I": lambda raw: struct.unpack("<i", raw)[0],
     "+": lambda raw: struct.unpack("<i", raw)[0],

@@ -28,7 +28,11 @@ def inspect(source: Source, report: Report) -> None:
     """Header, then values."""
     cursor = Cursor(source, report)
     major = cursor.peek(8)[6]
-    size = 10 + int.from_bytes(cursor.peek(10)[8:], "little") if major == 1 else 12 + int.from_bytes(cursor.peek(12)[8:], "little")
+    size = (
+        10 + int.from_bytes(cursor.peek(10)[8:], "little")
+        if major == 1
+        else 12 + int.from_bytes(cursor.peek(12)[8:], "little")
+    )
     if size > _HEADER or major not in (1, 2, 3):
         raise Unreadable("npy: a header of another form")
     head = io.BytesIO(cursor.take(size))
@@ -52,7 +56,13 @@ def inspect(source: Source, report: Report) -> None:
 
 
 def _values(cursor: Cursor, report: Report, kind: np.dtype[Any], count: int, width: int) -> None:
-    names = [str(name) for name in kind.names] if kind.names else [f"column {n}" for n in range(width)] if width > 1 else ["value"]
+    names = (
+        [str(name) for name in kind.names]
+        if kind.names
+        else [f"column {n}" for n in range(width)]
+        if width > 1
+        else ["value"]
+    )
     sink = report.table("values", names)
     report.context.budget.room(kind.itemsize * width)
     step = max(_PIECE // max(kind.itemsize, 1) // width, 1) * width

@@ -22,7 +22,7 @@ from gateway.inspect.thrift import Compact, Struct, texts
 
 _MAGIC: Final = b"PAR1"
 _LOCKED: Final = b"PARE"
-_HEADER: Final = 1 << 16  # bytes of a page header looked at first; statistics may make it longer
+_HEADER: Final = 256  # bytes of a page header looked at first; statistics may make it longer
 _HEADER_MOST: Final = 1 << 24
 _BATCH: Final = 65_536
 _BUFFER: Final = 1 << 20
@@ -130,10 +130,10 @@ class _Layout:
         self._report.cover(start, end)
 
     def _header(self, at: int, end: int) -> tuple[Struct, int]:
-        size = _HEADER if end - at > _HEADER else end - at
+        size = min(_HEADER, end - at)
         while True:
             self._source.seek(at)
-            reader = Compact(self._source.read(min(size, 256) if size == _HEADER else size))
+            reader = Compact(self._source.read(size))
             try:
                 return reader.struct(), at + reader.at
             except Unreadable:
@@ -215,15 +215,17 @@ def _values(source: Source, footer: Footer, cells: Cells) -> None:
 
 def _batch(group: Struct) -> int:
     """Rows of a batch: fewer where they are large."""
-    rows = max(group.get(3, 0), 1)
-    size = sum(chunk[3].get(6, 0) for chunk in group.get(1, []))
+    rows = max(int(group.get(3, 0)), 1)
+    size: int = sum(chunk[3].get(6, 0) for chunk in group.get(1, []))
     return max(min(_BATCH, _WIDE * rows // max(size, 1)), 1)
 
 
 def _texts(footer: Footer, cells: Cells, report: Report) -> None:
     """What the footer says beside the layout; bounds that no cell repeats, truncated ones among them."""
     said = [value for key, value in footer.meta.items() if key != 4]
-    of_chunks = [texts([chunk[3].get(3, []), chunk[3].get(8, [])]) for group in footer.groups for chunk in group.get(1, [])]
+    of_chunks = [
+        texts([chunk[3].get(3, []), chunk[3].get(8, [])]) for group in footer.groups for chunk in group.get(1, [])
+    ]
     sink = report.text("footer")
     for text in dict.fromkeys([*texts(said), *(text for each in of_chunks for text in each)]):
         sink.line(text.decode("utf-8", "replace"))

@@ -43,14 +43,8 @@ class _Emitter:
         for name, attribute in item.attributes.items():
             if name not in ("levels", "row.names", "names") or attribute.kind != "text":
                 self.emit(f"{place} {name}", attribute)
-        names = _texts(item.attributes.get("names"))
-        if item.kind == "items" and _is_frame(item, names):
-            self._frame(place, item, names)
-        elif item.kind == "items":
-            for each in names:
-                self._sink.line(each)
-            for number, each in enumerate(item.value):
-                self.emit(f"{place} {names[number] if number < len(names) else number + 1}", each)
+        if item.kind == "items":
+            self._items(place, item, _texts(item.attributes.get("names")))
         elif item.kind == "pairs":
             for tag, each in item.value:
                 self._sink.line(tag)
@@ -62,6 +56,15 @@ class _Emitter:
             self._vector(place, item)
         elif item.value is not None:
             self._sink.line(str(item.value))
+
+    def _items(self, place: str, item: Item, names: list[str]) -> None:
+        if _is_frame(item, names):
+            self._frame(place, item, names)
+            return
+        for name in names:
+            self._sink.line(name)
+        for number, each in enumerate(item.value):
+            self.emit(f"{place} {names[number] if number < len(names) else number + 1}", each)
 
     def _table(self, place: str, columns: Sequence[str], rows: Iterator[Sequence[object]]) -> None:
         self._tables += 1
@@ -75,7 +78,9 @@ class _Emitter:
         columns = [_cells(each) for each in item.value]
         for name, each in zip(names, item.value, strict=True):
             self._attributes(f"{place} {name}", each)
-            unused = set(_texts(each.attributes.get("levels"))) - {cell for cell in _cells(each) if isinstance(cell, str)}
+            unused = set(_texts(each.attributes.get("levels"))) - {
+                cell for cell in _cells(each) if isinstance(cell, str)
+            }
             for level in sorted(unused):
                 self._sink.line(level)
         rows = _texts(item.attributes.get("row.names"))
@@ -96,7 +101,12 @@ class _Emitter:
         for level in sorted(set(levels) - {cell for cell in cells if isinstance(cell, str)}):
             self._sink.line(level)
         dims, names = item.attributes.get("dim"), _texts(item.attributes.get("names"))
-        if dims is not None and dims.kind == "numbers" and len(dims.value) == 2 and int(np.prod(dims.value)) == len(cells) > 0:
+        if (
+            dims is not None
+            and dims.kind == "numbers"
+            and len(dims.value) == 2
+            and int(np.prod(dims.value)) == len(cells) > 0
+        ):
             rows = int(dims.value[0])
             self._table(place, (), iter(cells[at::rows] for at in range(rows)))
         elif names and len(names) == len(cells):
@@ -111,7 +121,9 @@ class _Emitter:
 
 def _is_frame(item: Item, names: list[str]) -> bool:
     """A list of vectors of one length, whatever class it says."""
-    sizes = {len(each.value) for each in item.value if each.kind in ("text", "numbers") and "dim" not in each.attributes}
+    sizes = {
+        len(each.value) for each in item.value if each.kind in ("text", "numbers") and "dim" not in each.attributes
+    }
     vectors = all(each.kind in ("text", "numbers") and "dim" not in each.attributes for each in item.value)
     return vectors and len(sizes) == 1 and len(names) == len(item.value) and max(sizes) > 1
 
@@ -129,4 +141,3 @@ def _cells(item: Item) -> list[Any]:
     if levels:
         return [levels[int(each) - 1] if 0 < each <= len(levels) else None for each in cells]
     return cells
-

@@ -53,14 +53,12 @@ def inspect(source: Source, report: Report) -> None:
     cursor = Cursor(source, report)
     file = _header(cursor)
     while (kind := cursor.number("i")) != 999:
-        _RECORDS.get(kind, _unknown)(cursor, file)
+        if kind not in _RECORDS:
+            raise Unreadable("spss: a record of an unknown kind")
+        _RECORDS[kind](cursor, file)
     cursor.take(4)
     _texts(report, file)
     _cases(cursor, report, file)
-
-
-def _unknown(cursor: Cursor, file: _File) -> None:
-    raise Unreadable("spss: a record of an unknown kind")
 
 
 def _header(cursor: Cursor) -> _File:
@@ -123,7 +121,9 @@ def _extension(cursor: Cursor, file: _File) -> None:
     if subtype == 20:
         file.encoding = decoded(raw).strip()
     elif subtype == 13:
-        file.long_names = {k.strip(): v for k, _, v in (part.partition("=") for part in decoded(raw, file.encoding).split("\t"))}
+        file.long_names = {
+            k.strip(): v for k, _, v in (part.partition("=") for part in decoded(raw, file.encoding).split("\t"))
+        }
     elif subtype == 14:
         pairs = (part.partition(b"=") for part in raw.replace(b"\0", b"").split(b"\t") if part)
         file.very_long = {decoded(name): int(width) for name, _, width in pairs}
@@ -192,7 +192,7 @@ def _columns(file: _File) -> list[Column]:
 def _row(case: list[bytes], columns: list[Column], file: _File, order: str) -> list[object]:
     row: list[object] = []
     for _, places in columns:
-        first, elements, width = places[0]
+        first, _, width = places[0]
         if not width:
             element = case[first]
             row.append(None if element in _MISSING else struct.unpack(order + "d", element)[0])

@@ -68,7 +68,9 @@ def inspect(source: Source, report: Report) -> None:
             raise Unreadable("sqlite: rows of something that is no table")
     pages.rest()
     if pages.leftovers:
-        report.unreadable("sqlite: deleted or moved rows are still readable on some pages; VACUUM the database and send it again")
+        report.unreadable(
+            "sqlite: deleted or moved rows are still readable on some pages; VACUUM the database and send it again"
+        )
 
 
 def _schema(pages: Pages, report: Report) -> list[_Entry]:
@@ -92,7 +94,9 @@ def _table(
     pages: Pages, report: Report, schema: Schema, entry: _Entry, entries: list[_Entry]
 ) -> dict[str, tuple[int, int]]:
     """All rows; sums and numbers of rows by the names of the table's indexes."""
-    indexes = [each.statement for each in entries if each.kind == "index" and each.table == entry.name and each.statement]
+    indexes = [
+        each.statement for each in entries if each.kind == "index" and each.table == entry.name and each.statement
+    ]
     rowids = pages.keyed(entry.root)
     columns = schema.columns(entry.name, entry.statement, indexes, rowids=rowids)
     if not columns.names:

@@ -28,7 +28,13 @@ _WIDTHS: Final = {
 _STRL: Final = 32_768
 _NUMBERS: Final = {65530: "i1", 65529: "i2", 65528: "i4", 65527: "f4", 65526: "f8"}
 _OLD: Final = {251: 65530, 252: 65529, 253: 65528, 254: 65527, 255: 65526}
-_LARGEST: Final = {"i1": 100, "i2": 32_740, "i4": 2_147_483_620, "f4": 1.7014117331926443e38, "f8": 8.98846567431158e307}
+_LARGEST: Final = {
+    "i1": 100,
+    "i2": 32_740,
+    "i4": 2_147_483_620,
+    "f4": 1.7014117331926443e38,
+    "f8": 8.98846567431158e307,
+}
 
 
 @dataclass
@@ -101,7 +107,13 @@ def _described(cursor: Cursor, version: int, count: int, encoding: str, sink: _T
     name, format_, label, text = _WIDTHS[version]
     tagged = version >= 117
     names: list[str] = []
-    parts = (("varnames", name), ("sortlist", 0), ("formats", format_), ("value_label_names", label), ("variable_labels", text))
+    parts = (
+        ("varnames", name),
+        ("sortlist", 0),
+        ("formats", format_),
+        ("value_label_names", label),
+        ("variable_labels", text),
+    )
     for tag, width in parts:
         if tagged:
             cursor.expect(f"<{tag}>".encode())
@@ -240,5 +252,3 @@ def _value_labels(cursor: Cursor, report: Report, width: int, encoding: str) -> 
     if starts and text[: min(starts)].strip(b"\0"):
         raise Unreadable("stata: text before the first label")
     report.close(sink)
-
-
