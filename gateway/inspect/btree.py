@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.inspect.limits import Unreadable
+from gateway.inspect.remnants import Remnants, varint
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source
 
@@ -22,6 +23,7 @@ _INDEX_INTERIOR, _TABLE_INTERIOR, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13  # sec
 _DEPTH: Final = 40
 _LEFTOVERS: Final = 10_000
 _REMNANT: Final = 4
+_SMALL: Final = 8192
 _LOCK_BYTE: Final = 1 << 30  # section 1.4
 
 Row = tuple[int, bytes]  # rowid (0 in indexes), payload
@@ -32,7 +34,7 @@ class Pages:
 
     Attributes:
         encoding: Python's name of the text encoding (1.3.13).
-        leftovers: Pages on which something stands that no structure refers to.
+        leftovers: Runs of bytes that no structure refers to and that are no copies.
         count: Pages that the header counts, or the file has where the header is stale (1.3.7).
 
     Raises:
@@ -97,6 +99,19 @@ class Pages:
         Raises:
             Unreadable: It is none.
         """
+        keyed = self.keyed(root)
+        remnants = Remnants(lambda size: self._local(size, table=keyed), keyed=keyed)
+        yield from self._walk(root, remnants, first=True)
+        if remnants.waits:  # a copy may stand behind what it is a copy of
+            self.again()
+            for _ in self._walk(root, remnants, first=False):
+                pass
+        copies, left = remnants.settled()
+        self.leftovers += left
+        for start, end in copies:
+            self._report.cover(start, end)
+
+    def _walk(self, root: int, remnants: Remnants, *, first: bool) -> Iterator[Row]:
         pending, self._tree = [(root, 0)], []
         while pending:
             number, depth = pending.pop()
@@ -104,18 +119,26 @@ class Pages:
                 raise Unreadable("sqlite: a tree without end")
             page = self._take(number)
             kind, cells, masked = self._opened(number, page)
-            children = []
-            for at in cells:
-                child, row = self._cell(page, kind, at, masked)
-                if child:
-                    children.append((child, depth + 1))
-                if row is not None:
-                    yield row
-            if kind in (_INDEX_INTERIOR, _TABLE_INTERIOR):
-                base = HEADER if number == 1 else 0
-                children.append((int.from_bytes(page[base + 8 : base + 12], "big"), depth + 1))
-            pending.extend(reversed(children))
-            self._cover(number, _without_remnants(masked, self.count, numbers=kind == _TABLE_INTERIOR))
+            children, rows = self._read(number, page, kind, cells, masked)
+            if first:
+                clear = _without_remnants(masked, self.count, numbers=kind == _TABLE_INTERIOR)
+                self._cover(number, clear, page, remnants)
+            pending.extend((child, depth + 1) for child in reversed(children))
+            for rowid, payload in rows:
+                if remnants.waits:
+                    remnants.meet(rowid, payload)
+                yield rowid, payload
+
+    def _read(
+        self, number: int, page: bytes, kind: int, cells: tuple[int, ...], masked: bytearray
+    ) -> tuple[list[int], list[Row]]:
+        """Children and entries of a page."""
+        found = [self._cell(page, kind, at, masked) for at in cells]
+        children = [child for child, _ in found if child]
+        if kind in (_INDEX_INTERIOR, _TABLE_INTERIOR):
+            base = HEADER if number == 1 else 0
+            children.append(int.from_bytes(page[base + 8 : base + 12], "big"))
+        return children, [row for _, row in found if row is not None]
 
     def _opened(self, number: int, page: bytes) -> tuple[int, tuple[int, ...], bytearray]:
         """Kind of page, where its cells are, and a copy in which everything that is referred to becomes zero."""
@@ -135,12 +158,16 @@ class Pages:
         return kind, cells, masked
 
     def _old_pointers(self, page: bytes, at: int, masked: bytearray) -> None:
-        """Behind the pointers to cells stand those of a longer time; on pages of 8 KiB or less no two letters look so."""
-        if self.size > 8192:
-            return
-        while at + 2 <= self.usable and 0 < int.from_bytes(page[at : at + 2], "big") < self.usable:
+        """Behind the pointers to cells stand old ones.
+
+        On pages of 8 KiB no two letters look so; on larger ones they count while each is less than the one before, as in
+        a table that grew.
+        """
+        last = self.usable
+        while at + 2 <= self.usable and 0 < (place := int.from_bytes(page[at : at + 2], "big")) < last:
             masked[at : at + 2] = bytes(2)
             at += 2
+            last = self.usable if self.size <= _SMALL else place
 
     def _freeblocks(self, page: bytes, at: int, masked: bytearray) -> None:
         """Section 1.6: a chain in ascending order; four bytes of each are its header."""
@@ -202,17 +229,18 @@ class Pages:
             raise Unreadable("sqlite: a row with more pages than bytes")
         return b"".join(pieces)
 
-    def _cover(self, number: int, masked: bytearray) -> None:
+    def _cover(self, number: int, masked: bytearray, page: bytes = b"", remnants: Remnants | None = None) -> None:
         """All of a page but what no structure refers to and is not zero."""
         base = (number - 1) * self.size
         if masked.count(0) == len(masked):
             self._report.cover(base, base + self.size)
             return
         at = 0
-        self.leftovers += 1
         if self.leftovers > _LEFTOVERS:
             return  # one gap then, whatever is in it
         for start, end in _left(masked):
+            if remnants is None or self.leftovers or not remnants.add(page, start, end, base):
+                self.leftovers += 1
             self._report.cover(base + at, base + start)
             at = end
         self._report.cover(base + at, base + self.size)
@@ -287,17 +315,3 @@ def _left(masked: bytearray) -> Iterator[tuple[int, int]]:
         end = len(masked) if end < 0 else end
         yield start, end
         at = end
-
-
-def varint(raw: bytes, at: int) -> tuple[int, int]:
-    """A number of one to nine bytes (section 1.6), and where it ends."""
-    value = raw[at]
-    if value < 128:
-        return value, at + 1
-    value &= 127
-    for place in range(at + 1, at + 8):
-        byte = raw[place]
-        value = value << 7 | byte & 127
-        if byte < 128:
-            return value, place + 1
-    return value << 8 | raw[at + 8], at + 9

@@ -27,6 +27,7 @@ _CONTROLS: Final = "[\x00-\x1f]"
 _WHOLE: Final = 2.0**63
 
 Named = tuple[str, pa.Array]
+Leaf = Callable[[str, pa.Array], pa.Array]
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Cells:
     watched: set[bytes] = field(default_factory=set)
     rows: int = 0
     _sink: TableSink | None = None
+    _coded: bool = False  # a dictionary was seen, which may be one of numbers
 
     def add(self, batch: pa.RecordBatch) -> None:
         """One batch, however large, in slices.
@@ -62,7 +64,6 @@ class Cells:
 
     def _add(self, batch: pa.RecordBatch) -> None:
         columns = [clean(array) for _, array in self._flat(batch)]
-        self._meet(columns)
         text = _joined(columns, batch.num_rows)
         self.report.context.budget.expand(len(text))
         assert self._sink is not None
@@ -71,7 +72,22 @@ class Cells:
 
     def _flat(self, batch: pa.RecordBatch) -> Iterator[Named]:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            yield from flattened(name, column, self._opaque)
+            yield from flattened(name, column, self._leaf)
+
+    def _leaf(self, name: str, array: pa.Array) -> pa.Array:
+        """Cells as text; those that the file repeats elsewhere are met here, before lists join them."""
+        text = self._named_leaf(name, array)
+        if (
+            _is_bytes(array.type)
+            or pa.types.is_string(array.type)
+            or pa.types.is_large_string(array.type)
+            or self._coded
+        ):
+            self._meet((array if _is_bytes(array.type) else text).cast(pa.large_binary()))
+        return text
+
+    def _named_leaf(self, name: str, array: pa.Array) -> pa.Array:
+        return self._opaque(name, array) if _is_bytes(array.type) else _text(array)
 
     def _opaque(self, name: str, array: pa.Array) -> pa.Array:
         """Bytes as text; cells that are none become members."""
@@ -93,10 +109,11 @@ class Cells:
         """Watch for the values of dictionaries."""
         kind = array.type
         if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
+            self._coded = True
             if len(array.dictionary) > WATCHED:
                 raise Unreadable(f"more than {WATCHED} categories in a column", kind="archive_limit")
-            for _, texts in flattened("", array.dictionary, self._opaque):
-                self.watched.update(cell.encode() for cell in clean(texts).to_pylist() if cell)
+            for _, texts in flattened("", array.dictionary, self._named_leaf):
+                self.watched.update(cell.encode() for cell in texts.to_pylist() if cell)
         elif pa.types.is_struct(kind):
             for place in range(kind.num_fields):
                 self._categories(array.field(place))
@@ -110,23 +127,20 @@ class Cells:
             for text in sorted(self.watched):
                 sink.line(text.decode("utf-8", "replace"))
 
-    def _meet(self, columns: list[pa.Array]) -> None:
-        if not self.watched:
-            return
-        wanted = pa.array(sorted(self.watched), pa.large_binary())
-        for column in columns:
-            met = pc.filter(column, pc.is_in(column.cast(pa.large_binary()), value_set=wanted))
-            if len(met):
-                self.watched.difference_update(cell.encode() for cell in met.unique().to_pylist() if cell is not None)
+    def _meet(self, cells: pa.Array) -> None:
+        if self.watched and len(cells):
+            wanted = pa.array(sorted(self.watched), pa.large_binary())
+            met = pc.filter(cells, pc.is_in(cells, value_set=wanted))
+            self.watched.difference_update(cell for cell in met.unique().to_pylist() if cell is not None)
 
 
-def flattened(name: str, array: pa.Array, opaque: Callable[[str, pa.Array], pa.Array], depth: int = 0) -> list[Named]:
+def flattened(name: str, array: pa.Array, leaf: Leaf, depth: int = 0) -> list[Named]:
     """An array as columns of text.
 
     Args:
         name: Of the column, `a.b` within structs.
         array: Of any type.
-        opaque: Turns an array of bytes into one of text.
+        leaf: Turns an array of a flat type into one of text.
         depth: Types around it.
 
     Raises:
@@ -138,15 +152,13 @@ def flattened(name: str, array: pa.Array, opaque: Callable[[str, pa.Array], pa.A
     kind = plain.type
     if pa.types.is_struct(kind):
         fields = zip(kind, plain.flatten(), strict=True)
-        return [each for part, inner in fields for each in flattened(f"{name}.{part.name}", inner, opaque, depth + 1)]
+        return [each for part, inner in fields for each in flattened(f"{name}.{part.name}", inner, leaf, depth + 1)]
     if pa.types.is_map(kind):
         entries = pa.StructArray.from_arrays([plain.keys, plain.items], ["key", "value"])
-        return _lists(name, plain.offsets, entries, opaque, depth)
+        return _lists(name, plain.offsets, entries, leaf, depth)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _lists(name, plain.offsets, plain.values, opaque, depth)
-    if _is_bytes(kind):
-        return [(name, opaque(name, plain))]
-    return [(name, _text(plain))]
+        return _lists(name, plain.offsets, plain.values, leaf, depth)
+    return [(name, leaf(name, plain))]
 
 
 def _plain(array: pa.Array) -> pa.Array:
@@ -176,16 +188,14 @@ def _is_bytes(kind: pa.DataType) -> bool:
     )
 
 
-def _lists(
-    name: str, offsets: pa.Array, values: pa.Array, opaque: Callable[[str, pa.Array], pa.Array], depth: int
-) -> list[Named]:
+def _lists(name: str, offsets: pa.Array, values: pa.Array, leaf: Leaf, depth: int) -> list[Named]:
     """Every list as one cell; elements that no list refers to are left outside by the offsets, and refused."""
     found = []
     bounds = offsets.cast(pa.int64())
     first, last = bounds[0].as_py(), bounds[-1].as_py()
     inner = values.slice(first, last - first)
     moved = pc.subtract(bounds, first)
-    for part, cells in flattened(name, inner, opaque, depth + 1):
+    for part, cells in flattened(name, inner, leaf, depth + 1):
         lists = pa.LargeListArray.from_arrays(moved, cells.fill_null(""))
         found.append((part, pc.binary_join(lists, _large(" "))))
     return found

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from gateway.inspect.btree import varint
 from gateway.inspect.limits import Unreadable
+from gateway.inspect.remnants import varint
 
 Value = int | float | str | bytes | None
 

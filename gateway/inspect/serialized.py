@@ -222,7 +222,7 @@ class Reader:
 
     # --- vectors ---------------------------------------------------------------------------------------------------------
 
-    def _characters(self, depth: int) -> Item:
+    def _characters(self, _: int) -> Item:
         size = self.number()
         return Item("symbol", None if size == -1 else decoded(self.take(size), self.encoding))
 

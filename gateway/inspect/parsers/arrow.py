@@ -91,10 +91,8 @@ def _walk(source: Source, report: Report, at: int) -> int:
     while True:
         source.seek(at)
         head = source.read(8)
-        if len(head) < 8 and not (len(head) == 0 and at > 8):
-            raise Unreadable("arrow: the stream breaks off")
-        if not head:
-            return at  # a stream may end with its connection
+        if len(head) < 8:
+            raise Unreadable("arrow: the stream breaks off before its end is marked")
         first, size = struct.unpack("<II", head)
         if first != _CONTINUED:
             raise Unreadable("arrow: a message of before Arrow 0.15 or none")

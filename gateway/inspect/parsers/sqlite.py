@@ -55,6 +55,7 @@ class _Sums:
 def inspect(source: Source, report: Report) -> None:
     """Schema, tables, indexes, and what is left."""
     pages = Pages(source, report)
+    pages.rest()
     entries = _schema(pages, report)
     sums: dict[str, tuple[int, int]] = {}
     with Schema() as schema:
@@ -66,10 +67,9 @@ def inspect(source: Source, report: Report) -> None:
             _index(pages, report, entry, sums.get(entry.name))
         elif entry.kind not in ("table", "index") and entry.root:
             raise Unreadable("sqlite: rows of something that is no table")
-    pages.rest()
     if pages.leftovers:
         report.unreadable(
-            "sqlite: deleted or moved rows are still readable on some pages; VACUUM the database and send it again"
+            "sqlite: deleted or moved rows are still readable; run PRAGMA secure_delete=ON and VACUUM, and send it again"
         )
 
 

@@ -39,6 +39,8 @@ def inspect(source: Source, report: Report) -> None:
     sink = report.text("headers")
     if not cursor.peek(_RECORD).startswith((_HEADER + b"LIBRARY ", _HEADER + b"LIBV8   ")):
         raise Unreadable("xport: no library")
+    if source.size % _RECORD:
+        report.unreadable("xport: the last record is cut short, or something follows it")
     _said(cursor, 3, sink)
     ends = list(_members(source, cursor.at))
     if not ends or ends[0] != cursor.at:
@@ -133,7 +135,9 @@ def _observations(cursor: Cursor, report: Report, variables: list[_Variable], en
         "offsets": [offset for _, offset in fields],
         "itemsize": width,
     })  # fmt: skip
-    while count := min(_PIECE // width + 1, (end - cursor.at) // width):
+    left = _rows(cursor, width, end)
+    while count := min(_PIECE // width + 1, left):
+        left -= count
         raw = cursor.take(count * width)
         rows = np.frombuffer(raw, record)
         cells = [_cells(rows[str(number)], variable) for number, variable in enumerate(variables)]
@@ -145,6 +149,19 @@ def _observations(cursor: Cursor, report: Report, variables: list[_Variable], en
         cursor.skip(rest)
         report.unreadable("xport: an observation breaks off")
     report.close(sink)
+
+
+def _rows(cursor: Cursor, width: int, end: int) -> int:
+    """Observations: rows of blanks within the last record are its padding (TS-140 leaves the two undistinguished)."""
+    count, start = (end - cursor.at) // width, cursor.at
+    while count and start + (count - 1) * width > end - _RECORD:
+        cursor.at = start + (count - 1) * width
+        blank = not cursor.peek(width).strip(b" ")
+        cursor.at = start
+        if not blank:
+            break
+        count -= 1
+    return count
 
 
 def _cells(column: np.ndarray[Any, Any], variable: _Variable) -> list[object]:
