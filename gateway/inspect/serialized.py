@@ -172,7 +172,7 @@ class Reader:
 
     def _rest(self, flags: int, depth: int) -> Item:
         """The last cell's end: an item whose flags were read already."""
-        stream, self._stream = self._stream, _Again(struct.pack(">i", _signed(flags)), self._stream)  # type: ignore[assignment]
+        stream, self._stream = self._stream, _Again(struct.pack(">i", _signed(flags)), self._stream)  # type: ignore[assignment]  # read() is all that is used
         found = self.item(depth + 1)
         self._stream, self.taken = stream, self.taken - 4
         return found
@@ -208,7 +208,8 @@ class Reader:
         if name == "deferred_string" and state.kind == "pairs":
             return self._deferred(state)
         if name.startswith("wrap_"):
-            return state.value[0][1] if state.kind == "pairs" else state.value[0]  # type: ignore[no-any-return]
+            wrapped: Item = state.value[0][1] if state.kind == "pairs" else state.value[0]
+            return wrapped
         raise Unreadable("rdata: a compact vector of an unknown kind")
 
     @staticmethod

@@ -59,7 +59,7 @@ def inspect_stream(source: Source, report: Report) -> None:
 
 def inspect_feather(source: Source, report: Report) -> None:
     """Feather version 1, uncompressed: pyarrow reads each column where the metadata says, in one piece each."""
-    from pyarrow import _feather  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415  # pyarrow warns of its end when loaded
+    from pyarrow import _feather  # noqa: PLC0415  # pyarrow warns of its end when loaded
 
     report.context.budget.room(source.size)
     with warnings.catch_warnings():

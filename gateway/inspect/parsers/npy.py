@@ -68,10 +68,10 @@ def _values(cursor: Cursor, report: Report, kind: np.dtype[Any], count: int, wid
     step = max(_PIECE // max(kind.itemsize, 1) // width, 1) * width
     for start in range(0, count, step):
         values = np.frombuffer(cursor.take(kind.itemsize * min(step, count - start)), kind)
-        cells = [_cell(value) for value in values.tolist()]
         if kind.names:
-            sink.extend([[_cell(part) for part in row] for row in cells])  # type: ignore[attr-defined]
+            sink.extend([_cell(part) for part in row] for row in values.tolist())
         else:
+            cells = [_cell(value) for value in values.tolist()]
             sink.extend(cells[at : at + width] for at in range(0, len(cells), width))
 
 

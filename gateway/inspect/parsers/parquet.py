@@ -8,6 +8,7 @@ repeats. Bounds of numeric columns (at most 12 bytes each) count as numbers of t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -158,8 +159,8 @@ class _Layout:
         elif any(len(value) > 12 for value in statistics.values() if isinstance(value, bytes)):
             raise Unreadable("parquet: a bound longer than a number")
 
-    def _watch(self, values: object) -> None:
-        self._footer.bounds.update(values)  # type: ignore[arg-type]  # of bytes
+    def _watch(self, values: Iterable[bytes]) -> None:
+        self._footer.bounds.update(values)
         if len(self._footer.bounds) > WATCHED:
             raise Unreadable(f"parquet: more than {WATCHED} bounds of pages", kind="archive_limit")
 

@@ -6,6 +6,7 @@ string belong to it as far as we are concerned. Older versions are not read: Sta
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -188,8 +189,6 @@ def _long_strings(cursor: Cursor, report: Report, version: int, encoding: str) -
         if kind == 130 or b"\0" not in content[:-1]:
             sink.row([decoded(content.rstrip(b"\0"), encoding)])
         else:
-            import io  # noqa: PLC0415  # rare
-
             report.member("long string", io.BytesIO(content))
 
 
@@ -229,7 +228,9 @@ def _cells(column: np.ndarray[Any, Any], encoding: str) -> list[object]:
         return [None] * len(column)
     largest = _LARGEST[column.dtype.kind + str(column.dtype.itemsize)]
     cells: list[object] = column.tolist()
-    return cells if (column <= largest).all() else [cell if cell <= largest else None for cell in cells]  # type: ignore[operator]
+    if not (known := column <= largest).all():
+        return [cell if whole else None for cell, whole in zip(cells, known.tolist(), strict=True)]
+    return cells
 
 
 def _value_labels(cursor: Cursor, report: Report, width: int, encoding: str) -> None:
