@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gateway.inspect.categories import Categories
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TableSink
 
@@ -46,7 +47,7 @@ class Cells:
     watched: set[bytes] = field(default_factory=set)
     rows: int = 0
     _sink: TableSink | None = None
-    _coded: bool = False  # a dictionary was seen, which may be one of numbers
+    _categories: Categories = field(default_factory=Categories)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """One batch, however large, in slices.
@@ -57,8 +58,7 @@ class Cells:
         if self._sink is None:
             names = [name for name, _ in self._flat(batch.slice(0, 0))]
             self._sink = self.report.table(self.place, names)
-        for column in batch.columns:
-            self._categories(column)
+        self._unused(self._categories.see(batch))
         for start in range(0, batch.num_rows, _ROWS):
             self._add(batch.slice(start, _ROWS))
 
@@ -77,12 +77,7 @@ class Cells:
     def _leaf(self, name: str, array: pa.Array) -> pa.Array:
         """Cells as text; those that the file repeats elsewhere are met here, before lists join them."""
         text = self._named_leaf(name, array)
-        if (
-            _is_bytes(array.type)
-            or pa.types.is_string(array.type)
-            or pa.types.is_large_string(array.type)
-            or self._coded
-        ):
+        if _is_bytes(array.type) or pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             self._meet((array if _is_bytes(array.type) else text).cast(pa.large_binary()))
         return text
 
@@ -105,23 +100,20 @@ class Cells:
             self.report.member(f"column {name}", io.BytesIO(cell))
             return ""
 
-    def _categories(self, array: pa.Array) -> None:
-        """Watch for the values of dictionaries."""
-        kind = array.type
-        if pa.types.is_dictionary(kind) and not pa.types.is_nested(kind.value_type):
-            self._coded = True
-            if len(array.dictionary) > WATCHED:
-                raise Unreadable(f"more than {WATCHED} categories in a column", kind="archive_limit")
-            for _, texts in flattened("", array.dictionary, self._named_leaf):
+    def settle(self) -> None:
+        """Behind the last batch of those that share dictionaries."""
+        self._unused(self._categories.settle())
+
+    def _unused(self, found: Iterator[pa.Array]) -> None:
+        for values in found:
+            for _, texts in flattened("", values, self._named_leaf):
                 self.watched.update(cell.encode() for cell in texts.to_pylist() if cell)
-        elif pa.types.is_struct(kind):
-            for place in range(kind.num_fields):
-                self._categories(array.field(place))
-        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            self._categories(array.values)
+            if len(self.watched) > WATCHED:
+                raise Unreadable(f"more than {WATCHED} categories that no cell has", kind="archive_limit")
 
     def said(self) -> None:
         """What the file says outside of its cells, to be classified as text."""
+        self.settle()
         if self.watched:
             sink = self.report.text("outside of cells")
             for text in sorted(self.watched):

@@ -115,6 +115,18 @@ def test_categories_of_rows_that_were_filtered_out_are_found(suffix):
     assert inspected(sink.getvalue(), f"a.{suffix}").persons.nonsensitive == len(PEOPLE)
 
 
+def test_categories_that_only_the_dictionary_page_knows_are_found():
+    ids = resident_ids(300)
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 200), pa.array(ids))
+    table = pa.table({"id_number": coded, "in": pa.StructArray.from_arrays([coded], ["id_number"])})
+    content = parquet(table, store_schema=False, row_group_size=250)
+    assert pq.read_schema(io.BytesIO(content)).field(0).type == pa.string()
+    found = inspected(content, "a.parquet")
+    assert found.inspectable
+    assert found.persons.nonsensitive == 300
+    assert counted(found)["cn_resident_id"] == 2 * 600 + 297
+
+
 def test_names_and_metadata_are_data():
     table = pa.table({"a": [1]}).replace_schema_metadata({"note": "机密★10年"})
     for content in (parquet(table), arrow(table), arrow(table, stream=True)):

@@ -28,6 +28,8 @@ _HEADER_MOST: Final = 1 << 24
 _BATCH: Final = 65_536
 _BUFFER: Final = 1 << 20
 _WIDE: Final = 32 << 20  # bytes of one batch, by the average of its row group
+_LETTERS: Final = 6  # parquet.thrift, enum Type: BYTE_ARRAY
+_CODES: Final = frozenset({2, 8})  # enum Encoding: PLAIN_DICTIONARY, RLE_DICTIONARY
 _BYTE_ARRAYS: Final = frozenset({6, 7})  # parquet.thrift, enum Type
 _DATA, _INDEX, _DICTIONARY, _DATA2 = range(4)  # enum PageType
 
@@ -39,6 +41,7 @@ class Footer:
     meta: Struct
     start: int
     bounds: set[bytes] = field(default_factory=set)  # of columns of bytes: statistics and column indexes
+    coded: list[list[str]] = field(default_factory=list)  # for each row group: columns of codes of a dictionary alone
 
     @property
     def groups(self) -> list[Struct]:
@@ -100,9 +103,11 @@ class _Layout:
 
     def group(self, number: int, group: Struct) -> None:
         """Column chunks of a row group with their pages, indexes and filters."""
+        self._footer.coded.append([])
         for chunk in group.get(1, []):
             meta = chunk[3]
-            self._chunk(number, meta)
+            if self._chunk(number, meta):
+                self._footer.coded[-1].append(".".join(part.decode() for part in meta[3]))
             binary = meta.get(1) in _BYTE_ARRAYS
             self._bounds(meta.get(12, {}), binary=binary)
             if binary:
@@ -111,12 +116,13 @@ class _Layout:
             self._offset_index(chunk)
             self._bloom(meta)
 
-    def _chunk(self, number: int, meta: Struct) -> None:
+    def _chunk(self, number: int, meta: Struct) -> bool:
+        """Its pages; whether they are letters by codes alone, whose dictionary pyarrow can give out whole."""
         start = min(at for at in (meta.get(9), meta.get(11)) if at)  # a dictionary page stands first
         at, end = start, start + meta[7]
         if not 4 <= start <= end <= self._footer.start:
             raise Unreadable(f"parquet: a column of row group {number} lies outside of the file")
-        values = 0
+        values, encodings = 0, set[int]()
         while at < end:
             header, body = self._header(at, end)
             size = header.get(3, -1)
@@ -124,11 +130,12 @@ class _Layout:
                 raise Unreadable(f"parquet: a page of row group {number} reaches out of its column")
             self._budget.room(max(header.get(2, 0), size))
             self._budget.expand(max(header.get(2, 0), size))
-            values += self._page(header, binary=meta.get(1) in _BYTE_ARRAYS)
+            values += self._page(header, encodings, binary=meta.get(1) in _BYTE_ARRAYS)
             at = body + size
         if values != meta.get(5):
             raise Unreadable(f"parquet: a column of row group {number} has other pages than values")
         self._report.cover(start, end)
+        return meta.get(1) == _LETTERS and bool(encodings) and encodings <= _CODES
 
     def _header(self, at: int, end: int) -> tuple[Struct, int]:
         size = min(_HEADER, end - at)
@@ -142,7 +149,7 @@ class _Layout:
                     raise
                 size = min(size * 16, end - at)
 
-    def _page(self, header: Struct, *, binary: bool) -> int:
+    def _page(self, header: Struct, encodings: set[int], *, binary: bool) -> int:
         """Values of a data page; its own statistics are watched for."""
         kind = header.get(1)
         if kind == _DICTIONARY:
@@ -150,6 +157,7 @@ class _Layout:
         if kind not in (_DATA, _DATA2):
             raise Unreadable("parquet: a page of an unknown type")
         page = header[5 if kind == _DATA else 8]
+        encodings.add(page[2 if kind == _DATA else 4])
         self._bounds(page.get(5 if kind == _DATA else 8, {}), binary=binary)
         return int(page[1])
 
@@ -202,16 +210,24 @@ class _Layout:
 def _values(source: Source, footer: Footer, cells: Cells) -> None:
     """Every row group through pyarrow, column buffers of a mebibyte, rows by batches."""
     source.seek(0)
-    file = pq.ParquetFile(source, memory_map=False, buffer_size=_BUFFER, pre_buffer=False)
-    if file.metadata.num_row_groups != len(footer.groups):
+    meta = pq.read_metadata(source, memory_map=False)
+    if meta.num_row_groups != len(footer.groups):
         raise Unreadable("parquet: the footer reads in two ways")
-    cells.add(pa.RecordBatch.from_pylist([], schema=file.schema_arrow))
+    cells.add(pa.RecordBatch.from_pylist([], schema=_file(source, meta, []).schema_arrow))
     for number, group in enumerate(footer.groups):
         before, rows = cells.rows, group.get(3, 0)
+        file = _file(source, meta, footer.coded[number])
         for batch in file.iter_batches(_batch(group), [number], use_threads=False):
             cells.add(batch)
+        cells.settle()
         if cells.rows - before != rows:
             raise Unreadable(f"parquet: row group {number} has another number of rows")
+
+
+def _file(source: Source, meta: pq.FileMetaData, coded: list[str]) -> pq.ParquetFile:
+    """The file once more; columns of codes come with their dictionary, used or not."""
+    source.seek(0)
+    return pq.ParquetFile(source, metadata=meta, read_dictionary=coded, buffer_size=_BUFFER, pre_buffer=False)
 
 
 def _batch(group: Struct) -> int:
