@@ -57,6 +57,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "xport": Parser("xport"),
     "dbf": Parser("dbf"),
     "npy": Parser("npy"),
+    "matlab": Parser("matlab"),
     "rdata": Parser("rdata", streams=True),
     # documents and images
     # genomes

@@ -64,7 +64,7 @@ def _members(source: Source, start: int) -> Iterator[int]:
 
 def _said(cursor: Cursor, records: int, sink: TextSink) -> None:
     for _ in range(records):
-        sink.line(decoded(cursor.take(_RECORD).removeprefix(_HEADER)))  # a part is no transport file itself
+        sink.line(decoded(cursor.take(_RECORD)))
 
 
 def _member(cursor: Cursor, report: Report, sink: TextSink, end: int, place: str) -> None:
