@@ -68,7 +68,7 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"PARE", opaque("parquet", "application/vnd.apache.parquet", encrypted=True)),
     (0, b"ARROW1", opaque("arrow", "application/vnd.apache.arrow.file")),
     (0, b"\xff\xff\xff\xff", opaque("arrow_stream", "application/vnd.apache.arrow.stream")),
-    (0, b"ORC\x0a", opaque("orc", "application/vnd.apache.orc")),
+    (0, b"ORC", opaque("orc", "application/vnd.apache.orc")),
     (0, b"Obj\x01", opaque("avro", "application/vnd.apache.avro")),
     (0, b"FEA1", opaque("feather", "application/octet-stream")),
     (0, b"SQLite format 3\x00", opaque("sqlite", "application/vnd.sqlite3")),

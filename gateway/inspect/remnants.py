@@ -1,8 +1,9 @@
 """Old copies of rows that SQLite itself leaves on pages when it balances a tree, in a fresh or vacuumed database too.
 
 When a root becomes full its cells move to a new page, and their bytes stay; a page that is split keeps what moved. Such
-bytes are covered only where every cell in them is one that the same tree holds still: its rowid, size and content. A cell
-at the beginning may be cut short; then a living cell must end with what is left of it. Everything else is a deleted row.
+bytes are covered only where every cell in them is one that the same tree holds still: its rowid, size and content. The first and
+the last may be cut short; then a living cell must hold what is left, but for the four bytes of a page number. Everything
+else is a deleted row.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Final
 
 _WAITING: Final = 20_000  # cells looked for at once
 _PIECES: Final = 32
+_HEAD: Final = 32
+_SHORT: Final = 12
 _SIZES: Final = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 _ROWID: Final = 1 << 64
 
@@ -92,9 +95,18 @@ class Remnants:
                 break
             cells.add(hash(cell[0]))
             at = cell[1]
-        if not cells:
+        if not cells or not self._reaches(page, at + child, end):
             return None
         return _Run(start, end, cells, page[start:first], page[at + child : end])
+
+    def _reaches(self, page: bytes, at: int, end: int) -> bool:
+        """Whether a cell that begins here is as long as to the end at least."""
+        try:
+            size, at = varint(page, at)
+            _, at = varint(page, at) if self._keyed else (0, at)
+        except IndexError:
+            return True
+        return at + self._local(size) >= end
 
     def _cell(self, page: bytes, at: int) -> tuple[Cell, int] | None:
         """A whole cell and where it ends, if its record says of itself what its size says."""
@@ -123,17 +135,11 @@ class Remnants:
             self._pieces.difference_update(met)
 
     def _holds(self, piece: bytes, rowid: int, payload: bytes, kept: bytes) -> bool:
-        """Whether a living cell ends or begins with this, whatever page number stands before or behind it."""
-        if kept.endswith(piece):
-            return True
-        if len(piece) > len(kept) + 22 or (piece[-4:] not in kept and len(kept) == len(payload) and len(piece) > 13):
+        """Whether a living cell holds it, but for four bytes: the number of a page, or what a shorter cell left."""
+        if len(piece) > _HEAD and piece[20:-4] not in kept:  # most cells end here
             return False
-        head = _varint_of(len(payload)) + (_varint_of(rowid % _ROWID) if self._keyed else b"")
-        cell = head + kept
-        whole = len(kept) == len(payload)
-        ends = cell.endswith(piece if whole else piece[:-4]) and (whole or len(piece) > 4)
-        after_page = len(piece) > len(cell) and piece.endswith(cell) and len(piece) - len(cell) <= 4 and whole
-        return cell.startswith(piece) or ends or after_page
+        cell = _varint_of(len(payload)) + (_varint_of(rowid % _ROWID) if self._keyed else b"") + kept
+        return piece in cell or (len(piece) >= _SHORT and (piece[:-4] in cell or piece[4:] in cell))
 
     def settled(self) -> tuple[list[tuple[int, int]], int]:
         """Ranges of the file that are copies, and how many are not."""

@@ -174,6 +174,19 @@ def test_appended_bytes_are_a_gap():
     assert [f.where for f in found.findings if f.kind == "gap"] == [f"bytes {len(content)}-{len(content) + 6}"]
 
 
+def test_copies_that_balancing_leaves_are_told_from_deleted_rows():
+    rows = [(n, each) for n, each in enumerate(resident_ids(400))]
+    content = database("CREATE TABLE p(n INTEGER PRIMARY KEY, id_number TEXT)", ("INSERT INTO p VALUES(?,?)", rows))
+    assert content[4096] == 5  # the root grew, and its first rows stand in it still
+    twice = [each for _, each in rows if content.count(each.encode()) == 2]
+    assert len(twice) > 100
+    assert inspected(content, "a.db").inspectable
+    place = content.index(twice[3].encode())
+    other = content[:place] + resident_ids(500)[450].encode() + content[place + 18 :]
+    assert read(other, "SELECT * FROM p")["id_number"].tolist() == [each for _, each in rows]
+    assert not inspected(other, "a.db").inspectable
+
+
 def test_a_page_that_is_its_own_child_ends():
     content = bytearray(database(*PLAIN))
     root = next(page for page in range(4096, len(content), 4096) if content[page] == 5)
