@@ -291,12 +291,17 @@ def _without_remnants(masked: bytearray, pages: int, *, numbers: bool) -> bytear
     return masked
 
 
+def _is_page_number(value: int, pages: int) -> bool:
+    """Or the header of a free block that overwrote one: its successor and its size, within a page of 4 KiB."""
+    return value <= pages or value & 0xF000F000 == 0
+
+
 def _old_cells(masked: bytearray, start: int, end: int, pages: int) -> bool:
     """Whether bytes read as cells of an interior page from some place near the first on; the first may be cut short."""
     padded = bytes(masked[:end]) + bytes(16)
     for first in range(max(start - 3, 0), start + 13):
         at = first
-        while at < end and int.from_bytes(padded[at : at + 4], "big") <= pages:
+        while at < end and _is_page_number(int.from_bytes(padded[at : at + 4], "big"), pages):
             _, at = varint(padded, at + 4)
         if at >= end:
             return True
