@@ -57,6 +57,9 @@ _NAMED = {
     ".gff3": ("gff", "text/x-gff3"), ".gtf": ("gff", "text/x-gtf"), ".ped": ("plink_ped", "text/plain"),
     ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
 }  # fmt: skip
+_DBASE = frozenset(
+    {0x02, 0x03, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8E, 0xCB, 0xE5, 0xF5, 0xFB}
+)  # first byte of .dbf
 _DELIMITERS = b",\t;|"
 _QUOTED = re.compile(rb'"[^"]*"')
 
@@ -78,7 +81,16 @@ def sniff(head: bytes, name: str) -> Format:
         if head.startswith(bom):
             return _encoded(head[len(bom) :], stem, encoding, len(bom))
     encoding = encoding_of(head)
-    return _encoded(head, stem, encoding, 0) if encoding else UNKNOWN
+    return _encoded(head, stem, encoding, 0) if encoding else _unsigned(head)
+
+
+def _unsigned(head: bytes) -> Format:
+    """Binary formats without a signature, by the form of their header."""
+    if len(head) < 65 or head[0] not in _DBASE or not (1 <= head[2] <= 12 and 1 <= head[3] <= 31):
+        return UNKNOWN
+    size = int.from_bytes(head[8:10], "little")  # of the header: fields of 32 bytes, their end, what FoxPro adds
+    told = size >= 65 and size % 32 in (1, 2, 8) and head[43:44].isalpha()
+    return opaque("dbf", "application/x-dbf") if told else UNKNOWN
 
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:

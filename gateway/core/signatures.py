@@ -67,6 +67,9 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"PAR1", opaque("parquet", "application/vnd.apache.parquet")),
     (0, b"PARE", opaque("parquet", "application/vnd.apache.parquet", encrypted=True)),
     (0, b"ARROW1", opaque("arrow", "application/vnd.apache.arrow.file")),
+    (0, b"\xff\xff\xff\xff", opaque("arrow_stream", "application/vnd.apache.arrow.stream")),
+    (0, b"ORC", opaque("orc", "application/vnd.apache.orc")),
+    (0, b"Obj\x01", opaque("avro", "application/vnd.apache.avro")),
     (0, b"FEA1", opaque("feather", "application/octet-stream")),
     (0, b"SQLite format 3\x00", opaque("sqlite", "application/vnd.sqlite3")),
     (0, b"\x89PNG\r\n\x1a\n", opaque("png", "image/png")),
@@ -86,9 +89,30 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (344, b"ni1\x00", opaque("nifti", "application/x-nifti")),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", opaque("ole2", "application/x-ole-storage")),
     (0, b"\x93NUMPY", opaque("npy", "application/octet-stream")),
+    (0, b"X\n\x00\x00\x00\x02", opaque("rdata", "application/octet-stream")),
+    (0, b"X\n\x00\x00\x00\x03", opaque("rdata", "application/octet-stream")),
+    (0, b"HEADER RECORD*******LIB", opaque("xport", "application/x-sas-xport")),
+    (
+        0,
+        bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf\xbd\x92\x08\x00\x09\xc7\x31\x8c\x18\x1f\x10\x11",
+        opaque("sas7bdat", "application/x-sas-data"),
+    ),
+    (0, b"\x37\x7f\x06\x82", opaque("sqlite_wal", "application/octet-stream")),
+    (0, b"\x37\x7f\x06\x83", opaque("sqlite_wal", "application/octet-stream")),
+    (0, b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", opaque("sqlite_journal", "application/octet-stream")),
+    (0, b"MATLAB 5.0 MAT-file", opaque("matlab", "application/x-matlab-data")),
     (0, b"RDX2", opaque("rdata", "application/octet-stream")),
     (0, b"RDX3", opaque("rdata", "application/octet-stream")),
     (0, b"$FL2", opaque("spss", "application/x-spss-sav")),
+    (0, b"$FL3", opaque("spss", "application/x-spss-sav")),
+    (28, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
+    (8, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
+    (0, b"ASCII SPSS PORT FILE", opaque("spss_portable", "application/x-spss-por")),  # numbers in base 30: no text
+    *(
+        (0, bytes([version, order, 1]), opaque("stata", "application/x-stata-dta"))
+        for version in range(102, 116)
+        for order in (1, 2)
+    ),
     (0, b"<stata_dta>", opaque("stata", "application/x-stata-dta")),
     (0, b"MZ", opaque("executable", "application/vnd.microsoft.portable-executable")),
     (0, b"\x7fELF", opaque("executable", "application/x-executable")),

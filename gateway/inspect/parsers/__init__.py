@@ -47,6 +47,18 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "gzip": Parser("gzip", streams=True),
     "bgzf": Parser("gzip", streams=True),
     # tables
+    "parquet": Parser("parquet"),
+    "arrow": Parser("arrow"),
+    "arrow_stream": Parser("arrow", function="inspect_stream"),
+    "feather": Parser("arrow", function="inspect_feather"),
+    "sqlite": Parser("sqlite"),
+    "stata": Parser("stata"),
+    "spss": Parser("spss"),
+    "xport": Parser("xport"),
+    "dbf": Parser("dbf"),
+    "npy": Parser("npy"),
+    "matlab": Parser("matlab"),
+    "rdata": Parser("rdata", streams=True),
     # documents and images
     # genomes
     # medical imaging and signals
