@@ -13,11 +13,11 @@ from importlib.resources.abc import Traversable
 from gateway.core.detectors import DetectorTables, parse_tables
 from gateway.core.errors import StoreError, Unusable
 
-FILES = ("identifiers.toml", "marks.toml", "headers.toml")
+FILES = ("identifiers.toml", "marks.toml", "headers.toml", "dicom.toml")
 
 
 def read_documents(root: Traversable | None = None) -> dict[str, dict[str, object]]:
-    """The three TOML documents by file name.
+    """The TOML documents by file name.
 
     Args:
         root: Directory that holds them; the packaged `policies/detectors` where not given.
@@ -51,5 +51,5 @@ def _packaged() -> DetectorTables:
 
 
 def _load(root: Traversable | None) -> DetectorTables:
-    identifiers, marks, headers = read_documents(root).values()
-    return parse_tables(identifiers, marks, headers)
+    identifiers, marks, headers, dicom = read_documents(root).values()
+    return parse_tables(identifiers, marks, headers, dicom)

@@ -50,6 +50,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # documents and images
     # genomes
     # medical imaging and signals
+    "dicom": Parser("dicom", streams=True),
     # places
     # models
 }
