@@ -83,7 +83,7 @@ def sniff(head: bytes, name: str) -> Format:
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.isalnum() or is_binary(head)
+    return format_.encrypted or not signature.replace(b" ", b"").isalnum() or is_binary(head)
 
 
 def is_binary(text: bytes) -> bool:

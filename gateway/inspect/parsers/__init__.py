@@ -51,6 +51,8 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # genomes
     # medical imaging and signals
     "dicom": Parser("dicom", streams=True),
+    "nifti": Parser("nifti", streams=True),
+    "edf": Parser("edf", streams=True),
     # places
     # models
 }
