@@ -46,8 +46,8 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # archives and compression
     "gzip": Parser("gzip", streams=True),
     "bgzf": Parser("gzip", streams=True),
-    "zip": Parser("zip"),
-    "jar": Parser("zip"),
+    "zip": Parser("packages"),
+    "jar": Parser("packages"),
     "bzip2": Parser("compressed", streams=True, function="inspect_bzip2"),
     "xz": Parser("compressed", streams=True, function="inspect_xz"),
     "zstd": Parser("compressed", streams=True, function="inspect_zstd"),
@@ -55,6 +55,10 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "tar": Parser("tar", streams=True),
     # tables
     # documents and images
+    "docx": Parser("packages"),
+    "xlsx": Parser("packages"),
+    "pptx": Parser("packages"),
+    "odf": Parser("packages"),
     # genomes
     # medical imaging and signals
     # places

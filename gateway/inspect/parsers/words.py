@@ -43,7 +43,7 @@ class Words:
 
     def line(self, text: str) -> None:
         """Text that is decoded already."""
-        if text in self._seen:
+        if not text or text in self._seen:
             return
         self._remember(text)
         if self._sink is None:

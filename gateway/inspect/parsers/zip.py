@@ -12,7 +12,18 @@ import re
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
-from gateway.inspect.parsers.decompress import Decoded, Decoder, Inflate, Stored, bzip2, lzma1, metered, xz, zstandard
+from gateway.inspect.parsers.decompress import (
+    PIECE,
+    Decoded,
+    Decoder,
+    Inflate,
+    Stored,
+    bzip2,
+    lzma1,
+    metered,
+    xz,
+    zstandard,
+)
 from gateway.inspect.parsers.words import Words
 from gateway.inspect.parsers.zipdirectory import Directory, Entry
 from gateway.inspect.report import Report
@@ -68,6 +79,8 @@ class Archive:
         content = Decoded(pull, decoder, entry.size, entry.crc)
         stream = metered(content, report.context.budget)
         read = (reader or self._member)(entry.name, stream)
+        while stream.read(PIECE):
+            pass
         if not content.whole():
             report.unreadable(f"zip: a member is {content.fault}")
             return False
