@@ -57,6 +57,7 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"BZh", opaque("bzip2", "application/x-bzip2")),
     (0, b"\xfd7zXZ\x00", opaque("xz", "application/x-xz")),
     (0, b"\x28\xb5\x2f\xfd", opaque("zstd", "application/zstd")),
+    (0, b"\x04\x22\x4d\x18", opaque("lz4", "application/x-lz4")),
     (0, b"7z\xbc\xaf\x27\x1c", opaque("7z", "application/x-7z-compressed")),
     (0, b"Rar!\x1a\x07", opaque("rar", "application/vnd.rar")),
     (257, b"ustar", opaque("tar", "application/x-tar")),

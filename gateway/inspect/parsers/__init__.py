@@ -46,8 +46,19 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # archives and compression
     "gzip": Parser("gzip", streams=True),
     "bgzf": Parser("gzip", streams=True),
+    "zip": Parser("packages"),
+    "jar": Parser("packages"),
+    "bzip2": Parser("compressed", streams=True, function="inspect_bzip2"),
+    "xz": Parser("compressed", streams=True, function="inspect_xz"),
+    "zstd": Parser("compressed", streams=True, function="inspect_zstd"),
+    "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
+    "tar": Parser("tar", streams=True),
     # tables
     # documents and images
+    "docx": Parser("packages"),
+    "xlsx": Parser("packages"),
+    "pptx": Parser("packages"),
+    "odf": Parser("packages"),
     # genomes
     # medical imaging and signals
     "dicom": Parser("dicom", streams=True),
