@@ -31,7 +31,7 @@ UNKNOWN = opaque("unknown", "application/octet-stream")
 # First path component in a zip's head that tells what kind of package it is.
 _PACKAGES = (
     (b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"), (b"mimetypeapplication/vnd.oasis.opendocument", "odf"),
-    (b"META-INF/", "jar"), (b".npy", "npz"), (b"archive/data.pkl", "torch"),
+    (b"META-INF/", "jar"), (b".npy", "npz"), (b"/data.pkl", "torch"),
 )  # fmt: skip
 
 _GFF = re.compile(rb"^##gff-version", re.MULTILINE)

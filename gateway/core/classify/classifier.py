@@ -135,8 +135,10 @@ class Classifier:
             keys = keys_of(window)
             self._names.read_keys(keys.named)
             self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
+            self._geo.read_pairs(window.text(window.low, window.high))
         elif name == "xml":
             self._names.read_tags(window.text(window.low, window.high))
+            self._geo.read_markup(window.text(window.low, window.high))
         elif name == "text" and window.has_wide:
             self._names.read_labels(window)
         self._first = False
@@ -160,7 +162,8 @@ class Classifier:
         persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
         broken = self._stream.broken_at if self._stream is not None else None
         inspectable = format_.interpretation == "text" and broken is None and not self._unread
-        whereabouts = self._geo.precise and content.personal
+        tracked = self._geo.precise and self._geo.track
+        whereabouts = self._geo.precise and (content.personal or tracked)
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
@@ -176,7 +179,7 @@ class Classifier:
             hgr=hgr,
             findings=tuple(sorted(findings, key=lambda f: (f.kind, f.where))),
             secrecy_mark=marks[MarkForm.MARKED] > 0,
-            personal=content.personal or named.personal or bool(hgr.subjects),
+            personal=content.personal or named.personal or bool(hgr.subjects) or tracked,
             sensitive=sensitive,
             precise_geo=self._geo.precise,
             identifiers=persons,
@@ -216,7 +219,7 @@ class Classifier:
     def _level(self, marks: dict[MarkForm, int], *, inspectable: bool, records: int) -> Level:
         if marks[MarkForm.MARKED]:
             return "secret"
-        bulk = self._geo.mainland and records >= BULK
+        bulk = self._geo.mainland and max(records, self._geo.pairs) >= BULK
         if marks[MarkForm.RARE] or marks[MarkForm.INTERNAL] or bulk:
             return "important_suspected"
         return "general" if inspectable else "unknown"
@@ -242,6 +245,8 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         found = [Finding("geo_precise", "text", 1, 1, "strong")] if self._geo.precise else []
+        if self._geo.track and self._geo.precise:
+            found.append(Finding("track", "text", 1, 1, "strong"))
         if hgr.information:
             count = max(hgr.subjects, 1)
             found.append(Finding("genomic_data", "header", count, count, "strong"))

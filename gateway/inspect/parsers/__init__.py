@@ -65,7 +65,14 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "nifti": Parser("nifti", streams=True),
     "edf": Parser("edf", streams=True),
     # places
+    "shapefile": Parser("shapefile", streams=True),
+    "las": Parser("las"),
     # models
+    "safetensors": Parser("weights", streams=True),
+    "gguf": Parser("weights", streams=True, function="inspect_gguf"),
+    "pickle": Parser("pickles", streams=True),
+    "torch": Parser("pickles", function="inspect_torch"),
+    "npz": Parser("npz"),
 }
 
 

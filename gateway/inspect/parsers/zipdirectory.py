@@ -27,6 +27,7 @@ AES: Final = 99
 # Extra fields of numbers only (times, owners, sizes, alignment) and the most bytes they may have; section 4.5, extrafld.txt
 _NUMERIC: Final = {0x0001: 28, 0x000A: 32, 0x5455: 13, 0x5855: 12, 0x7855: 4, 0x7875: 24, 0xCAFE: 0, 0x9901: 7}
 _WORDS: Final = {0x7075: 5, 0x6375: 5}  # Unicode path and comment, sections 4.6.8 and 4.6.9: text after five bytes
+_TORCH_PADDING: Final = 0x4246  # PyTorch aligns storages by "FB" and so many Z (caffe2/serialize/inline_container)
 _PADDING: Final = {0xA220: 4, 0xD935: 2}  # Open Packaging and Android alignment: zeros after so many bytes
 
 
@@ -306,4 +307,6 @@ def _widened(wide: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
 def _understood(kind: int, body: bytes) -> bool:
     if kind in _PADDING:
         return not any(body[_PADDING[kind] :])
+    if kind == _TORCH_PADDING:
+        return not body.strip(b"Z")
     return kind in _WORDS or (kind in _NUMERIC and len(body) <= _NUMERIC[kind])
