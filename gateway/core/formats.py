@@ -13,6 +13,7 @@ import codecs
 import re
 import zlib
 from dataclasses import replace
+from typing import Literal
 
 from gateway.core.signatures import Format, opaque, signatures_from
 
@@ -199,6 +200,8 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     """Say more about containers: what is inside, and whether it is under a password."""
     if format_.name == "zip":
         return _zip(format_, head)
+    if format_.name == "tiff" and is_georeferenced(head):
+        return opaque("geotiff", "image/tiff; application=geotiff")
     if format_.name == "gzip":
         return _gzip(format_, head, stem)
     if format_.name == "pdf" and b"/Encrypt" in head:
@@ -206,6 +209,20 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     if format_.name == "ole2" and "EncryptedPackage".encode("utf-16-le") in head:
         return replace(format_, encrypted=True)
     return format_
+
+
+def is_georeferenced(head: bytes) -> bool:
+    """Whether the first directory of a TIFF places it on the globe, as far as the head shows.
+
+    By tags 33550, 34264 or 34735 (OGC 19-008r4 section 7.3).
+    """
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    wide = int.from_bytes(head[2:4], order) == 43
+    at = int.from_bytes(head[8:16] if wide else head[4:8], order)
+    start, step = (at + 8, 20) if wide else (at + 2, 12)
+    count = int.from_bytes(head[at:start], order)
+    tags = range(start, min(start + step * min(count, 4096), len(head) - 1), step)
+    return any(int.from_bytes(head[tag : tag + 2], order) in {33550, 34264, 34735} for tag in tags)
 
 
 def _zip(format_: Format, head: bytes) -> Format:

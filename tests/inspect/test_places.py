@@ -9,6 +9,7 @@ import laspy
 import numpy as np
 import pytest
 import shapefile
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -200,3 +201,90 @@ def test_a_track_is_a_persons():
 
 def test_lists_of_numbers_are_no_coordinates():
     assert not inspected(json.dumps({"pairs": [[0.12345, 1.23456]] * 50}, indent=1).encode(), "a.json").precise_geo
+
+
+# --- rasters --------------------------------------------------------------------------------------------------------------
+
+
+def raster(place, pixel: float, *, note: str = "", big: bool = False, epsg: int = 4326, tiled: bool = False) -> bytes:
+    keys = (1, 1, 0, 1, 2048, 0, 1, epsg)
+    tags = [
+        (33550, "d", 3, (pixel, pixel, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, *place, 0.0), True),
+        (34735, "H", len(keys), keys, True),
+    ]
+    if note:
+        tags.append((42112, "s", 0, f"<GDALMetadata><Item>{note}</Item></GDALMetadata>", True))
+    target = io.BytesIO()
+    options = {"tile": (16, 16), "compression": "zlib"} if tiled else {}
+    tifffile.imwrite(
+        target,
+        np.zeros((40, 40), np.uint8),
+        bigtiff=big,
+        extratags=tags,
+        metadata=None,
+        photometric="minisblack",
+        **options,
+    )
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_rasters_are_read(big, tiled):
+    found = inspected(raster(SHENZHEN, 1e-5, big=big, tiled=tiled), "a.tif")
+    assert found.format == "geotiff"
+    assert found.inspectable, found.findings
+    assert found.precise_geo
+    assert found.level == "important_suspected"
+
+
+@pytest.mark.parametrize(("place", "pixel"), [(HAWAII, 1e-5), (SHENZHEN, 1e-3), ((800_000.0, 2_500_000.0), 30.0)])
+def test_coarse_or_distant_rasters_are_not_suspected(place, pixel):
+    assert inspected(raster(place, pixel), "a.tif").level == "general"
+
+
+def test_projected_rasters_count_as_the_mainlands():
+    assert inspected(raster((800_000.0, 2_500_000.0), 2.0), "a.tif").level == "important_suspected"
+
+
+def test_metadata_of_a_raster_is_classified_and_its_datum_told():
+    found = inspected(raster(SHENZHEN, 1.0, note="11010519491231002X, 440300199001011238", epsg=4490), "a.tif")
+    assert "cn_resident_id" in kinds(found)
+    assert "geodetic_datum" in kinds(found)
+
+
+def test_rasters_account_for_every_byte():
+    whole = raster(SHENZHEN, 1e-5)
+    found = inspected(whole + b"hidden", "a.tif")
+    assert [f.where for f in found.findings if f.kind == "gap"] == [f"bytes {len(whole)}-{len(whole) + 6}"]
+    for cut in (1, 400, 1000, len(whole) - 100):
+        assert not inspected(whole[:-cut], "a.tif").inspectable
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_damage_of_a_raster_ends_as_a_finding(at, byte):
+    content = bytearray(RASTER)
+    content[at] = byte
+    assert inspected(bytes(content), "a.tif").size == len(content)
+
+
+RASTER = raster(SHENZHEN, 1e-5)
+
+
+def test_compressed_clouds_need_a_reference_system():
+    header = laspy.LasHeader(point_format=0, version="1.2")
+    header.scales, header.offsets = [1e-7, 1e-7, 0.01], [*SHENZHEN, 0]
+    for records, readable in (([], False), ([laspy.VLR("LASF_Projection", 2112, "", b'GEOGCS["WGS 84"]\0')], True)):
+        header.vlrs.extend(records)
+        las = laspy.LasData(header)
+        points = np.array(around(SHENZHEN, 2000))
+        las.x, las.y, las.z = points[:, 0], points[:, 1], np.zeros(2000)
+        target = io.BytesIO()
+        las.write(target, do_compress=True, laz_backend=laspy.LazBackend.Lazrs)
+        found = inspected(target.getvalue(), "a.laz")
+        assert found.inspectable == readable
+    assert found.level == "important_suspected"
+    assert not inspected(target.getvalue() + bytes(500), "a.laz").inspectable
+    assert not inspected(target.getvalue()[:-200], "a.laz").inspectable

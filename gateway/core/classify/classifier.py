@@ -134,11 +134,13 @@ class Classifier:
         elif name in {"json", "ndjson"}:
             keys = keys_of(window)
             self._names.read_keys(keys.named)
-            self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
-            self._geo.read_pairs(window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._geo.read_keys(keys.quoted, text)
+            self._geo.read_pairs(text)
         elif name == "xml":
-            self._names.read_tags(window.text(window.low, window.high))
-            self._geo.read_markup(window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._names.read_tags(text)
+            self._geo.read_markup(text)
         elif name == "text" and window.has_wide:
             self._names.read_labels(window)
         self._first = False

@@ -67,6 +67,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # places
     "shapefile": Parser("shapefile", streams=True),
     "las": Parser("las"),
+    "geotiff": Parser("geotiff"),
     # models
     "safetensors": Parser("weights", streams=True),
     "gguf": Parser("weights", streams=True, function="inspect_gguf"),
