@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import pydicom
@@ -184,6 +186,27 @@ def test_chinese_texts_are_read_in_their_character_set(charset):
     ds = image(SpecificCharacterSet=["", charset] if "2022" in charset else charset, PatientComments="密级 机密★10年")
     found = inspected(written(ds))
     assert found.secrecy_mark == ("2022" not in charset) or found.secrecy_mark  # GB 2312 has the star as well
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8"])
+def test_a_wrong_character_set_hides_nothing(encoding):
+    ds = image(
+        SpecificCharacterSet="ISO_IR 100",
+        PatientComments="密级 机密★10年".encode(encoding).decode("latin-1"),
+        PatientName="",
+    )
+    assert inspected(written(ds)).secrecy_mark
+
+
+def test_objects_in_archives_are_read_as_they_come():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"scan/{number}.dcm", written(image(PatientID=f"P{number % 2}")))
+    found = inspected(packed.getvalue(), "study.zip")
+    assert found.inspectable
+    assert found.persons.sensitive == 2
+    assert inspected(gzip.compress(written(image())), "a.dcm.gz").persons.sensitive == 1
 
 
 def test_texts_in_sequences_are_classified():

@@ -63,6 +63,7 @@ class _Object:
         self._judgement = Judgement(report.context.tables.dicom)
         self._text = report.text("elements")
         self._uids = report.text("identifiers of objects")
+        self._other = report.text("elements in another character set")
         self._holes: list[tuple[int, int]] = []
         self._syntax_uid = ""
         self._syntax = Syntax()
@@ -152,6 +153,8 @@ class _Object:
         sink = self._uids if element.vr == "UI" else self._text
         if text.strip():
             sink.line(f"{place_of(element.tag)}: {text}")
+        if not raw.isascii() and (other := plain_text(raw)) and other != text:
+            self._other.line(f"{place_of(element.tag)}: {other}")  # character sets are often stated wrongly
 
     def _remember(self, element: Element, text: str) -> None:
         tag, home = element.tag, element.home

@@ -67,7 +67,8 @@ def inspect(source: Source | Stream, report: Report) -> None:
     sink = report.text("header")
     for name, value in header.texts.items():
         if value.strip(b"\0 "):
-            sink.line(f"{name}: {value.decode('utf-8', 'replace')}")
+            text = value.replace(b"\0", b" ")
+            sink.line(f"{name}: {plain_text(text) or text.decode('latin-1')}")
     report.cover(0, header.size)
     flags = cursor.some(4)
     if header.paired and not flags:  # a .hdr may end with the header
