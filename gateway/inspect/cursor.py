@@ -14,6 +14,7 @@ from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.source import Source, Stream
 
 _PIECE: Final = 1 << 20
+_AHEAD: Final = 1 << 15  # bytes read at once where fields are small
 
 
 class Cursor:
@@ -32,7 +33,8 @@ class Cursor:
     def __init__(self, source: Source | Stream | io.RawIOBase, budget: Budget, name: str) -> None:
         self._source = source
         self._name = name
-        self._put_back = b""
+        self._ahead = b""  # read from the source and not yet passed, from `_start` on
+        self._start = 0
         self.budget = budget
         self.at = 0
 
@@ -54,6 +56,12 @@ class Cursor:
             Unreadable: They are too many to hold.
         """
         self.budget.room(size)
+        end = self._start + size
+        if end <= len(self._ahead):
+            got = self._ahead[self._start : end]
+            self._start = end
+            self.at += size
+            return got
         pieces, left = [], size
         while left > 0 and (piece := self._piece(left)):
             pieces.append(piece)
@@ -63,7 +71,10 @@ class Cursor:
     def peek(self, size: int) -> bytes:
         """The next bytes, which stay; fewer at the end of the file."""
         got = self.some(size)
-        self._put_back = got + self._put_back
+        if self._start >= len(got):
+            self._start -= len(got)
+        else:
+            self._ahead, self._start = got + self._ahead[self._start :], 0
         self.at -= len(got)
         return got
 
@@ -73,16 +84,15 @@ class Cursor:
         Raises:
             Unreadable: The file ends before them.
         """
-        if isinstance(self._source, Source):
-            kept = len(self._put_back)
-            if size > kept:
-                left = size - kept
-                if self._source.tell() + left > self._source.size:
-                    raise Unreadable(f"{self._name}: breaks off")
-                self._source.seek(left, io.SEEK_CUR)
-                self._put_back = b""
-                self.at += size
-                return
+        kept = len(self._ahead) - self._start
+        if isinstance(self._source, Source) and size > kept:
+            left = size - kept
+            if self._source.tell() + left > self._source.size:
+                raise Unreadable(f"{self._name}: breaks off")
+            self._source.seek(left, io.SEEK_CUR)
+            self._ahead, self._start = b"", 0
+            self.at += size
+            return
         while size > 0:
             piece = self._piece(min(size, _PIECE))
             if not piece:
@@ -103,10 +113,10 @@ class Cursor:
         return clean
 
     def _piece(self, size: int) -> bytes:
-        if self._put_back:
-            piece, self._put_back = self._put_back[:size], self._put_back[size:]
-        else:
-            piece = self._source.read(size) or b""
+        if self._start >= len(self._ahead):
+            self._ahead, self._start = self._source.read(max(size, _AHEAD)) or b"", 0
+        piece = self._ahead[self._start : self._start + size]
+        self._start += len(piece)
         self.at += len(piece)
         return piece
 

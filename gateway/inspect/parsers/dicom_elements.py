@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from pydicom.datadict import dictionary_keyword, dictionary_VR, private_dictionary_VR
@@ -106,6 +107,7 @@ class Element:
         return bool(self.tag >> 16 & 1)
 
 
+@lru_cache(maxsize=8192)
 def place_of(tag: int) -> str:
     """As findings show a tag: `(0010,0010) PatientName`; private ones have no name."""
     name = "" if tag >> 16 & 1 else dictionary_keyword(tag) if _known(tag) else ""
