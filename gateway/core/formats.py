@@ -28,6 +28,7 @@ def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
 
 
 UNKNOWN = opaque("unknown", "application/octet-stream")
+ONNX = opaque("onnx", "application/octet-stream")
 
 # First path component in a zip's head that tells what kind of package it is.
 _PACKAGES = (
@@ -79,7 +80,11 @@ def sniff(head: bytes, name: str) -> Format:
         if head.startswith(bom):
             return _encoded(head[len(bom) :], stem, encoding, len(bom))
     encoding = encoding_of(head)
-    return _encoded(head, stem, encoding, 0) if encoding else UNKNOWN
+    if encoding:
+        return _encoded(head, stem, encoding, 0)
+    return (
+        ONNX if stem.endswith(".onnx") and head[0] == 0x08 else UNKNOWN
+    )  # protocol buffers have no signature; field 1 is first
 
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:

@@ -256,3 +256,64 @@ def test_embeddings_are_wide_matrices_of_floating_numbers():
     assert not is_embedding(head(np.zeros((2, 63), np.float16)))
     assert not is_embedding(head(np.zeros((2, 64), np.int32)))
     assert not is_embedding(head(np.zeros(64, np.float32)))
+
+
+# --- ONNX -----------------------------------------------------------------------------------------------------------------
+
+
+def part(number: int, value: bytes | int) -> bytes:
+    """A field of a protocol buffer."""
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    size = len(value)
+    key = number << 3 | 2
+    head = bytes([key]) if key < 128 else bytes([key & 127 | 128, key >> 7])
+    return head + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + value
+
+
+def onnx(note: str = "plain", more: bytes = b"") -> bytes:
+    tensor = part(1, 4) + part(2, 1) + part(8, b"w") + part(9, bytes([0, 1, 2, 250] * 4))
+    value = part(1, b"x") + part(2, part(1, part(1, 1) + part(2, part(1, part(2, b"batch")))))
+    node = part(1, b"x") + part(2, b"y") + part(4, b"Relu") + part(5, part(1, b"alpha") + part(3, 1))
+    graph = part(1, node) + part(2, b"g") + part(5, tensor) + part(11, value)
+    return (
+        part(1, 8)
+        + part(2, b"tests")
+        + part(7, graph)
+        + part(8, part(2, 13))
+        + part(14, part(1, b"note") + part(2, note.encode()))
+        + more
+    )
+
+
+def test_onnx_is_read():
+    found = inspected(onnx(f"身份证号 {ID_NUMBER}"), "m.onnx")
+    assert found.format == "onnx"
+    assert found.inspectable
+    assert found.level == "unknown"
+    assert {"model_weights", "cn_resident_id"} <= kinds(found)
+
+
+def test_fields_of_onnx_that_nobody_knows_are_a_gap():
+    found = inspected(onnx(more=part(99, b"hidden")), "m.onnx")
+    assert [f.count for f in found.findings if f.kind == "gap"] == [6]
+    whole = onnx()
+    for cut in range(1, len(whole) - 40):
+        found = inspected(whole[:-cut], "m.onnx")
+        assert not found.inspectable or len(whole) - cut in _ends_of_fields(whole)
+
+
+def _ends_of_fields(whole: bytes) -> set[int]:
+    """Like any protocol buffer, one that is cut between two fields of its outermost message is whole."""
+    ends, at = set(), 0
+    while at < len(whole):
+        wire = whole[at] & 7
+        at += (
+            2
+            if wire == 0
+            else 2 + whole[at + 1]
+            if whole[at + 1] < 128
+            else 3 + (whole[at + 1] & 127 | whole[at + 2] << 7)
+        )
+        ends.add(at)
+    return ends

@@ -71,6 +71,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # models
     "safetensors": Parser("weights", streams=True),
     "gguf": Parser("weights", streams=True, function="inspect_gguf"),
+    "onnx": Parser("onnx", streams=True),
     "pickle": Parser("pickles", streams=True),
     "torch": Parser("pickles", function="inspect_torch"),
     "npz": Parser("npz"),
