@@ -18,7 +18,7 @@ from typing import Final
 
 from pydicom.charset import convert_encodings, decode_bytes
 
-from gateway.inspect.cursor import Cursor, Window, plain_text
+from gateway.inspect.forward import Cursor, Window, plain_text
 from gateway.inspect.limits import Metered, Unreadable
 from gateway.inspect.parsers.dicom_elements import PIXELS, TEXTS, UNDEFINED, Element, Elements, Syntax, place_of
 from gateway.inspect.parsers.dicom_judgement import Judgement

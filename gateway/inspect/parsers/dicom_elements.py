@@ -16,7 +16,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_keyword, dictionary_VR, private_dictionary_VR
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Unreadable
 
 UNDEFINED: Final = 0xFFFFFFFF

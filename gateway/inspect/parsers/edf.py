@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from gateway.inspect.cursor import Cursor, plain_text
+from gateway.inspect.forward import Cursor, plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source, Stream

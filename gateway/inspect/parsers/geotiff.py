@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.inspect.coordinates import Coordinates
-from gateway.inspect.cursor import plain_text
+from gateway.inspect.forward import plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from gateway.inspect.coordinates import Coordinates
-from gateway.inspect.cursor import plain_text
+from gateway.inspect.forward import plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source

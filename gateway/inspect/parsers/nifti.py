@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.inspect.cursor import Cursor, Window, plain_text
+from gateway.inspect.forward import Cursor, Window, plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source, Stream

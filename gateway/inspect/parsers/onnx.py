@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.inspect.cursor import Cursor, plain_text
+from gateway.inspect.forward import Cursor, plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.weights import told
 from gateway.inspect.report import Report

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from gateway.inspect.cursor import plain_text
+from gateway.inspect.forward import plain_text
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.weights import told
 from gateway.inspect.parsers.zip import Archive

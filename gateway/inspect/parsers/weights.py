@@ -13,7 +13,7 @@ import json
 import math
 from typing import Final
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source, Stream
