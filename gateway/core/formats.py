@@ -13,6 +13,7 @@ import codecs
 import re
 import zlib
 from dataclasses import replace
+from typing import Literal
 
 from gateway.core.signatures import Format, opaque, signatures_from
 
@@ -27,11 +28,12 @@ def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
 
 
 UNKNOWN = opaque("unknown", "application/octet-stream")
+ONNX = opaque("onnx", "application/octet-stream")
 
 # First path component in a zip's head that tells what kind of package it is.
 _PACKAGES = (
     (b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"), (b"mimetypeapplication/vnd.oasis.opendocument", "odf"),
-    (b"META-INF/", "jar"), (b".npy", "npz"), (b"archive/data.pkl", "torch"),
+    (b"META-INF/", "jar"), (b".npy", "npz"), (b"/data.pkl", "torch"),
 )  # fmt: skip
 
 _GFF = re.compile(rb"^##gff-version", re.MULTILINE)
@@ -81,7 +83,11 @@ def sniff(head: bytes, name: str) -> Format:
         if head.startswith(bom):
             return _encoded(head[len(bom) :], stem, encoding, len(bom))
     encoding = encoding_of(head)
-    return _encoded(head, stem, encoding, 0) if encoding else _unsigned(head)
+    if encoding:
+        return _encoded(head, stem, encoding, 0)
+    if stem.endswith(".onnx") and head[0] == 0x08:  # protocol buffers have no signature; field 1 is first
+        return ONNX
+    return _unsigned(head)
 
 
 def _unsigned(head: bytes) -> Format:
@@ -95,7 +101,7 @@ def _unsigned(head: bytes) -> Format:
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.isalnum() or is_binary(head)
+    return format_.encrypted or not signature.replace(b" ", b"").isalnum() or is_binary(head)
 
 
 def is_binary(text: bytes) -> bool:
@@ -211,6 +217,8 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     """Say more about containers: what is inside, and whether it is under a password."""
     if format_.name == "zip":
         return _zip(format_, head)
+    if format_.name == "tiff" and is_georeferenced(head):
+        return opaque("geotiff", "image/tiff; application=geotiff")
     if format_.name == "gzip":
         return _gzip(format_, head, stem)
     if format_.name == "pdf" and b"/Encrypt" in head:
@@ -218,6 +226,20 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     if format_.name == "ole2" and "EncryptedPackage".encode("utf-16-le") in head:
         return replace(format_, encrypted=True)
     return format_
+
+
+def is_georeferenced(head: bytes) -> bool:
+    """Whether the first directory of a TIFF places it on the globe, as far as the head shows.
+
+    By tags 33550, 34264 or 34735 (OGC 19-008r4 section 7.3).
+    """
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    wide = int.from_bytes(head[2:4], order) == 43
+    at = int.from_bytes(head[8:16] if wide else head[4:8], order)
+    start, step = (at + 8, 20) if wide else (at + 2, 12)
+    count = int.from_bytes(head[at:start], order)
+    tags = range(start, min(start + step * min(count, 4096), len(head) - 1), step)
+    return any(int.from_bytes(head[tag : tag + 2], order) in {33550, 34264, 34735} for tag in tags)
 
 
 def _zip(format_: Format, head: bytes) -> Format:

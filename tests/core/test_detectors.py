@@ -23,6 +23,7 @@ from gateway.stores.detectors import load_detector_tables, read_documents
 TABLES = load_detector_tables()
 DOCUMENTS = read_documents()
 IDENTIFIERS, MARKS, HEADERS = DOCUMENTS["identifiers.toml"], DOCUMENTS["marks.toml"], DOCUMENTS["headers.toml"]
+DICOM = DOCUMENTS["dicom.toml"]
 
 
 def _folded(text: str) -> bytes:
@@ -209,17 +210,19 @@ def _owned(window):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda i, _m, _h: i["hkid"].pop("chance"), "chance"),
-        (lambda i, _m, _h: i["hkid"].update(surprise=1), "surprise"),
-        (lambda i, _m, _h: i["hkid"].update(personal="yes"), "true or false"),
-        (lambda i, _m, _h: i.update(hkid=3), "must be a table"),
-        (lambda _i, m, _h: m.pop("secrecy_mark"), "secrecy_mark"),
-        (lambda _i, _m, h: h["phone"].update(words="tel"), "list of strings"),
-        (lambda i, _m, _h: i["bank_card"].update(issuers=[{"from": "62", "to": "623", "lengths": [16]}]), "62-623"),
+        (lambda i, _m, _h, _d: i["hkid"].pop("chance"), "chance"),
+        (lambda i, _m, _h, _d: i["hkid"].update(surprise=1), "surprise"),
+        (lambda i, _m, _h, _d: i["hkid"].update(personal="yes"), "true or false"),
+        (lambda i, _m, _h, _d: i.update(hkid=3), "must be a table"),
+        (lambda _i, m, _h, _d: m.pop("secrecy_mark"), "secrecy_mark"),
+        (lambda _i, _m, h, _d: h["phone"].update(words="tel"), "list of strings"),
+        (lambda i, _m, _h, _d: i["bank_card"].update(issuers=[{"from": "62", "to": "623", "lengths": [16]}]), "62-623"),
+        (lambda _i, _m, _h, d: d["dicom_identity"].update(tags=["0010,0010 PatientName"]), "PatientName"),
+        (lambda _i, _m, _h, d: d.pop("face_image"), "face_image"),
     ],
 )
 def test_a_table_that_is_not_understood_is_refused(change, says):
-    documents = [{k: dict(v) for k, v in document.items()} for document in (IDENTIFIERS, MARKS, HEADERS)]
+    documents = [{k: dict(v) for k, v in document.items()} for document in (IDENTIFIERS, MARKS, HEADERS, DICOM)]
     change(*documents)
     with pytest.raises(Unusable, match=says):
         parse_tables(*documents)

@@ -144,10 +144,14 @@ class Classifier:
         elif name in {"json", "ndjson"}:
             keys = keys_of(window)
             self._names.read_keys(keys.named)
-            self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._geo.read_keys(keys.quoted, text)
+            self._geo.read_pairs(text)
             self._births.read_named(window, self._names)
         elif name == "xml":
-            self._names.read_tags(window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._names.read_tags(text)
+            self._geo.read_markup(text)
             self._births.read_named(window, self._names)
         elif name == "text" and window.has_wide:
             self._names.read_labels(window)
@@ -172,12 +176,13 @@ class Classifier:
         persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
         broken = self._stream.broken_at if self._stream is not None else None
         inspectable = format_.interpretation == "text" and broken is None and not self._unread
-        whereabouts = self._geo.precise and content.personal
+        tracked = self._geo.precise and self._geo.track
+        whereabouts = self._geo.precise and (content.personal or tracked)
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
         findings += [Finding("track", "text", max(records, 1), max(records, 1), "strong")] if whereabouts else []
-        personal = content.personal or named.personal or bool(hgr.subjects)
+        personal = content.personal or named.personal or bool(hgr.subjects) or tracked
         judged = [each for each in findings if personal or each.kind == "genomic_data"]
         findings += combined(judged, self._tables.sensitivity)
         kinds = categories(judged, self._tables.sensitivity)
@@ -222,7 +227,7 @@ class Classifier:
             marks,
             self._level_marks.seen,
             tables=self._tables,
-            coordinates=records if self._geo.mainland else 0,
+            coordinates=max(records, self._geo.pairs) if self._geo.mainland else 0,
             persons=persons,
             sensitive=sensitive,
         )
@@ -279,6 +284,8 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         found = [Finding("geo_precise", "text", 1, 1, "strong")] if self._geo.precise else []
+        if self._geo.track and self._geo.precise:
+            found.append(Finding("track", "text", 1, 1, "strong"))
         if hgr.information:
             count = max(hgr.subjects, 1)
             found.append(Finding("genomic_data", "header", count, count, "strong"))

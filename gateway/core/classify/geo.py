@@ -14,9 +14,25 @@ from dataclasses import dataclass
 from gateway.core.classify.names import Names
 
 ROWS = 200
+_SOUTH, _NORTH, _WEST, _EAST = 18, 54, 73, 136
+_PAIR = re.compile(
+    rb"\[\s*(-?\d{1,3})\.(\d{4,})\s*,\s*(-?\d{1,2})\.(\d{4,})"
+)  # RFC 7946 section 3.1.1: longitude first
+_ATTRIBUTES = re.compile(
+    rb"""<(?:wpt|trkpt|rtept)\b[^>]{0,200}?\blat\s*=\s*["']\s*(-?\d{1,2})\.(\d{4,})["'][^>]{0,200}?\blon\s*=\s*["']\s*(-?\d{1,3})\.(\d{4,})"""
+)  # GPX 1.1
+_LISTED = re.compile(
+    rb"<(?:\w+:)?(?:coordinates|coord)>\s*(-?\d{1,3})\.(\d{4,})[ ,]\s*(-?\d{1,2})\.(\d{4,})"
+)  # OGC 07-147r2
+_TRACKS = (b"<trkpt", b"<gx:Track")
 _DECIMAL = re.compile(r"\s*([-+]?\d{1,3})\.(\d+)")
 _KEYED = re.compile(rb'(?i)"(?:lat|latitude|\xe7\xba\xac\xe5\xba\xa6)"\s*:\s*"?(-?\d{1,2})\.\d{4}')
 _LATITUDES = frozenset({b"lat", b"latitude", "纬度".encode()})
+
+
+def in_mainland(latitude: float, longitude: float) -> bool:
+    """Whether a place lies in the box around the mainland: 18 to 54 degrees north, 73 to 136 degrees east."""
+    return _SOUTH <= latitude <= _NORTH and _WEST <= longitude <= _EAST
 
 
 @dataclass
@@ -26,10 +42,14 @@ class Geo:
     Attributes:
         precise: A latitude of four decimals or more was seen.
         mainland: One lay between 18 and 54 degrees north and, where known, 73 and 136 degrees east.
+        pairs: Precise pairs of GeoJSON, GPX and KML, as far as they were counted.
+        track: The points of a moving device: a person's, unless shown otherwise (PIPL art. 28).
     """
 
     precise: bool = False
     mainland: bool = False
+    pairs: int = 0
+    track: bool = False
 
     def read_table(self, text: bytes, names: Names, delimiter: int) -> None:
         """Look at the first lines of a block of a table."""
@@ -44,7 +64,28 @@ class Geo:
     def _take(self, lat: re.Match[str] | None, lon: re.Match[str] | None) -> None:
         if lat and lon and min(len(lat[2]), len(lon[2])) >= 4:
             self.precise = True
-            self.mainland = self.mainland or (18 <= int(lat[1]) <= 54 and 73 <= int(lon[1]) <= 136)
+            self.mainland = self.mainland or in_mainland(int(lat[1]), int(lon[1]))
+
+    def read_pairs(self, text: bytes) -> None:
+        """Look at pairs of GeoJSON: positions in lists."""
+        if b"coordinates" in text or self.pairs:
+            for match in _PAIR.finditer(text):
+                self._pair(float(match[3]), float(match[1]))
+
+    def read_markup(self, text: bytes) -> None:
+        """Look at the points of GPX and the positions of KML and GML."""
+        if b"<trkpt" in text or b"<wpt" in text or b"<rtept" in text:
+            for match in _ATTRIBUTES.finditer(text):
+                self._pair(float(match[1]), float(match[3]))
+        if b"oord" in text:
+            for match in _LISTED.finditer(text):
+                self._pair(float(match[3]), float(match[1]))
+        self.track = self.track or any(word in text for word in _TRACKS)
+
+    def _pair(self, latitude: float, longitude: float) -> None:
+        self.precise = True
+        self.pairs += 1
+        self.mainland = self.mainland or in_mainland(latitude, longitude)
 
     def read_keys(self, keys: frozenset[bytes], text: bytes) -> None:
         """Look at the latitudes of JSON, given what stands in quotes before a colon."""

@@ -10,7 +10,7 @@ from gateway.core.detectors.sensitivity import parse_sensitivity
 from gateway.core.detectors.tables import DetectorTables, Table, parse_tables
 from gateway.core.errors import Unusable
 
-FILES: Final = ("identifiers.toml", "marks.toml", "headers.toml", "sensitivity.toml")
+FILES: Final = ("identifiers.toml", "marks.toml", "headers.toml", "sensitivity.toml", "dicom.toml")
 
 
 def tables_of(documents: Mapping[str, Table]) -> DetectorTables:
@@ -26,5 +26,5 @@ def tables_of(documents: Mapping[str, Table]) -> DetectorTables:
         raise Unusable(f"detectors need {', '.join(FILES)}, not {', '.join(sorted(documents))}")
     sensitivity = documents["sensitivity.toml"]
     headers = {**documents["headers.toml"], **cast("dict[str, object]", sensitivity.get("headers", {}))}
-    tables = parse_tables(documents["identifiers.toml"], documents["marks.toml"], headers)
+    tables = parse_tables(documents["identifiers.toml"], documents["marks.toml"], headers, documents["dicom.toml"])
     return replace(tables, sensitivity=parse_sensitivity(sensitivity))

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from gateway.core.detectors.dicom import DicomTable, parse_dicom
 from gateway.core.detectors.sensitivity import Sensitivity
 from gateway.core.errors import Unusable
 
@@ -88,6 +89,7 @@ class DetectorTables:
         issuer_lengths: Shape (10000,), by the first four digits of a card, bit n set where length n is issued.
         sensitivity: Categories, combinations, reasons for a level.
         phone_words: Lower-case UTF-8 words that make eight digits behind them a Hong Kong number.
+        dicom: What in a DICOM object tells who it is about.
     """
 
     detectors: Mapping[str, Detector]
@@ -96,16 +98,18 @@ class DetectorTables:
     provinces: npt.NDArray[np.bool_]
     issuer_lengths: npt.NDArray[np.uint32]
     phone_words: tuple[bytes, ...]
+    dicom: DicomTable
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
 
-def parse_tables(identifiers: Table, marks: Table, headers: Table) -> DetectorTables:
-    """Read the three documents of `policies/detectors`.
+def parse_tables(identifiers: Table, marks: Table, headers: Table, dicom: Table) -> DetectorTables:
+    """Read the documents of `policies/detectors`.
 
     Args:
         identifiers: One table per identifier kind.
         marks: `secrecy_mark` and `internal_mark`.
         headers: One table per header kind.
+        dicom: `dicom_identity` and `face_image`.
 
     Raises:
         Unusable: With the table and key that is missing, unknown or of the wrong type.
@@ -118,6 +122,7 @@ def parse_tables(identifiers: Table, marks: Table, headers: Table) -> DetectorTa
             provinces=_provinces(_table(identifiers, "cn_resident_id")),
             issuer_lengths=_issuers(_table(identifiers, "bank_card")),
             phone_words=tuple(w.encode() for w in _strings(_table(identifiers, "hk_mobile"), "context")),
+            dicom=parse_dicom(dicom),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unusable(f"detector tables cannot be read, mend the TOML: {error}") from error

@@ -46,6 +46,13 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # archives and compression
     "gzip": Parser("gzip", streams=True),
     "bgzf": Parser("gzip", streams=True),
+    "zip": Parser("packages"),
+    "jar": Parser("packages"),
+    "bzip2": Parser("compressed", streams=True, function="inspect_bzip2"),
+    "xz": Parser("compressed", streams=True, function="inspect_xz"),
+    "zstd": Parser("compressed", streams=True, function="inspect_zstd"),
+    "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
+    "tar": Parser("tar", streams=True),
     # tables
     "parquet": Parser("parquet"),
     "arrow": Parser("arrow"),
@@ -60,10 +67,26 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "matlab": Parser("matlab"),
     "rdata": Parser("rdata", streams=True),
     # documents and images
+    "docx": Parser("packages"),
+    "xlsx": Parser("packages"),
+    "pptx": Parser("packages"),
+    "odf": Parser("packages"),
     # genomes
     # medical imaging and signals
+    "dicom": Parser("dicom", streams=True),
+    "nifti": Parser("nifti", streams=True),
+    "edf": Parser("edf", streams=True),
     # places
+    "shapefile": Parser("shapefile", streams=True),
+    "las": Parser("las"),
+    "geotiff": Parser("geotiff"),
     # models
+    "safetensors": Parser("weights", streams=True),
+    "gguf": Parser("weights", streams=True, function="inspect_gguf"),
+    "onnx": Parser("onnx", streams=True),
+    "pickle": Parser("pickles", streams=True),
+    "torch": Parser("pickles", function="inspect_torch"),
+    "npz": Parser("npz"),
 }
 
 
