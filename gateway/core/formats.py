@@ -220,7 +220,7 @@ def _gzip(format_: Format, head: bytes, stem: str) -> Format:
         inside = zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
         inside = b""
-    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf")):
+    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf"), (b"CSI\x01", "csi"), (b"TBI\x01", "tbi")):
         if inside.startswith(magic):
             return opaque(name, f"application/x-{name}")
     inner = stem.removesuffix(".gz").removesuffix(".bgz")

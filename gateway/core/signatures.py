@@ -76,6 +76,7 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"MM\x00*", opaque("tiff", "image/tiff")),
     (0, b"BAM\x01", opaque("bam", "application/x-bam")),
     (0, b"BCF\x02", opaque("bcf", "application/x-bcf")),
+    (0, b"BAI\x01", opaque("bai", "application/octet-stream")),
     (0, b"CRAM", opaque("cram", "application/x-cram")),
     (0, b"\x6c\x1b\x01", opaque("plink_bed", "application/octet-stream")),
     (0, b"\x6c\x1b", opaque("plink_pgen", "application/octet-stream")),

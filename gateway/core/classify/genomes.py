@@ -37,6 +37,7 @@ _HUMAN_ACCESSION = re.compile(
 _HUMAN_ASSEMBLY = re.compile(r"grch3|\bhg(?:19|38)|hs37|t2t|chm13|human|sapiens", re.IGNORECASE)
 _CONTIG = re.compile(r"##contig=<.*?ID=([^,>]+)(?:.*?length=(\d+))?")
 _ARRAY = re.compile(r"##FORMAT=<ID=(BAF|LRR)|##source=.*(GenomeStudio|gtc2vcf|array|Axiom|iaap)", re.IGNORECASE)
+_PEDIGREE = re.compile(r"##PEDIGREE=<.*?(?:Father|Mother)=", re.IGNORECASE)
 _LANES = re.compile(r"(_s\d+)?(_l\d{3})?(_[ri]?[12])?(_\d{3})?$")
 SAMPLE_KIND = "genomic_sample"
 
@@ -51,6 +52,8 @@ class GenomeHeader:
         array: Genotyped on an array, which is no sequencing.
         samples: Names of samples.
         overlong: The header passed HEADER_CAP or SAMPLES_CAP: what it says is not known.
+        sites_only: It has no samples at all.
+        pedigree: It tells who descends from whom (VCF 4.5 section 1.4.10).
     """
 
     marker: bytes
@@ -59,6 +62,7 @@ class GenomeHeader:
     overlong: bool = False
     samples: set[str] = field(default_factory=set)
     sites_only: bool = False
+    pedigree: bool = False
     _line: bytes = b""
     _foreign: bool = False  # a first chromosome of no human length
     _native: bool = False  # something human
@@ -108,6 +112,7 @@ class GenomeHeader:
         self._native = self._native or _HUMAN_ASSEMBLY.search(text) is not None
         if contig:
             self._contig(contig[1], _length(contig[2] or ""))
+        self.pedigree = self.pedigree or _PEDIGREE.match(text) is not None
         self.array = self.array or _ARRAY.match(text) is not None
 
     def _sam(self, tags: dict[str, str]) -> None:
@@ -137,5 +142,5 @@ def sample_values(names: set[str]) -> Lanes:
 def sample_of_path(path: str) -> str:
     """Sample that a FASTQ belongs to by its name: both reads, all lanes and chunks of one sample agree."""
     stem = path.replace("\\", "/").rpartition("/")[2].lower()
-    stem = re.sub(r"(\.(fastq|fq|fasta|fa|fna|sam|gz|bgz|txt))+$", "", stem)
+    stem = re.sub(r"(\.(fastq|fq|fasta|fa|fna|sam|bam|cram|vcf|bcf|bgen|fast5|pod5|idat|cel|gz|bgz|txt))+$", "", stem)
     return _LANES.sub("", stem) or stem

@@ -49,6 +49,15 @@ PARSERS: Final[Mapping[str, Parser]] = {
     # tables
     # documents and images
     # genomes
+    "bam": Parser("bam", streams=True),
+    "bcf": Parser("bcf", streams=True),
+    "cram": Parser("cram", streams=True),
+    "bai": Parser("genome_indexes", function="bai"),
+    "csi": Parser("genome_indexes", function="csi"),
+    "tbi": Parser("genome_indexes", function="tbi"),
+    "plink_bed": Parser("genotypes", streams=True, function="bed"),
+    "plink_pgen": Parser("genotypes", function="pgen"),
+    "bgen": Parser("bgen", streams=True),
     # medical imaging and signals
     # places
     # models
