@@ -48,6 +48,7 @@ _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
 _NUCLEOTIDES = re.compile(rb"^>[^\n]*\n[ACGTUNRYKMSWBDHVacgtunrykmswbdhv\r\n]+(?:\n>|$)")
 _NDJSON = re.compile(rb"^\s*[{\[][^\n]*[}\]]\s*\n\s*[{\[]")
+_REPORT = re.compile(rb"\[Header\]\s*\r?\nGSGT Version")
 _MARKED_UP = frozenset({"json", "ndjson", "xml"})  # what a first character shows; a name alone does not
 _NAMED = {
     ".csv": ("csv", "text/csv"), ".tsv": ("tsv", "text/tab-separated-values"), ".tab": ("tsv", "text/tab-separated-values"),
@@ -55,7 +56,8 @@ _NAMED = {
     ".ndjson": ("ndjson", "application/x-ndjson"),
     ".jsonl": ("ndjson", "application/x-ndjson"), ".xml": ("xml", "application/xml"), ".gff": ("gff", "text/x-gff3"),
     ".gff3": ("gff", "text/x-gff3"), ".gtf": ("gff", "text/x-gtf"), ".ped": ("plink_ped", "text/plain"),
-    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
+    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"), ".bim": ("plink_bim", "text/plain"),
+    ".sample": ("oxford_sample", "text/plain"),
 }  # fmt: skip
 _DELIMITERS = b",\t;|"
 _QUOTED = re.compile(rb'"[^"]*"')
@@ -139,9 +141,20 @@ def text_kind(text: bytes, stem: str) -> Format:
         return _text("gff", "text/x-gff3")
     if _FASTA.match(text):
         return _text("fasta" if _NUCLEOTIDES.match(text) else "protein_fasta", "text/x-fasta")
+    if matrix := _matrix(text):
+        return matrix
     if suffix == ".bed" and _BED.match(text):
         return _text("bed", "text/x-bed")
     return _marked_up(text) or _tabular(text, suffix) or _text("text", "text/plain")
+
+
+def _matrix(text: bytes) -> Format | None:
+    """Matrices and reports of genetics that say so in their first line: GCT, Matrix Market, GenomeStudio."""
+    if text.startswith((b"#1.2", b"#1.3")) and re.match(rb"#1\.[23][ \t]*\r?\n\d+\t\d+", text):
+        return _text("gct", "text/plain")
+    if text.startswith(b"%%MatrixMarket"):
+        return _text("mtx", "text/plain")
+    return _text("genomestudio", "text/plain") if _REPORT.match(text) else None
 
 
 def _is_fastq(text: bytes) -> bool:

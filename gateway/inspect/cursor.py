@@ -57,6 +57,10 @@ class Cursor:
         """Whether any bytes are left."""
         return len(self._held) > 0 or self._fill(1)
 
+    def ahead(self) -> int:
+        """Bytes at hand without another read; after `more` at least one."""
+        return len(self._held)
+
     def _fill(self, size: int) -> bool:
         pieces, held = [bytes(self._held)], len(self._held)
         while held < size:

@@ -10,11 +10,14 @@ says otherwise, of a length far from the human one, where no other contig has a 
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 
+from gateway.core.classify.findings import Finding, Hgr
 from gateway.core.detectors.lanes import Lanes
 
 HEADER_CAP = 16 * 1024 * 1024  # bytes of one header line; VCF of half a million samples has about 5 MB
@@ -39,7 +42,43 @@ _CONTIG = re.compile(r"##contig=<.*?ID=([^,>]+)(?:.*?length=(\d+))?")
 _ARRAY = re.compile(r"##FORMAT=<ID=(BAF|LRR)|##source=.*(GenomeStudio|gtc2vcf|array|Axiom|iaap)", re.IGNORECASE)
 _PEDIGREE = re.compile(r"##PEDIGREE=<.*?(?:Father|Mother)=", re.IGNORECASE)
 _LANES = re.compile(r"(_s\d+)?(_l\d{3})?(_[ri]?[12])?(_\d{3})?$")
+_ALLELES = re.compile(rb"[\t;]AN=(\d{1,12})")
+_ASKED = 4 * 1024 * 1024  # bytes of records in which the number of alleles is looked up: it says the same all over a file
 SAMPLE_KIND = "genomic_sample"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a genetic format says of people.
+
+    Attributes:
+        hgr: Genetic resource information.
+        names: Of its subjects, unique within the project; fewer than `hgr.subjects` where some have none.
+        findings: Besides the genetic data themselves.
+    """
+
+    hgr: Hgr = field(default_factory=Hgr)
+    names: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+class GenomeReader(Protocol):
+    """Reads of a genetic text format who is in it, as it streams by.
+
+    Attributes:
+        overlong: It met more than it keeps: what it says is not known.
+    """
+
+    overlong: bool
+
+    def feed(self, own: memoryview) -> None:
+        """The next bytes."""
+
+    def finish(self) -> None:
+        """There are no more."""
+
+    def told(self, path: str) -> Told:
+        """Who is in it; `path` names the subject of a file that names none."""
 
 
 @dataclass
@@ -53,6 +92,7 @@ class GenomeHeader:
         samples: Names of samples.
         overlong: The header passed HEADER_CAP or SAMPLES_CAP: what it says is not known.
         sites_only: It has no samples at all.
+        alleles: Most called alleles (INFO AN) of records without samples: twice the persons behind the frequencies.
         pedigree: It tells who descends from whom (VCF 4.5 section 1.4.10).
     """
 
@@ -63,6 +103,8 @@ class GenomeHeader:
     samples: set[str] = field(default_factory=set)
     sites_only: bool = False
     pedigree: bool = False
+    alleles: int = 0
+    _asked: int = 0
     _line: bytes = b""
     _foreign: bool = False  # a first chromosome of no human length
     _native: bool = False  # something human
@@ -75,11 +117,14 @@ class GenomeHeader:
     def feed(self, own: memoryview) -> None:
         """The next bytes of the file."""
         if self.done:
+            self._count_alleles(own)
             return
         text, at = self._line + own, 0
         while not self.done and (end := text.find(b"\n", at)) >= 0:
             self._take(text[at:end])
             at = end + 1
+        if self.done:
+            self._count_alleles(text[at:])
         self._line = b"" if self.done else text[at:]
         if len(self._line) > HEADER_CAP or len(self.samples) > SAMPLES_CAP:
             self.overlong = self.done = True
@@ -89,6 +134,25 @@ class GenomeHeader:
         """A header without a last line end."""
         if not self.done:
             self._take(self._line)
+
+    def told(self, path: str) -> Told:
+        """Samples, or of a file without them the persons behind its frequencies."""
+        if not self.human:
+            return Told(findings=(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"),))
+        found = (Finding("pedigree", "header", 1, 1, "strong"),) if self.pedigree else ()
+        if self.sites_only:
+            behind = max(self.alleles // 2, 1)
+            place = "sites only: persons behind the frequencies, by AN/2"
+            found += (Finding("genomic_data", place, behind, behind, "strong"),)
+            return Told(Hgr(information=True, aggregate_only=True), frozenset(), found)
+        names = frozenset(self.samples or {sample_of_path(path)})
+        sequenced = 0 if self.array else len(names)
+        return Told(Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), names, found)
+
+    def _count_alleles(self, records: memoryview | bytes) -> None:
+        if self.sites_only and self._asked < _ASKED:
+            self._asked += len(records)
+            self.alleles = max([self.alleles, *(int(number) for number in _ALLELES.findall(records))])
 
     def _take(self, line: bytes) -> None:
         if not line.strip() and not self.done:
@@ -133,7 +197,7 @@ def _length(text: str) -> int:
     return int(text) if len(text) <= 12 and text.isdecimal() else 0
 
 
-def sample_values(names: set[str]) -> Lanes:
+def sample_values(names: AbstractSet[str]) -> Lanes:
     """Sorted 64-bit BLAKE2b of sample names: unique within a project only, see `persons.keyed_digests`."""
     values = {int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") for name in names}
     return np.array(sorted(values), np.uint64)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.core.classify.genomes import GenomeHeader, sample_of_path
+from gateway.core.classify.genomes import GenomeHeader
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TextSink
 
@@ -53,13 +53,10 @@ def tell(header: GenomeHeader, report: Report, *, persons: int = 0) -> None:
         report: Hears it.
         persons: Behind the frequencies of a file without samples, where its records tell.
     """
-    if not header.human:
-        report.found("genomic_data", "header: not human by its first chromosome", weak=True)
-    elif header.sites_only:
-        report.genomes((), sequenced=not header.array, aggregate=True)
-        behind = max(persons, 1)
-        report.found("genomic_data", "sites only: persons behind the frequencies, by AN/2", count=behind)
-    else:
-        report.genomes(header.samples or {sample_of_path(report.path)}, sequenced=not header.array)
-    if header.pedigree:
-        report.found("pedigree", "header")
+    header.alleles = max(header.alleles, 2 * persons)
+    told = header.told(report.path)
+    for each in told.findings:
+        report.found(each.kind, each.where, count=each.count, weak=each.confidence == "weak")
+    if told.hgr.information:
+        sequenced = told.hgr.sequencing_subjects > 0
+        report.genomes(told.names, sequenced=sequenced, aggregate=told.hgr.aggregate_only)
