@@ -23,6 +23,7 @@ from gateway.core.classify import Classifier, FileFindings
 from gateway.core.declaration import LEVELS
 from gateway.core.names import settled_name
 from gateway.core.persons import merge, pack, unpack
+from gateway.flow.cohorts import join_hgr
 from gateway.ports import StoredFile
 
 DOUBTFUL = "cn_resident_id"
@@ -58,6 +59,7 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
+        "hgr_pedigree": any(each.kind == "pedigree" and each.confidence == "strong" for each in findings.findings),
     }
 
 
@@ -144,7 +146,7 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
         "persons_sensitive": len(unpack(sensitive)) + unkeyed_sensitive,
         "persons_nonsensitive": len(unpack(nonsensitive)) + unkeyed_nonsensitive,
         "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
-        "hgr": _join_hgr(facts),
+        "hgr": join_hgr(files),
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
     return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
@@ -177,13 +179,13 @@ def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -
     """
     carried = [stored for stored in files if stored.carried]
     known = join([stored for stored in carried if stored.carried in counted], year)
-    facts = [stored.facts for stored in carried]
-    individual = [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
+    hgr = join_hgr([stored for stored in carried if not stored.facts["hgr_aggregate_only"]])
+    now = join_hgr(files)  # a list that came since may show that genotypes had nobody besides those listed
     return Already(
         known.unkeyed_sensitive,
         known.unkeyed_nonsensitive,
-        sum(each["hgr_subjects"] for each in individual),
-        sum(each["hgr_sequencing_subjects"] for each in individual),
+        min(hgr["subjects"], now["subjects"]),
+        min(hgr["sequencing_subjects"], now["sequencing_subjects"]),
     )
 
 
@@ -198,17 +200,6 @@ def _joined_level(facts: Sequence[Mapping[str, Any]]) -> str:
 
 def _strictest(levels: Sequence[str]) -> str:
     return min(levels, key=LEVELS.index, default="unknown")
-
-
-def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    hgr = [each for each in facts if each["hgr_information"]]
-    return {
-        "information": bool(hgr),
-        # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
-        "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
-        "subjects": sum(each["hgr_subjects"] for each in hgr),
-        "sequencing_subjects": sum(each["hgr_sequencing_subjects"] for each in hgr),
-    }
 
 
 def _union(packed: Sequence[bytes]) -> bytes:

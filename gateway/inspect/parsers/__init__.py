@@ -58,6 +58,10 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "plink_bed": Parser("genotypes", streams=True, function="bed"),
     "plink_pgen": Parser("genotypes", function="pgen"),
     "bgen": Parser("bgen", streams=True),
+    "hdf5": Parser("hdf5"),
+    "pod5": Parser("pod5"),
+    "idat": Parser("arrays", function="idat"),
+    "cel": Parser("arrays", function="cel"),
     # medical imaging and signals
     # places
     # models
