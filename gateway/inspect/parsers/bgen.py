@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import zstandard
-
 from gateway.inspect.cursor import Cursor
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source, Stream
+from gateway.inspect.zstandard import opened
 
 _MAGICS: Final = frozenset({b"bgen", b"\0\0\0\0"})
 _PLAIN, _ZLIB, _ZSTD = range(3)
@@ -138,21 +137,8 @@ def _unzipped(packed: bytes, size: int) -> bytes:
     return content
 
 
-def _unzstd(packed: bytes, size: int) -> bytes:
-    try:
-        inflate = zstandard.ZstdDecompressor().decompressobj()
-        if zstandard.frame_content_size(packed) > size:
-            raise Unreadable("BGEN: a block of another size than it says")
-        content = inflate.decompress(packed)
-    except zstandard.ZstdError as wrong:
-        raise Unreadable("BGEN: a block is damaged") from wrong
-    if not inflate.eof or inflate.unused_data:
-        raise Unreadable("BGEN: a block is not one whole stream")
-    return content
-
-
 _INFLATE: Final[dict[int, Callable[[bytes, int], bytes]]] = {
     _PLAIN: lambda packed, _: packed,
     _ZLIB: _unzipped,
-    _ZSTD: _unzstd,
+    _ZSTD: lambda packed, size: opened(packed, size, "BGEN: a block"),
 }
