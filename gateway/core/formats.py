@@ -154,6 +154,8 @@ def _matrix(text: bytes) -> Format | None:
         return _text("gct", "text/plain")
     if text.startswith(b"%%MatrixMarket"):
         return _text("mtx", "text/plain")
+    if text.startswith(b"[CEL]"):
+        return _text("cel_text", "text/plain")
     return _text("genomestudio", "text/plain") if _REPORT.match(text) else None
 
 

@@ -81,6 +81,8 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"\x6c\x1b\x01", opaque("plink_bed", "application/octet-stream")),
     (0, b"\x6c\x1b", opaque("plink_pgen", "application/octet-stream")),
     (16, b"bgen", opaque("bgen", "application/octet-stream")),
+    (0, b"\x40\x00\x00\x00\x04\x00\x00\x00", opaque("cel", "application/octet-stream")),
+    (14, b"affymetrix-calvin-", opaque("cel", "application/octet-stream")),
     (0, b"IDAT", opaque("idat", "application/octet-stream")),
     (0, b"\x8bPOD\r\n\x1a\n", opaque("pod5", "application/octet-stream")),
     (344, b"n+1\x00", opaque("nifti", "application/x-nifti")),

@@ -23,6 +23,7 @@ def reader_of(format_: Format) -> GenomeReader | None:
         "gct": Gct,
         "mtx": MatrixMarket,
         "genomestudio": ArrayReport,
+        "cel_text": ArrayReport,
     }
     make = readers.get(format_.name)
     if make is not None:
