@@ -33,7 +33,9 @@ def join_hgr(files: Sequence[StoredFile]) -> dict[str, Any]:
         "aggregate_only": bool(told) and all(facts["hgr_aggregate_only"] for _, facts in told),
         "subjects": _distinct(told, "hgr_subjects"),
         "sequencing_subjects": _distinct(told, "hgr_sequencing_subjects"),
-        "pedigree": any(facts.get("hgr_pedigree", False) for _, facts in told),  # files received before have no word of it
+        "pedigree": any(
+            facts.get("hgr_pedigree", False) for _, facts in told
+        ),  # files received before have no word of it
     }
 
 

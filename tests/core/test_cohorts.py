@@ -45,7 +45,11 @@ def pedigree(found) -> bool:
 
 def test_families():
     trio = [("F1", "1", "0", "0"), ("F1", "2", "0", "0"), ("F1", "3", "1", "2"), ("F2", "1", "0", "0")]
-    for path, text in (("x.fam", fam(trio)), ("x.fam", fam(trio).replace(" ", "\t")), ("x.ped", fam(trio).replace("2\n", "2 A G\n"))):
+    for path, text in (
+        ("x.fam", fam(trio)),
+        ("x.fam", fam(trio).replace(" ", "\t")),
+        ("x.ped", fam(trio).replace("2\n", "2 A G\n")),
+    ):
         found = classified(text, path)
         assert (found.hgr.subjects, found.hgr.sequencing_subjects, found.persons.sensitive) == (4, 0, 4)
         assert pedigree(found)
@@ -108,7 +112,12 @@ def test_matrices_of_genes_count_their_columns(text, path):
 def test_other_matrices():
     cells = [f"{'ACGT' * 4}-{n}" for n in range(20)]
     assert told(matrix(GENES, cells), "cells.tsv") == (True, 1, 0, False)
-    assert told(matrix([g.replace("ENSG", "ENSMUSG") for g in GENES], ["S1", "S2"]), "mouse.tsv") == (False, 0, 0, False)
+    assert told(matrix([g.replace("ENSG", "ENSMUSG") for g in GENES], ["S1", "S2"]), "mouse.tsv") == (
+        False,
+        0,
+        0,
+        False,
+    )
     assert told(matrix(GENES, ["baseMean", "log2FoldChange", "pvalue", "padj"]), "deseq.tsv") == (True, 0, 0, True)
     turned = "sample\t" + "\t".join(GENES) + "\n" + "".join(f"S{n}\t" + "\t".join(["1"] * 60) + "\n" for n in range(5))
     assert told(turned, "turned.tsv") == (True, 5, 0, False)
@@ -126,6 +135,8 @@ def test_matrix_market():
 
 
 def test_reports_of_arrays():
-    head = "[Header]\nGSGT Version\t2.0.4\nContent\t\tGSA.bpm\nNum SNPs\t700\nTotal SNPs\t700\nNum Samples\t24\nTotal Samples\t48\n[Data]\n"
+    head = (
+        "[Header]\nGSGT Version\t2.0.4\nContent\t\tGSA.bpm\nNum SNPs\t700\nNum Samples\t24\nTotal Samples\t48\n[Data]\n"
+    )
     rows = "SNP Name\tSample ID\tAllele1 - Forward\n" + "".join(f"rs{n}\tS{n % 24}\tA\n" for n in range(240))
     assert told(head + rows, "FinalReport.txt") == (True, 24, 0, False)

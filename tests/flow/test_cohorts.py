@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -83,7 +84,9 @@ def test_genotypes_are_of_those_listed_beside_them():
     found = hgr(("d/s.pgen", PGEN), ("d/s.psam", b"#FID IID\n" + FAM))
     assert (found["subjects"], found["sequencing_subjects"]) == (501, 501)
     assert hgr(("d/s.pgen", PGEN), ("e/s.psam", FAM))["subjects"] == 1002  # of another dataset
-    assert hgr(("d/s.pgen", PGEN), ("d/s.psam", FAM.splitlines()[0]))["subjects"] == 502  # a list of fewer people is none of theirs
+    assert (
+        hgr(("d/s.pgen", PGEN), ("d/s.psam", FAM.splitlines()[0]))["subjects"] == 502
+    )  # a list of fewer people is none of theirs
 
 
 def test_a_list_that_comes_later_takes_nobody_back():
@@ -99,7 +102,11 @@ def test_a_pedigree_reaches_the_facts():
 
 
 def test_what_is_carried_was_counted_once():
-    files = [stored("a_R1.fastq", READ, 1, carried="v1"), stored("a_R2.fastq", READ, 2, carried="v1"), stored("b.fastq", READ, 3)]
+    files = [
+        stored("a_R1.fastq", READ, 1, carried="v1"),
+        stored("a_R2.fastq", READ, 2, carried="v1"),
+        stored("b.fastq", READ, 3),
+    ]
     joined = join(files, 2026).facts["hgr"]
     known = already(files, 2026, {"v1"})
     assert (joined["subjects"], known.subjects, known.sequenced) == (2, 1, 1)
@@ -111,11 +118,15 @@ def test_years_are_added_up():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["fastq", "vcf", "pgen", "bed"])), max_size=7, unique=True))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(["fastq", "vcf", "pgen", "bed"])), max_size=7, unique=True
+    )
+)
 def test_no_genotypes_or_reads_make_the_number_smaller(drawn):
     contents = {"fastq": READ, "vcf": vcf("a", "z"), "pgen": PGEN, "bed": b"\x6c\x1b\x01\x00"}
     files = [stored(f"{stem}.{kind}", contents[kind], at) for at, (stem, kind) in enumerate(drawn)]
     counts = [join(files[:at], 2026).facts["hgr"] for at in range(len(files) + 1)]
-    for before, after in zip(counts, counts[1:], strict=False):
+    for before, after in pairwise(counts):
         assert before["subjects"] <= after["subjects"]
         assert before["sequencing_subjects"] <= after["sequencing_subjects"]

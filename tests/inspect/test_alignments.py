@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import random
 
+import numpy as np
 import pysam
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -36,13 +36,13 @@ def written(
     header |= {"SQ": [{"SN": "chr1", "LN": length}, {"SN": "chr2", "LN": 5_000_000}]} if length else {}
     header |= {"CO": [comment]} if comment else {}
     path = folder / f"x.{mode}"
-    draw = random.Random(1)
+    draw = np.random.default_rng(1)
     with pysam.AlignmentFile(str(path), mode, header=header, format_options=list(options)) as out:
         for number in range(count):
             read = pysam.AlignedSegment(out.header)
             read.query_name = f"{name}:{number}"
-            read.query_sequence = "".join(draw.choices("ACGT", k=80))
-            read.query_qualities = pysam.qualitystring_to_array("".join(draw.choices("FFF:,#", k=80)))
+            read.query_sequence = "".join(draw.choice(list("ACGT"), 80))
+            read.query_qualities = pysam.qualitystring_to_array("".join(draw.choice(list("FFF:,#"), 80)))
             read.flag = 4
             if length:
                 read.flag, read.reference_id, read.reference_start = 0, 0, 1_000 + 10 * number

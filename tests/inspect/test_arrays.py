@@ -56,13 +56,21 @@ def narrow(text: bytes) -> bytes:
 
 def console(note: str = "", rows: int = 7) -> bytes:
     parameter = wide("affymetrix-sample") + narrow(note.encode("utf-16-be")) + wide("text/plain")
-    parent = narrow(b"affymetrix-calvin-scan-acquisition") + narrow(b"id") + wide("2026") + wide("en") + struct.pack(">ii", 0, 0)
+    parent = (
+        narrow(b"affymetrix-calvin-scan-acquisition")
+        + narrow(b"id")
+        + wide("2026")
+        + wide("en")
+        + struct.pack(">ii", 0, 0)
+    )
     header = narrow(b"affymetrix-calvin-intensity") + narrow(b"0000") + wide("2026-04-02") + wide("en-US")
     header += struct.pack(">i", 1) + parameter + struct.pack(">i", 1) + parent
     group = 10 + len(header)
     named = wide("Default Group")
     first = group + 12 + len(named)
-    about = wide("Intensity") + struct.pack(">i", 0) + struct.pack(">i", 1) + wide("Intensity") + struct.pack(">bi", 6, 4)
+    about = (
+        wide("Intensity") + struct.pack(">i", 0) + struct.pack(">i", 1) + wide("Intensity") + struct.pack(">bi", 6, 4)
+    )
     begin = first + 8 + len(about) + 4
     end = begin + 4 * rows
     out = b"\x3b\x01" + struct.pack(">iI", 1, group) + header + struct.pack(">IIi", end, first, 1) + named
@@ -82,7 +90,9 @@ def test_an_array_is_one_sample_and_no_sequencing(form):
 
 
 def test_both_colours_are_one_sample():
-    both = [inspected(idat(), f"x_{colour}.idat").identifiers.values["genomic_sample"].tolist() for colour in ("Grn", "Red")]
+    both = [
+        inspected(idat(), f"x_{colour}.idat").identifiers.values["genomic_sample"].tolist() for colour in ("Grn", "Red")
+    ]
     assert both[0] == both[1]
     assert inspected(idat(label="R02C01"), "x_Grn.idat").identifiers.values["genomic_sample"].tolist() != both[0]
 

@@ -50,7 +50,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("genotypes")
 
 
-def variants(folder, mode, *, samples=("P1", "P2", "P3"), length=HUMAN, note="", count=300, alleles=0, lines=()) -> bytes:
+def variants(
+    folder, mode, *, samples=("P1", "P2", "P3"), length=HUMAN, note="", count=300, alleles=0, lines=()
+) -> bytes:
     header = pysam.VariantHeader()
     header.add_line(f"##contig=<ID=chr1,length={length}>")
     header.add_line('##INFO=<ID=AN,Number=1,Type=Integer,Description="n">')
@@ -164,7 +166,9 @@ def dataset(folder):
         subprocess.run([program, *options, "--allow-extra-chr"], check=True, capture_output=True, timeout=60)
     plink = [need("plink2"), "--pfile", str(folder / "study"), "--out", str(folder / "export")]
     for layout in ("bgen-1.1", "bgen-1.2", "bgen-1.3"):
-        subprocess.run([*plink[:-1], str(folder / layout), "--export", layout], check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            [*plink[:-1], str(folder / layout), "--export", layout], check=True, capture_output=True, timeout=60
+        )
     return folder
 
 

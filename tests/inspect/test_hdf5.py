@@ -51,7 +51,9 @@ def h5ad(donors: list[str], *, genes=GENES, column="donor_id", extra=None, compr
         file.create_dataset("X", data=counts, compression=compression, chunks=(100, 50))
         obs, var = file.create_group("obs"), file.create_group("var")
         obs.attrs["_index"] = var.attrs["_index"] = "_index"
-        obs.create_dataset("_index", data=np.array([f"CELL{n}-1" for n in range(CELLS)], object), dtype=h5py.string_dtype())
+        obs.create_dataset(
+            "_index", data=np.array([f"CELL{n}-1" for n in range(CELLS)], object), dtype=h5py.string_dtype()
+        )
         var.create_dataset("_index", data=np.array(genes, object), dtype=h5py.string_dtype())
         if donors:
             categorical(obs, column, [donors[n % len(donors)] for n in range(CELLS)])
@@ -84,7 +86,9 @@ def test_whose_cells_they_are():
     assert inspected(written(h5ad(["d"], genes=plain)), "a.h5ad").hgr.subjects == 1  # nothing says: human
     assert inspected(written(h5ad(["d"], genes=plain, extra=taxon("NCBITaxon:9606"))), "a.h5ad").hgr.subjects == 1
     assert not inspected(written(h5ad(["d"], genes=plain, extra=taxon("NCBITaxon:10090"))), "a.h5ad").hgr.information
-    assert inspected(written(h5ad(["d"], extra=taxon("NCBITaxon:10090"))), "a.h5ad").hgr.information  # human genes all the same
+    assert inspected(
+        written(h5ad(["d"], extra=taxon("NCBITaxon:10090"))), "a.h5ad"
+    ).hgr.information  # human genes all the same
     assert inspected(written(h5ad([])), "a.h5ad").hgr.subjects == 1  # nobody named: one
 
 
@@ -103,7 +107,9 @@ def test_loom():
         rows, columns = file.create_group("row_attrs"), file.create_group("col_attrs")
         rows.create_dataset("Accession", data=np.array(GENES, object), dtype=h5py.string_dtype())
         columns.create_dataset("CellID", data=np.array([f"c{n}" for n in range(60)], object), dtype=h5py.string_dtype())
-        columns.create_dataset("Donor", data=np.array([f"D{n % 4}" for n in range(60)], object), dtype=h5py.string_dtype())
+        columns.create_dataset(
+            "Donor", data=np.array([f"D{n % 4}" for n in range(60)], object), dtype=h5py.string_dtype()
+        )
 
     found = inspected(written(fill), "x.loom")
     assert (found.inspectable, found.format, found.hgr.subjects, found.hgr.sequencing_subjects) == (True, "loom", 4, 0)
@@ -139,7 +145,9 @@ def test_fast5():
             read = file.create_group(f"read_{number:08d}")
             read.create_group("tracking_id").attrs["sample_id"] = f"S{number % 2}"
             raw = read.create_group("Raw")
-            raw.create_dataset("Signal", data=np.random.default_rng(0).integers(300, 700, 2000, np.int16), compression="gzip")
+            raw.create_dataset(
+                "Signal", data=np.random.default_rng(0).integers(300, 700, 2000, np.int16), compression="gzip"
+            )
 
     found = inspected(written(fill), "x.fast5")
     assert found.inspectable, found.findings
@@ -200,7 +208,9 @@ def _layout():
 
 
 def test_an_unknown_filter_is_unreadable():
-    content = bytearray(written(lambda file: file.create_dataset("x", data=np.arange(1000), chunks=(100,), compression="lzf")))
+    content = bytearray(
+        written(lambda file: file.create_dataset("x", data=np.arange(1000), chunks=(100,), compression="lzf"))
+    )
     for at in range(len(content) - 2):  # 32000 as it stands in the filter pipeline message
         if content[at : at + 2] == (32000).to_bytes(2, "little"):
             content[at : at + 2] = (32001).to_bytes(2, "little")

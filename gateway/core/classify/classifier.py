@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.encoded import Encoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
-from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
 from gateway.core.classify.geo import BULK, Geo
 from gateway.core.classify.grid import Grid
@@ -30,7 +30,6 @@ from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
 from gateway.core.classify.window import window_of
 from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, scan
-from gateway.core.detectors.lanes import Lanes
 from gateway.core.formats import HEAD, sniff
 from gateway.core.signatures import Format
 

@@ -5,6 +5,8 @@ A change must keep: a format that is not here says nothing of genomes, so what i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.core.classify.expression import ArrayReport, Gct, GeneTable, MatrixMarket
 from gateway.core.classify.families import Families, OxfordSamples, Variants
 from gateway.core.classify.genomes import GenomeHeader, GenomeReader
@@ -12,8 +14,11 @@ from gateway.core.signatures import Format
 
 
 def reader_of(format_: Format) -> GenomeReader | None:
-    """A reader for a format; any table may be a matrix of genes. None for formats without genomes, and for reads, which have no header."""
-    readers = {
+    """A reader for a format; any table may be a matrix of genes.
+
+    None for formats without genomes, and for reads, which have no header.
+    """
+    readers: dict[str, Callable[[], GenomeReader]] = {
         "vcf": lambda: GenomeHeader(b"#"),
         "sam": lambda: GenomeHeader(b"@"),
         "plink_fam": Families,
@@ -27,6 +32,5 @@ def reader_of(format_: Format) -> GenomeReader | None:
     }
     make = readers.get(format_.name)
     if make is not None:
-        reader: GenomeReader = make()
-        return reader
+        return make()
     return GeneTable(chr(format_.delimiter)) if format_.delimiter is not None else None

@@ -1,8 +1,8 @@
 """Matrices of genes and samples: GCT, Matrix Market, tables with a gene a row; reports of genotyping arrays.
 
 Sources: GCT 1.2 and 1.3 (GenePattern file formats), Matrix Market exchange format (NIST), GENCODE and Ensembl stable ids,
-Illumina GenomeStudio final report. Whether a transcriptome is human genetic resource information is unsettled; it is treated as such
-(rules.md 10.2), individual, and not as exome or genome sequencing. Samples are the columns. Columns may be cells: cells are no people.
+Illumina GenomeStudio final report. Whether a transcriptome is human genetic resource information is unsettled; it is treated
+as such, individual, and not as exome or genome sequencing. Samples are the columns. Columns may be cells: cells are no people.
 
 What the rows do not say counts as human; only ids of another species (ENSMUSG...) say otherwise.
 """
@@ -19,20 +19,26 @@ _ROWS: Final = 256  # lines by which a table is judged
 _HEAD: Final = 4 * 1024 * 1024  # bytes of them, unless the first line alone is longer
 _HUMAN_GENE: Final = re.compile(r"ENS[GT]\d{11}(?:\D|$)")
 _OTHER_GENE: Final = re.compile(r"ENS[A-Z]{3,4}[GT]\d{11}(?:\D|$)|FBgn\d{7}|WBGene\d{8}|Y[A-P][LR]\d{3}[WC]")
-_SYMBOLS: Final = frozenset(
-    "A1BG A2M AAAS AACS TSPAN6 TNMD DPM1 SCYL3 FIRRM FGR CFH FUCA2 GCLC NFYA DDX11L1 DDX11L2 WASH7P MIR6859-1 MIR1302-2HG OR4F5 "
-    "SAMD11 NOC2L KLHL17 ISG15 AGRN ACTB GAPDH TP53 EGFR KRAS BRAF BRCA1 BRCA2 MYC PTEN RB1 APC CDK4 CDKN2A ERBB2 PIK3CA ALK ROS1 "
-    "MET VEGFA TNF IL6 IL1B IL10 CD3D CD3E CD4 CD8A CD19 MS4A1 CD14 LYZ NKG7 GNLY PPBP FCGR3A CST3 HLA-A HLA-B HLA-C HLA-DRA "
-    "B2M TUBB TBP HPRT1 RPLP0 RPL13A RPS18 PGK1 PPIA UBC YWHAZ SDHA GUSB TFRC MKI67 PCNA ESR1 PGR AR CDH1 VIM FN1 COL1A1 APOE APP "
-    "MAPT SNCA LRRK2 CFTR DMD HBB HBA1 F8 MT-CO1 MT-ND1 MALAT1 XIST".split()
-)  # fmt: skip
-_GENE_HEADS: Final = frozenset({"", "gene", "geneid", "genes", "genename", "genesymbol", "symbol", "hugosymbol", "hgnc", "hgncsymbol",
-                                "ensembl", "ensemblid", "ensemblgeneid", "name", "id", "feature", "transcriptid", "index"})  # fmt: skip
-_ABOUT_GENES: Final = frozenset(
-    "chr chrom chromosome start end strand length effectivelength entrezid ncbigeneid hgncid basemean log2foldchange logfc foldchange lfcse "
-    "stat pvalue pval padj adjpvalue adjpval fdr qvalue t b aveexpr avgexpr logcpm lr f score rank nes es mean variance sd pctone "
-    "pct1 pct2 avglog2fc avglogfc pvaladj cluster".split()
-)  # fmt: skip
+_SYMBOLS: Final = frozenset({
+    "A1BG", "A2M", "AAAS", "AACS", "TSPAN6", "TNMD", "DPM1", "SCYL3", "FIRRM", "FGR", "CFH", "FUCA2", "GCLC", "NFYA",
+    "DDX11L1", "DDX11L2", "WASH7P", "MIR6859-1", "MIR1302-2HG", "OR4F5", "SAMD11", "NOC2L", "KLHL17", "ISG15", "AGRN",
+    "ACTB", "GAPDH", "TP53", "EGFR", "KRAS", "BRAF", "BRCA1", "BRCA2", "MYC", "PTEN", "RB1", "APC", "CDK4", "CDKN2A",
+    "ERBB2", "PIK3CA", "ALK", "ROS1", "MET", "VEGFA", "TNF", "IL6", "IL1B", "IL10", "CD3D", "CD3E", "CD4", "CD8A",
+    "CD19", "MS4A1", "CD14", "LYZ", "NKG7", "GNLY", "PPBP", "FCGR3A", "CST3", "HLA-A", "HLA-B", "HLA-C", "HLA-DRA",
+    "B2M", "TUBB", "TBP", "HPRT1", "RPLP0", "RPL13A", "RPS18", "PGK1", "PPIA", "UBC", "YWHAZ", "SDHA", "GUSB", "TFRC",
+    "MKI67", "PCNA", "ESR1", "PGR", "AR", "CDH1", "VIM", "FN1", "COL1A1", "APOE", "APP", "MAPT", "SNCA", "LRRK2",
+    "CFTR", "DMD", "HBB", "HBA1", "F8", "MT-CO1", "MT-ND1", "MALAT1", "XIST",
+})  # fmt: skip
+_GENE_HEADS: Final = frozenset({
+    "", "ensembl", "ensemblgeneid", "ensemblid", "feature", "gene", "geneid", "genename", "genes", "genesymbol",
+    "hgnc", "hgncsymbol", "hugosymbol", "id", "index", "name", "symbol", "transcriptid",
+})  # fmt: skip
+_ABOUT_GENES: Final = frozenset({
+    "chr", "chrom", "chromosome", "start", "end", "strand", "length", "effectivelength", "entrezid", "ncbigeneid",
+    "hgncid", "basemean", "log2foldchange", "logfc", "foldchange", "lfcse", "stat", "pvalue", "pval", "padj",
+    "adjpvalue", "adjpval", "fdr", "qvalue", "t", "b", "aveexpr", "avgexpr", "logcpm", "lr", "f", "score", "rank",
+    "nes", "es", "mean", "variance", "sd", "pctone", "pct1", "pct2", "avglog2fc", "avglogfc", "pvaladj", "cluster",
+})  # fmt: skip
 _MEASURES: Final = re.compile(r"[._ -](?:fpkm|tpm|rpkm|counts?|cpm|raw|expected_count|unstranded)$", re.IGNORECASE)
 _BARCODE: Final = re.compile(r"(?:.*[_:#])?[ACGT]{12,24}(?:[-_.]\w{1,40})?x?$")
 _NUMBER: Final = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
@@ -167,7 +173,9 @@ class MatrixMarket(Head):
         """One subject, where the numbers are counts or a name says that they are of genes."""
         banner = self._head[0].lower() if self._head else ""
         stem = path.lower()
-        counts = "integer" in banner or any(word in stem for word in ("gene", "umi", "express", "count", "matrix.mtx", "barcode"))
+        counts = "integer" in banner or any(
+            word in stem for word in ("gene", "umi", "express", "count", "matrix.mtx", "barcode")
+        )
         if not counts:
             return Told()
         return Told(Hgr(information=True, subjects=1), frozenset({path.replace("\\", "/")}))

@@ -43,7 +43,9 @@ _ARRAY = re.compile(r"##FORMAT=<ID=(BAF|LRR)|##source=.*(GenomeStudio|gtc2vcf|ar
 _PEDIGREE = re.compile(r"##PEDIGREE=<.*?(?:Father|Mother)=", re.IGNORECASE)
 _LANES = re.compile(r"(_s\d+)?(_l\d{3})?(_[ri]?[12])?(_\d{3})?$")
 _ALLELES = re.compile(rb"[\t;]AN=(\d{1,12})")
-_ASKED = 4 * 1024 * 1024  # bytes of records in which the number of alleles is looked up: it says the same all over a file
+_ASKED = (
+    4 * 1024 * 1024
+)  # bytes of records in which the number of alleles is looked up: it says the same all over a file
 SAMPLE_KIND = "genomic_sample"
 
 
@@ -123,11 +125,15 @@ class GenomeHeader:
         while not self.done and (end := text.find(b"\n", at)) >= 0:
             self._take(text[at:end])
             at = end + 1
-        if self.done:
-            self._count_alleles(text[at:])
-        self._line = b"" if self.done else text[at:]
+        self._line = text[at:]
+        self._settle()
         if len(self._line) > HEADER_CAP or len(self.samples) > SAMPLES_CAP:
             self.overlong = self.done = True
+            self._line = b""
+
+    def _settle(self) -> None:
+        if self.done:
+            self._count_alleles(self._line)
             self._line = b""
 
     def finish(self) -> None:
@@ -139,7 +145,7 @@ class GenomeHeader:
         """Samples, or of a file without them the persons behind its frequencies."""
         if not self.human:
             return Told(findings=(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"),))
-        found = (Finding("pedigree", "header", 1, 1, "strong"),) if self.pedigree else ()
+        found: tuple[Finding, ...] = (Finding("pedigree", "header", 1, 1, "strong"),) if self.pedigree else ()
         if self.sites_only:
             behind = max(self.alleles // 2, 1)
             place = "sites only: persons behind the frequencies, by AN/2"

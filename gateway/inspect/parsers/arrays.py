@@ -1,8 +1,9 @@
 """Genotyping and expression arrays: Illumina IDAT, Affymetrix CEL of version 4 and of the Command Console.
 
-Sources: the published description of IDAT version 3 (Smith et al. 2013, F1000Research 2:264), Affymetrix "CEL file formats" (version 4)
-and "Command Console generic data file format". An array is human genetic resource information and no sequencing; a file is one
-sample. Every field is walked to the end of the file; texts go to the classifier, intensities do not.
+Sources: the published description of IDAT version 3 (Smith et al. 2013, F1000Research 2:264), Affymetrix "CEL file formats"
+(version 4) and "Command Console generic data file format". An array is human genetic resource information and no
+sequencing; a file is one sample. Every field is walked to the end of the file; texts go to the classifier, intensities do
+not.
 """
 
 from __future__ import annotations

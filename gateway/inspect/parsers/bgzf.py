@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.source import Source, Stream
@@ -88,7 +89,7 @@ def _inflated(packed: bytes) -> bytes:
     inflate = isal_zlib.decompressobj(-15)
     try:
         content: bytes = inflate.decompress(packed, _MOST + 1)
-    except isal_zlib.error as wrong:
+    except IsalError as wrong:  # type: ignore[misc]  # its stub does not say that it is an exception
         raise Unreadable("BGZF: a block is damaged") from wrong
     if len(content) > _MOST or not inflate.eof or inflate.unused_data:
         raise Unreadable("BGZF: a block is not one whole stream")

@@ -1,8 +1,8 @@
 """Single cells in HDF5: AnnData (.h5ad), loom, 10x Genomics. Rows are cells; people are what a column of theirs names.
 
-Sources: AnnData on-disk format 0.1.0 and the CELLxGENE schema (donor_id, organism_ontology_term_id), Loom file format 3.0.0, 10x
-Genomics feature-barcode matrices (HDF5). A transcriptome counts as human genetic resource information, and not as sequencing of exomes or
-genomes (rules.md 10.2). Human unless a species or the ids of the genes say otherwise.
+Sources: AnnData on-disk format 0.1.0 and the CELLxGENE schema (donor_id, organism_ontology_term_id), Loom file format 3.0.0,
+10x Genomics feature-barcode matrices (HDF5). A transcriptome counts as human genetic resource information, and not as
+sequencing of exomes or genomes. Human unless a species or the ids of the genes say otherwise.
 """
 
 from __future__ import annotations
@@ -17,11 +17,25 @@ from gateway.inspect.report import Report
 
 # The first that a file has tells its people.
 _PEOPLE: Final = (
-    "donor_id", "donor", "donorid", "patient_id", "patient", "subject_id", "subject", "individual_id", "individual", "participant_id",
+    "donor_id", "donor", "donorid", "patient_id", "patient", "subject_id", "subject", "individual_id", "individual",
+    "participant_id",
     "participant", "case_id", "sample_id", "sample", "samples", "sampleid", "orig.ident", "library_id", "batch",
 )  # fmt: skip
-_GENES: Final = ("gene_ids", "feature_id", "ensembl_id", "ensembl", "_index", "index", "feature_name", "gene_name", "Accession", "Gene")
-_HUMAN: Final = frozenset({"ncbitaxon:9606", "9606", "homo sapiens", "human", "hs", "grch38", "grch37", "hg19", "hg38", "homo_sapiens"})
+_GENES: Final = (
+    "gene_ids",
+    "feature_id",
+    "ensembl_id",
+    "ensembl",
+    "_index",
+    "index",
+    "feature_name",
+    "gene_name",
+    "Accession",
+    "Gene",
+)
+_HUMAN: Final = frozenset(
+    {"ncbitaxon:9606", "9606", "homo sapiens", "human", "hs", "grch38", "grch37", "hg19", "hg38", "homo_sapiens"}
+)
 _HUMAN_GENOMES: Final = ("grch", "hg19", "hg38", "t2t", "chm13", "human")
 _SOME: Final = 5_000  # genes that are asked
 _NAMES: Final = 1_000_000

@@ -151,7 +151,9 @@ def _container(cursor: Cursor, *, checked: bool) -> _Container:
         more("itf8")
     if checked and zlib.crc32(held) != cursor.number():
         raise Unreadable("CRAM: a container's header is damaged")
-    return _Container(blocks, records, start, cursor.take(length) if checked or start or records else _loose(cursor, length))
+    return _Container(
+        blocks, records, start, cursor.take(length) if checked or start or records else _loose(cursor, length)
+    )
 
 
 def _loose(cursor: Cursor, length: int) -> bytes:

@@ -1,8 +1,8 @@
-"""FAST5: raw nanopore signals in HDF5, many reads a file or one. They are sequencing, and what they are of is human until shown otherwise.
+"""FAST5: raw nanopore signals in HDF5, many reads a file or one: sequencing, and of a human until shown otherwise.
 
-Source: Oxford Nanopore's description of multi-read FAST5 (`read_<id>/Raw/Signal`, `tracking_id`), VBZ compression (registered HDF5
-filter 32020: a size, then Zstandard around StreamVByte). Signals are no text: of VBZ the Zstandard frame is opened, which checks
-that it is one, and the samples are not rebuilt.
+Source: Oxford Nanopore's description of multi-read FAST5 (`read_<id>/Raw/Signal`, `tracking_id`), VBZ compression (registered
+HDF5 filter 32020: a size, then Zstandard around StreamVByte). Signals are no text: of VBZ the Zstandard frame is opened, which
+checks that it is one, and the samples are not rebuilt.
 """
 
 from __future__ import annotations

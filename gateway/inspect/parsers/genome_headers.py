@@ -33,7 +33,9 @@ def read_header(text: bytes, marker: bytes, report: Report, place: str) -> Genom
     if header.overlong:
         raise Unreadable("a header line is too long")
     sink = report.text(place)
-    sink.line("header")  # of a text: with its first line it would be read as a file of its own, and people counted twice
+    sink.line(
+        "header"
+    )  # of a text: with its first line it would be read as a file of its own, and people counted twice
     _classify(text, marker, sink)
     return header
 

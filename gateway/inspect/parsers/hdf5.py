@@ -4,11 +4,11 @@ Source: HDF5 file format specification 3.0, read by the HDF Group's library thro
 visited once. Strings and compound rows go to the classifier; of numbers those that could be an identifier do, and single
 bytes as far as they spell something.
 
-Coverage is what the library read: it follows references only, so what nothing refers to is never touched. HDF5 leaves free space in
-ordinary files, where what was deleted stays readable. It is covered where it is zero, and where it is as small as what a structure
-leaves that grew; text in it is classified. More of it stays a gap, as do bytes behind the last structure (`h5repack` removes
-both; decision record 0040). The library reads structures in pieces that may reach a few hundred bytes past them, so all that
-is not a dataset's storage is searched for text once more.
+Coverage is what the library read: it follows references only, so what nothing refers to is never touched. HDF5 leaves free
+space in ordinary files, where what was deleted stays readable. It is covered where it is zero, and where it is as small as
+what a structure leaves that grew; text in it is classified. More of it stays a gap, as do bytes behind the last structure
+(`h5repack` removes both; decision record 0040). The library reads structures in pieces that may reach a few hundred bytes
+past them, so all that is not a dataset's storage is searched for text once more.
 
 A change must keep: external files, external links and virtual datasets are never followed; a filter that cannot be undone
 makes the file unreadable; nothing is read that is not allocated, whatever shape it claims.
@@ -173,7 +173,8 @@ class _Walk:
         self._budget.room(int(np.prod(found.chunks, dtype=np.float64)) * found.dtype.itemsize)
         for offset in self._storage(found):
             where = tuple(
-                slice(at, min(at + size, most)) for at, size, most in zip(offset, found.chunks, found.shape, strict=True)
+                slice(at, min(at + size, most))
+                for at, size, most in zip(offset, found.chunks, found.shape, strict=True)
             )
             if any(each.start >= each.stop for each in where):
                 raise Unreadable("HDF5: a chunk outside of its dataset")

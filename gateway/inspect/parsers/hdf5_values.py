@@ -64,7 +64,11 @@ class Values:
             text = self._report.text(place)
             text.line(name)
             return lambda part: _spelled(part, text), text
-        if dtype.kind in "iuf" and dtype.itemsize >= 4 and (len(shape) == 1 or (len(shape) == 2 and shape[1] < _COLUMNS)):
+        if (
+            dtype.kind in "iuf"
+            and dtype.itemsize >= 4
+            and (len(shape) == 1 or (len(shape) == 2 and shape[1] < _COLUMNS))
+        ):
             numbers = self._report.table(place, [name])
             return lambda part: _numbers(part, numbers), numbers
         return _nothing, None

@@ -1,9 +1,9 @@
 """POD5: raw nanopore signals, in Arrow files within a file. They are sequencing, of a human until shown otherwise.
 
-Sources: POD5 file format specification (layout, FlatBuffers footer, tables), Apache Arrow columnar format (IPC). The container is walked
-here; tables are read by Arrow as streams, to the end of each, so no byte of one is passed over. Samples are the `sample_id` of
-the run info. Signals are Zstandard frames around StreamVByte: each is opened, which checks that it is one, and no samples are
-rebuilt.
+Sources: POD5 file format specification (layout, FlatBuffers footer, tables), Apache Arrow columnar format (IPC). The
+container is walked here; tables are read by Arrow as streams, to the end of each, so no byte of one is passed over. Samples
+are the `sample_id` of the run info. Signals are Zstandard frames around StreamVByte: each is opened, which checks that it
+is one, and no samples are rebuilt.
 
 A change must keep: sections lie one behind the other, with zeros and markers between them; anything else stays a gap.
 """
