@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -250,6 +251,34 @@ def test_cut_off_and_added_to():
     found = inspected(content + b"PK\x03\x04 hidden", "x.h5ad")
     assert not found.inspectable
     assert f"bytes {len(content)}-{len(content) + 11}" in {f.where for f in found.findings if f.kind == "gap"}
+
+
+def test_a_heap_without_an_end_does_not_turn_the_library_in_a_circle():
+    content = bytearray(written(CASES["variable"]))
+    at = content.index(b"GCOL") + 16
+    for _ in range(len(IDENTITIES)):
+        at += 16 + (int.from_bytes(content[at + 8 : at + 16], "little") + 7) // 8 * 8
+    content[at + 8 : at + 16] = bytes(8)  # size of the free space behind the last string
+    found = inspected(bytes(content))
+    assert not found.inspectable
+    assert any("heap" in f.where for f in found.findings)
+
+
+def test_a_shape_larger_than_what_is_stored():
+    content = bytearray(written(lambda file: file.create_dataset("x", (3, 1), "i8", data=[[1], [2], [3]])))
+    shape = (3).to_bytes(8, "little") + (1).to_bytes(8, "little")
+    at = content.index(shape)
+    content[at : at + 8] = (1 << 45).to_bytes(8, "little")
+    assert not inspected(bytes(content)).inspectable
+
+
+def test_signals_under_vbz():
+    content = (Path(__file__).parent / "samples" / "vbz.fast5").read_bytes()
+    found = inspected(content, "vbz.fast5")
+    assert found.inspectable, found.findings
+    assert (found.format, found.hgr.subjects, found.hgr.sequencing_subjects) == ("fast5", 2, 2)
+    at = content.index(b"\x28\xb5\x2f\xfd")
+    assert not inspected(content[:at] + b"\0" + content[at + 1 :], "vbz.fast5").inspectable
 
 
 def test_text_beside_structures_is_seen():

@@ -16,6 +16,7 @@ makes the file unreadable; nothing is read that is not allocated, whatever shape
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ import numpy as np
 
 from gateway.core.classify.nested import joined_spans
 from gateway.inspect.limits import Budget, Unreadable
-from gateway.inspect.parsers import cells, fast5
+from gateway.inspect.parsers import cells, fast5, hdf5_heaps
 from gateway.inspect.parsers.hdf5_values import Values
 from gateway.inspect.report import Report
 from gateway.inspect.runs import legible
@@ -42,13 +43,16 @@ _FRAGMENTS: Final = 65_536  # of all pieces
 
 def inspect(source: Source, report: Report) -> None:
     """Every object, then people, then the bytes in between."""
+    hdf5_heaps.check(source)
+    source.forget()
     with h5py.File(source, "r") as file:
         if file.userblock_size:
             report.unreadable("HDF5: a user block, which belongs to no structure")
         kind = cells.kind_of(file) or fast5.kind_of(file)
         if kind:
             report.known_as(kind)
-        walk = _Walk(report, Values(report, rows_are_people=not kind), signals=kind == "fast5")
+        values = Values(report, rows_are_people=not kind)
+        walk = _Walk(report, values, size=source.size, signals=kind == "fast5")
         walk.all(file)
         if kind == "fast5":
             fast5.tell(file, report)
@@ -97,8 +101,9 @@ class _Walk:
         storage: Where the contents of datasets lie.
     """
 
-    def __init__(self, report: Report, values: Values, *, signals: bool) -> None:
+    def __init__(self, report: Report, values: Values, *, size: int, signals: bool) -> None:
         self._report = report
+        self._size = size
         self._budget: Budget = report.context.budget
         self._values = values
         self._signals = signals
@@ -141,7 +146,7 @@ class _Walk:
             attribute = found.attrs.get_id(name)
             if attribute.shape is None or attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
                 continue
-            self._budget.room(int(np.prod(attribute.shape, dtype=np.float64)) * attribute.dtype.itemsize)
+            self._budget.room(math.prod(attribute.shape) * attribute.dtype.itemsize)
             self._values.attribute(f"{place}@{name}", found.attrs[name])
 
     # --- datasets ----------------------------------------------------------------------------------------------------
@@ -170,7 +175,7 @@ class _Walk:
         if found.chunks is None:
             yield from self._contiguous(found)
             return
-        self._budget.room(int(np.prod(found.chunks, dtype=np.float64)) * found.dtype.itemsize)
+        self._budget.room(math.prod(found.chunks) * found.dtype.itemsize)
         for offset in self._storage(found):
             where = tuple(
                 slice(at, min(at + size, most))
@@ -184,13 +189,18 @@ class _Walk:
 
     def _contiguous(self, found: h5py.Dataset) -> Iterator[Any]:
         self._storage(found)
-        layout = found.id.get_create_plist().get_layout()
-        if layout == h5py.h5d.CONTIGUOUS and found.id.get_offset() is None and found.dtype.kind != "O":
+        layout, held = found.id.get_create_plist().get_layout(), found.id.get_storage_size()
+        if layout == h5py.h5d.CONTIGUOUS and found.id.get_offset() is None:
             return  # nothing was ever written
+        least = (
+            found.dtype.itemsize if found.dtype.kind != "O" else 1
+        )  # of what is a reference, its size there is not ours
+        if math.prod(found.shape) * least > held or held > self._size:
+            raise Unreadable("HDF5: a dataset larger than its storage")
         if not found.shape:
             yield np.asarray(found[()], dtype=found.dtype)
             return
-        row = max(int(np.prod(found.shape[1:], dtype=np.float64)) * found.dtype.itemsize, 1)
+        row = max(math.prod(found.shape[1:]) * found.dtype.itemsize, 1)
         self._budget.room(row)
         step = max(_PIECE // row, 1)
         for at in range(0, found.shape[0], step):
