@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.pieces import Cursor
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source, Stream

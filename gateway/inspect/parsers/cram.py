@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.pieces import Cursor
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.parsers.genome_headers import read_header, tell
 from gateway.inspect.report import Report, TextSink

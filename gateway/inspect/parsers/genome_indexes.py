@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.pieces import Cursor
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.bgzf import Blocks, Reader
 from gateway.inspect.report import Report

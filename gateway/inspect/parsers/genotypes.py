@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from gateway.inspect.cursor import Cursor
+from gateway.inspect.pieces import Cursor
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.runs import legible
