@@ -50,6 +50,7 @@ _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
 _NUCLEOTIDES = re.compile(rb"^>[^\n]*\n[ACGTUNRYKMSWBDHVacgtunrykmswbdhv\r\n]+(?:\n>|$)")
 _NDJSON = re.compile(rb"^\s*[{\[][^\n]*[}\]]\s*\n\s*[{\[]")
+_REPORT = re.compile(rb"\[Header\]\s*\r?\nGSGT Version")
 _MARKED_UP = frozenset({"json", "ndjson", "xml"})  # what a first character shows; a name alone does not
 _NAMED = {
     ".csv": ("csv", "text/csv"), ".tsv": ("tsv", "text/tab-separated-values"), ".tab": ("tsv", "text/tab-separated-values"),
@@ -57,7 +58,8 @@ _NAMED = {
     ".ndjson": ("ndjson", "application/x-ndjson"),
     ".jsonl": ("ndjson", "application/x-ndjson"), ".xml": ("xml", "application/xml"), ".gff": ("gff", "text/x-gff3"),
     ".gff3": ("gff", "text/x-gff3"), ".gtf": ("gff", "text/x-gtf"), ".ped": ("plink_ped", "text/plain"),
-    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
+    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"), ".bim": ("plink_bim", "text/plain"),
+    ".sample": ("oxford_sample", "text/plain"),
 }  # fmt: skip
 _DBASE = frozenset(
     {0x02, 0x03, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8E, 0xCB, 0xE5, 0xF5, 0xFB}
@@ -157,9 +159,22 @@ def text_kind(text: bytes, stem: str) -> Format:
         return _text("gff", "text/x-gff3")
     if _FASTA.match(text):
         return _text("fasta" if _NUCLEOTIDES.match(text) else "protein_fasta", "text/x-fasta")
+    if matrix := _matrix(text):
+        return matrix
     if suffix == ".bed" and _BED.match(text):
         return _text("bed", "text/x-bed")
     return _marked_up(text) or _tabular(text, suffix) or _text("text", "text/plain")
+
+
+def _matrix(text: bytes) -> Format | None:
+    """Matrices and reports of genetics that say so in their first line: GCT, Matrix Market, GenomeStudio."""
+    if text.startswith((b"#1.2", b"#1.3")) and re.match(rb"#1\.[23][ \t]*\r?\n\d+\t\d+", text):
+        return _text("gct", "text/plain")
+    if text.startswith(b"%%MatrixMarket"):
+        return _text("mtx", "text/plain")
+    if text.startswith(b"[CEL]"):
+        return _text("cel_text", "text/plain")
+    return _text("genomestudio", "text/plain") if _REPORT.match(text) else None
 
 
 def _is_fastq(text: bytes) -> bool:
@@ -254,7 +269,7 @@ def _gzip(format_: Format, head: bytes, stem: str) -> Format:
         inside = zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
         inside = b""
-    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf")):
+    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf"), (b"CSI\x01", "csi"), (b"TBI\x01", "tbi")):
         if inside.startswith(magic):
             return opaque(name, f"application/x-{name}")
     inner = stem.removesuffix(".gz").removesuffix(".bgz")

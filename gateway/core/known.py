@@ -223,7 +223,7 @@ def _hgr(nothing: Hgr, said: Table, findings: Table | None, counted: Counted | N
         aggregate_only=aggregate,
         subjects=counted.hgr_subjects if counted and told_subjects else nothing.subjects,
         wes_wgs_subjects=counted.hgr_sequencing_subjects if counted and told_sequenced else nothing.wes_wgs_subjects,
-        pedigree=said.get("pedigree", nothing.pedigree),
+        pedigree=_either("pedigree", said, seen, unknown=nothing.pedigree),
         special_region=said.get("special_region", nothing.special_region),
     )
 

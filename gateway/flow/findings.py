@@ -25,6 +25,7 @@ from gateway.core.declaration import LEVELS
 from gateway.core.differences import differences
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, merge, pack, packed_digests, unpack
+from gateway.flow.cohorts import beside, join_hgr, samples_of_files, unnamed
 from gateway.ports import StoredFile
 
 SAMPLE_KIND = "genomic_sample"
@@ -65,6 +66,7 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
+        "hgr_pedigree": any(each.kind == "pedigree" and each.confidence == "strong" for each in findings.findings),
     }
 
 
@@ -208,6 +210,7 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
     persons_nonsensitive = len(unpack(nonsensitive)) + unkeyed_nonsensitive
     many = _many(facts, persons_sensitive, persons_nonsensitive)
     level = _joined_level(facts)
+    told = beside(files)
     joined = {
         "level": stricter(level, "important_suspected") if many else level,
         "inspectable": all(each["inspectable"] for each in facts),
@@ -222,11 +225,11 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
         "persons_nonsensitive": persons_nonsensitive,
         "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
         "many_subjects": many,
-        "hgr": _join_hgr(facts),
+        "hgr": join_hgr(told),
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
-    individual = [each for each in facts if _individual(each)]
-    samples, sequenced = (_samples(individual, each) for each in ("hgr_subjects", "hgr_sequencing_subjects"))
+    individual = _individuals(told)
+    samples, sequenced = (samples_of_files(individual, each) for each in ("hgr_subjects", "hgr_sequencing_subjects"))
     return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive, samples, sequenced)
 
 
@@ -257,12 +260,13 @@ def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -
     """
     carried = [stored for stored in files if stored.carried]
     known = join([stored for stored in carried if stored.carried in counted], year)
-    individual = [each for each in (stored.facts for stored in carried) if _individual(each)]
+    told, now = (_individuals(beside(part)) for part in (carried, files))
     return Already(
         known.unkeyed_sensitive,
         known.unkeyed_nonsensitive,
-        sum(_unnamed(each, "hgr_subjects") for each in individual),
-        sum(_unnamed(each, "hgr_sequencing_subjects") for each in individual),
+        # A list that came since may show that genotypes had nobody besides those listed.
+        min(unnamed(told, "hgr_subjects"), unnamed(now, "hgr_subjects")),
+        min(unnamed(told, "hgr_sequencing_subjects"), unnamed(now, "hgr_sequencing_subjects")),
     )
 
 
@@ -289,34 +293,8 @@ def _many(facts: Sequence[Mapping[str, Any]], sensitive: int, nonsensitive: int)
     return nonsensitive if nonsensitive >= min(each["persons"] for each in limits) else 0
 
 
-def _individual(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["hgr_information"] and not facts["hgr_aggregate_only"])
-
-
-def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    hgr = [each for each in facts if each["hgr_information"]]
-    return {
-        "information": bool(hgr),
-        # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
-        "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
-        "subjects": _subjects(hgr, "hgr_subjects"),
-        "sequencing_subjects": _subjects(hgr, "hgr_sequencing_subjects"),
-    }
-
-
-def _subjects(facts: Sequence[Mapping[str, Any]], counted: str) -> int:
-    """Distinct subjects of genomic files: a sample that several files name (two reads, lanes, an index) is one person."""
-    return len(_samples(facts, counted)) // 8 + sum(_unnamed(each, counted) for each in facts)
-
-
-def _samples(facts: Sequence[Mapping[str, Any]], counted: str) -> bytes:
-    """The samples of files that count subjects, packed."""
-    return _union([bytes.fromhex(each["samples"]) for each in facts if each[counted] and each.get("samples")])
-
-
-def _unnamed(facts: Mapping[str, Any], counted: str) -> int:
-    """Subjects of a file beyond the samples it names: files of before names were kept have none."""
-    return max(int(facts[counted]) - len(facts.get("samples", "")) // 16, 0)
+def _individuals(facts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
 
 
 def _union(packed: Sequence[bytes]) -> bytes:

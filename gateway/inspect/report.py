@@ -60,6 +60,11 @@ class TextSink:
         """A line of its own."""
         self.feed(text + "\n")
 
+    def raw(self, text: bytes) -> None:
+        """Text that is UTF-8 without control characters already (`runs`), without the way over `str`."""
+        self.fed += len(text)
+        self._classifier.feed(text)
+
     def close(self) -> FileFindings:
         """What was in it."""
         return self._classifier.close()

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from gateway.core.classify.births import Births
+from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.encoded import Encoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr
-from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
+from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
 from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
 from gateway.core.classify.judge import (
@@ -36,17 +35,13 @@ from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
 from gateway.core.classify.window import window_of
 from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, scan
-from gateway.core.detectors.lanes import Lanes
 from gateway.core.formats import HEAD, sniff
 from gateway.core.signatures import Format
 
 _RECORDS = frozenset({"json", "ndjson", "xml", "plink_ped", "plink_fam"})  # and tables: others have no rows of persons
 _QUALITIES = frozenset({"fastq", "sam"})  # their quality strings look like addresses
-_HEADERS = {"vcf": b"#", "sam": b"@"}
 _READS = frozenset({"fastq", "fasta"})
 _SEQUENCES = _QUALITIES | _READS | {"protein_fasta", "vcf"}  # long runs of letters are their content
-_GENOTYPES = frozenset({"plink_ped", "plink_fam"})
-_NO_SAMPLES = np.zeros(0, np.uint64)
 
 
 class Classifier:
@@ -76,7 +71,7 @@ class Classifier:
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
-        self._genome: GenomeHeader | None = None
+        self._genome: GenomeReader | None = None
         self._has_header = False
         self._first = True
 
@@ -110,8 +105,7 @@ class Classifier:
             return
         name = self._format.name
         self._grid = Grid(self._format.delimiter, ord("}") if name == "json" else ord("\n"))
-        if name in _HEADERS:
-            self._genome = GenomeHeader(_HEADERS[name])
+        self._genome = reader_of(self._format)
         self._stream = TextStream(self._format.encoding, self._format.bom, block=self._block)
         for block in self._stream.feed(head):
             self._read(block)
@@ -172,15 +166,17 @@ class Classifier:
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
-        hgr, samples = self._hgr(records)
-        persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
+        told = self._told()
+        hgr = told.hgr
+        persons = with_subjects(merged(content.persons, named.persons), hgr, sample_values(told.names))
         broken = self._stream.broken_at if self._stream is not None else None
         inspectable = format_.interpretation == "text" and broken is None and not self._unread
         tracked = self._geo.precise and self._geo.track
         whereabouts = self._geo.precise and (content.personal or tracked)
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
-        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
+        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
+        findings += self._other(hgr, broken)
         findings += [Finding("track", "text", max(records, 1), max(records, 1), "strong")] if whereabouts else []
         personal = content.personal or named.personal or bool(hgr.subjects) or tracked
         judged = [each for each in findings if personal or each.kind == "genomic_data"]
@@ -240,7 +236,7 @@ class Classifier:
     def _unread(self) -> str:
         """Why reading the text was not reading the file; empty where it was."""
         if self._genome is not None and self._genome.overlong:
-            return "header line too long"
+            return "more lines or samples than a header has"
         return self._encoded.why(self._size)
 
     def _coverage(self, format_: Format, broken: int | None) -> tuple[tuple[int, int], ...]:
@@ -249,19 +245,12 @@ class Classifier:
         end = self._size if broken is None else broken
         return ((0, end),) if end else ()
 
-    def _hgr(self, records: int) -> tuple[Hgr, Lanes]:
+    def _told(self) -> Told:
+        """Who is in a genetic format."""
         if self._name in _READS:
-            return Hgr(information=True, sequencing_subjects=1, subjects=1), sample_values({sample_of_path(self._path)})
-        if self._name in _GENOTYPES:
-            return Hgr(information=True, subjects=max(records, 1)), _NO_SAMPLES
-        genome = self._genome
-        if genome is None or not genome.human:
-            return Hgr(), _NO_SAMPLES
-        if genome.sites_only:
-            return Hgr(information=True, aggregate_only=True), _NO_SAMPLES
-        names = genome.samples or {sample_of_path(self._path)}
-        sequenced = 0 if genome.array else len(names)
-        return Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), sample_values(names)
+            names = frozenset({sample_of_path(self._path)})
+            return Told(Hgr(information=True, sequencing_subjects=1, subjects=1), names)
+        return self._genome.told(self._path) if self._genome is not None else Told()
 
     def _mark_findings(self, name_marks: dict[MarkForm, int]) -> list[Finding]:
         found = []
@@ -289,8 +278,6 @@ class Classifier:
         if hgr.information:
             count = max(hgr.subjects, 1)
             found.append(Finding("genomic_data", "header", count, count, "strong"))
-        if self._genome is not None and not self._genome.human:
-            found.append(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"))
         if self._unread:
             found.append(Finding("uninspectable", self._unread, 1, 1, "strong"))
         if broken is not None:
