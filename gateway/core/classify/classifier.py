@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.core.classify.cells import Cells
 from gateway.core.classify.encoded import Encoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
 from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
@@ -66,6 +67,7 @@ class Classifier:
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
+        self._cells = Cells(tables)
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
@@ -116,7 +118,11 @@ class Classifier:
             self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(block.own)
-        found = scan(window, self._tables, emails=self._name not in _QUALITIES)
+        columns = (
+            self._names.named if self._grid.delimiter is not None else frozenset[str]()
+        )  # a key stands before its value
+        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns)
+        found += self._cells.find(window, self._grid)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
             self._marks[mark.form] += mark.count
@@ -129,6 +135,7 @@ class Classifier:
             text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
             if self._first:
                 self._has_header = self._names.read_header(text, delimiter)
+                self._cells.begin(self._names)
                 self._geo_columns = self._names.column_of("latitude") is not None
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
@@ -153,6 +160,9 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
+        self._cells.settle(self._tally, self._names, precise=self._geo.precise)
+        self._tally.drop_chance()
+        self._names.lent |= self._tally.of_one_form()
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
@@ -164,6 +174,8 @@ class Classifier:
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
+        if whereabouts and not self._flat and self._names.any_key(self._tables.track.times):
+            findings.append(Finding("track", "text", content.persons.count, content.persons.count, "strong"))
         return FileFindings(
             path=self._path,
             size=self._size,
