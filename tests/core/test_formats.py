@@ -11,7 +11,6 @@ import zipfile
 
 import pytest
 
-from gateway.core.encodings import encoding_of
 from gateway.core.formats import HEAD, UNKNOWN, sniff
 
 TEXTS = [
@@ -107,31 +106,6 @@ def test_blocked_gzip_of_real_tools(tmp_path):
     assert sniff((tmp_path / "a.bam").read_bytes(), "a.bam").name == "bam"
     found = sniff((tmp_path / "a.vcf.gz").read_bytes(), "a.vcf.gz")
     assert (found.name, found.hints) == ("bgzf", ("inner:vcf",))
-
-
-@pytest.mark.parametrize(
-    ("text", "codec", "expected"),
-    [
-        ("姓名,身份证号\n张三,1\n", "utf-8", "utf-8"),
-        ("姓名,身份证号\n张三,1\n", "gb18030", "gb18030"),
-        ("café, naïve\n", "latin-1", ""),
-        ("臺灣與香港的繁體中文資料,請勿誤讀為簡體\n" * 3, "big5", "big5hkscs"),
-        ("佢哋喺九龍灣返工,冇嘢做。\n" * 3, "big5hkscs", "big5hkscs"),
-        ("姓名,身份證號碼,電話\n陳大文,A123456(3),91234567\n", "big5hkscs", "big5hkscs"),
-        ("姓名,身份證號碼,電話\n陳大文,A123456(3),91234567\n", "gb18030", "gb18030"),
-        ("id,name\n1,abc\n", "utf-16-le", "utf-16-le"),
-        ("id,name\n1,abc\n", "utf-16-be", "utf-16-be"),
-        ("患者因反复发热、咳嗽三天入院。\n", "utf-16-le", "utf-16-le"),
-        ("患者因反复发热、咳嗽三天入院。\n", "utf-16-be", "utf-16-be"),
-        ("日本語のテキストです。患者名\n" * 5, "shift_jis", ""),
-        ("日本語のテキストです。患者名\n" * 5, "euc_jp", ""),
-        ("한국어 환자 이름\n" * 5, "euc_kr", ""),
-        ("Привет, как дела\n" * 5, "cp1251", ""),
-        ("plain", "ascii", "utf-8"),
-    ],
-)
-def test_encodings(text, codec, expected):
-    assert encoding_of(text.encode(codec)) == expected
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])

@@ -27,7 +27,7 @@ FOUND = {
     "reads, full": ("309e533299edbc36", "309e533299edbc36"),
     "reads, digits": ("309e533299edbc36", "309e533299edbc36"),
     "reads, crlf": ("ac7469d02ec88034", "ac7469d02ec88034"),
-    "reads, people": ("4a720e33ad1db209", "4a720e33ad1db209"),
+    "reads, people": ("25d677f335edf472", "25d677f335edf472"),
     "sequence": ("e97bae764f4b97ad", "e97bae764f4b97ad"),
     "variants": ("b3560172e353d0ff", "b3560172e353d0ff"),
     "alignments": ("836d8a202a7d6923", "836d8a202a7d6923"),

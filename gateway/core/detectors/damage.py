@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.core.detectors.bits import later, places
 from gateway.core.detectors.candidates import Candidates, candidates, nothing
 from gateway.core.detectors.lanes import Bytes, Mask, Places, Window, is_alnum, is_digit, polynomial
 from gateway.core.detectors.tables import DetectorTables
 
-_PLUS, _DOT, _E, _LOWER, _HYPHEN = (np.uint8(ord(c)) for c in "+.e -")
+_DOT, _HYPHEN = np.uint8(ord(".")), np.uint8(ord("-"))
+_PLUS, _E, _SMALL_E = ord("+"), ord("E"), ord("e")
 _MOST, _LEAST = 14, 2  # decimals of the mantissa
 _EXPONENTS = (ord("4"), ord("7"))  # 10^14 and 10^17: fifteen and eighteen digits
 
@@ -23,8 +25,9 @@ def find_damaged(window: Window, tables: DetectorTables) -> Candidates:
     if not window.holds(b"+"):
         return nothing("excel_damage")
     data = window.data
-    plus = np.flatnonzero(data == _PLUS)
-    plus = plus[((data[plus - 1] | _LOWER) == _E) & is_digit(data[plus + 1]) & is_digit(data[plus + 2])]
+    powers = window.places_of(_PLUS) & later(window.places_of(_E) | window.places_of(_SMALL_E), 1)
+    plus = places(powers)
+    plus = plus[is_digit(data[plus + 1]) & is_digit(data[plus + 2])]
     plus = plus[~is_alnum(data[plus + 3])]
     if not plus.size:
         return nothing("excel_damage")

@@ -96,6 +96,8 @@ def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     pairs = pairs[
         (data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10])
     ]  # not the middle of a longer number
+    if not (bare.size or coded.size or pairs.size):
+        return bare, bare.astype(np.uint64), bare
     bare = bare[stands_free(window, bare, bare + 8)]
     coded = coded[stands_free(window, coded, coded + 11)] + 3
     pairs = pairs[stands_free(window, pairs, pairs + 9)]

@@ -58,11 +58,12 @@ _LEAP = np.array([year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) for yea
 def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     """18-digit numbers of every kind, written together or in groups; `by_kind` tells them apart."""
     parts = [_together(window, runs, tables)]
-    sixes = _sixes(window, runs)
-    for gap in (1, 3):
-        apart = sixes if gap == 1 else _quoted(window, runs)
-        parts += [_grouped(window, apart, layout, gap, tables) for layout in _LAYOUTS]
-    parts.append(_grouped(window, four_fours(window, runs), _FOURS, 1, tables))
+    sixes = runs.start[np.flatnonzero(runs.length == 6)]
+    for start, gap in ((_parted(window, sixes), 1), (_quoted(window, sixes), 3)):
+        parts += [_grouped(window, start, layout, gap, tables) for layout in _LAYOUTS if start.size]
+    fours = four_fours(window, runs)
+    if fours.size:
+        parts.append(_grouped(window, fours, _FOURS, 1, tables))
     return joined(parts)
 
 
@@ -106,10 +107,9 @@ def find_rounded(window: Window, runs: Runs, tables: DetectorTables) -> Candidat
     return candidates("excel_damage", start, start + 18, head * np.uint64(10**8) + middle, valid)
 
 
-def _sixes(window: Window, runs: Runs) -> Places:
-    """Runs of six digits with a separator and another digit behind them, and a second such separator of a layout."""
+def _parted(window: Window, start: Places) -> Places:
+    """Those of the runs of six digits with a separator and another digit behind them, and a second such separator of a layout."""
     data = window.data
-    start = runs.start[np.flatnonzero(runs.length == 6)]
     if start.size:
         start = start[np.flatnonzero(is_digit(data[start + 7]) & _is_between(window, data[start + 6]))]
         between = data[start + 6]
@@ -117,9 +117,8 @@ def _sixes(window: Window, runs: Runs) -> Places:
     return start
 
 
-def _quoted(window: Window, runs: Runs) -> Places:
-    """Runs of six digits that fill a quoted cell of a table before another such cell."""
-    start = runs.start[np.flatnonzero(runs.length == 6)]
+def _quoted(window: Window, start: Places) -> Places:
+    """Those of the runs of six digits that fill a quoted cell of a table before another such cell."""
     if window.delimiter is None or not start.size:
         return start[:0]
     data = window.data

@@ -29,25 +29,29 @@ Find = Callable[[Window, Runs, DetectorTables], Candidates]
 FindSome = Callable[[Window, Runs, DetectorTables, frozenset[str]], list[Candidates]]
 
 # One pure function a detector, and the lengths of digit runs it starts from (GROUPS: runs of four, one byte apart).
-# Those of FAMILIES give several kinds that share a shape, or need to know which kinds a column names.
+# Those of families give several kinds that share a shape, or need to know which kinds a column names. Reads are spared those
+# that their quality strings would only imitate.
 # Adding a detector touches these tables and the data.
 GROUPS = 0
 FROM_DIGITS: tuple[tuple[Find, frozenset[int]], ...] = (
-    (find_rounded, frozenset({18})),
     (find_hkids, frozenset({6, 7})),
     (find_cn_mobiles, frozenset({11, 13, GROUPS})),
-    (find_landlines, frozenset({7, 8, GROUPS})),
     (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
     (find_credit_codes, frozenset(range(7, 19))),
+)
+OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = (
+    (find_rounded, frozenset({18})),
+    (find_landlines, frozenset({7, 8, GROUPS})),
 )
 FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
     (find_eights, frozenset({8, 11, GROUPS})),
     (find_old_resident_ids, frozenset({15})),
+)
+FAMILIES_OUTSIDE_READS: tuple[tuple[FindSome, frozenset[int]], ...] = (
     (find_imeis, frozenset({15})),
     (find_documents, LENGTHS),
     (find_machine_readable, frozenset({7})),
 )
-_READ = FAMILIES[:2]
 _RESIDENT = frozenset({6, 17, 18, GROUPS})
 _SMALL = 16_384  # bytes of a window that `may_hold` reads faster than thirty array operations begin
 _ALIKE = bytes.maketrans(
@@ -81,8 +85,9 @@ def scan(
         found += by_kind(people)
         runs = _without(window, runs, people.start[people.valid])
         present = _lengths(runs)
-    found += [find(window, runs, tables) for find, lengths in FROM_DIGITS if present & lengths]
-    for find_some, lengths in _READ if reads else FAMILIES:
+    singles = FROM_DIGITS if reads else FROM_DIGITS + OUTSIDE_READS
+    found += [find(window, runs, tables) for find, lengths in singles if present & lengths]
+    for find_some, lengths in FAMILIES if reads else FAMILIES + FAMILIES_OUTSIDE_READS:
         if present & lengths:
             found += find_some(window, runs, tables, named)
     owned = (part.owned(window) for part in found if part.start.size)
