@@ -470,6 +470,25 @@ def test_coordinates_are_precise_from_four_decimals():
     assert classify('[{"lat": 22.51234, "lon": 114.05678}]', "x.json").precise_geo
 
 
+@pytest.mark.parametrize(
+    "pair", ['"22.51234,114.05678"', "114.05678 22.51234", "POINT(114.05678 22.51234)", '"[22.51234, 114.05678]"']
+)
+def test_a_pair_in_one_cell_is_as_precise(pair):
+    found = classify(table("x,经纬度", (f"a{i},{pair}" for i in range(1200))))
+    assert (found.precise_geo, found.level) == (True, "important_suspected")
+    rough = pair.replace("1234", "1").replace("5678", "5")
+    assert not classify(table("x,经纬度", (f"a{i},{rough}" for i in range(3)))).precise_geo
+    assert classify(table("用户,时间,坐标", (f"u{i % 3},{i},{pair}" for i in range(30)))).sensitive
+
+
+def test_geojson_is_as_precise():
+    features = [
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [114.05678, 22.51234]}} for _ in range(3)
+    ]
+    assert classify(json.dumps({"features": features}), "a.geojson").precise_geo
+    assert not classify(json.dumps({"coordinates": [114.05, 22.51]}), "a.geojson").precise_geo
+
+
 def test_whereabouts_of_people_are_sensitive():
     found = classify(table("id card,lat,lon", (f"{resident(i)},22.51234,114.05678" for i in range(3))))
     assert counts(found) == (3, 3, "identifier")

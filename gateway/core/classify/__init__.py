@@ -1,8 +1,9 @@
 """Classify: what a file holds and how many people are behind it, while its bytes stream by.
 
 In order of the flow: `stream` cuts bytes into blocks of text, `window` folds and pads them, the detectors find candidates,
-`grid` places them in records and columns, `tally` counts people, `names` reads headers, `genomes` and `geo` what their
-formats say, `judge` weighs it all, `paths` reads the name, `classifier` drives them, `findings` is what comes out.
+`grid` places them in records and columns, `cells` finds what only columns tell, `tally` counts people, `names` reads
+headers, `genomes` and `geo` what their formats say, `judge` weighs it all, `paths` reads the name, `classifier` drives
+them, `findings` is what comes out.
 """
 
 from gateway.core.classify.classifier import Classifier

@@ -136,7 +136,7 @@ class Classifier:
             if self._first:
                 self._has_header = self._names.read_header(text, delimiter)
                 self._cells.begin(self._names)
-                self._geo_columns = self._names.column_of("latitude") is not None
+                self._geo_columns = any(self._names.column_of(kind) is not None for kind in ("latitude", "coordinates"))
             self._geo.read_table(text, self._names, delimiter)
         elif name in {"json", "ndjson"}:
             keys = keys_of(window)
