@@ -35,6 +35,7 @@ _PUNCTUATION = frozenset(
     "\u3001\u3002\uff0c\uff1a\uff1b\uff1f\uff01\uff08\uff09\u300a\u300b\u3010\u3011\u201c\u201d\u2018\u2019\u00b7\u2026\u2014\u300c\u300d\u3000"
 )
 _WIDE = re.compile("[^\\x00-\\x7f]+")
+_SYMBOLS = frozenset({0xA1, 0xA2, 0xA3, 0xA6})
 _LOOKED = 65_536  # characters
 _LEAST = 8  # units of UTF-16 that tell an order
 _ORDERS = ("utf-16-le", "utf-16-be")
@@ -64,6 +65,8 @@ def _decoded(head: bytes, encoding: str) -> str | None:
 def _eight(head: bytes) -> str:
     """GB18030 or Big5, by what either would say."""
     simplified, traditional = _decoded(head, "gb18030"), _decoded(head, "big5hkscs")
+    if simplified is not None and _is_symbols(simplified):
+        return "gb18030"
     gb = 0.0 if simplified is None else _frequent(simplified)
     if traditional is None:
         return "gb18030" if simplified is not None and gb >= _SHARE / 2 and _is_common_gb(simplified) else ""
@@ -87,6 +90,13 @@ def _frequent(text: str) -> float:
     if not wide:
         return 0.0
     return max(sum(c in known for c in wide) for known in (_SIMPLIFIED, _TRADITIONAL)) / len(wide)
+
+
+def _is_symbols(text: str) -> bool:
+    """Whether nothing is wide but punctuation, units and Greek (rows 1-3 and 6 of GB 2312): no word in any reading."""
+    wide = "".join(_WIDE.findall(text)).encode("gb18030")
+    leads = set(wide[::2])
+    return leads <= _SYMBOLS and all(byte >= 0xA1 for byte in wide[1::2])
 
 
 def _is_common_gb(text: str) -> bool:

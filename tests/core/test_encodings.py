@@ -27,6 +27,7 @@ from gateway.core.encodings import encoding_of, is_binary
         ("日本語のテキストです。患者名\n" * 5, "euc_jp", ""),
         ("한국어 환자 이름\n" * 5, "euc_kr", ""),
         ("Привет, как дела\n" * 5, "cp1251", ""),
+        ("temperature ℃,±0.5,μm\n", "gb18030", "gb18030"),
         ("plain", "ascii", "utf-8"),
     ],
 )

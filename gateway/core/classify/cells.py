@@ -51,6 +51,8 @@ class Cells:
         apart = names.column_of("latitude") is not None and names.column_of("longitude") is not None
         if apart or names.column_of("coordinates") is not None:
             self._follow([normal_form(cell) for cell in names.columns])
+        if not self._columns:
+            return
         headers = [names.columns[column].lower() for column in self._columns if column < len(names.columns)]
         self._ignored = np.concatenate([_blank(), _values(tuple(headers))])
 
