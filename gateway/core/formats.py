@@ -15,12 +15,12 @@ import zlib
 from dataclasses import replace
 from typing import Literal
 
+from gateway.core.encodings import encoding_of, is_binary
 from gateway.core.signatures import Format, opaque, signatures_from
 
 HEAD = 65_536  # bytes of head that `sniff` wants; less is fine where the file is shorter
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_BINARY = bytes({*range(0x20)} - {*range(0x09, 0x0E), 0x1B})  # no text file holds these; escape colours terminal logs
 
 
 def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
@@ -104,34 +104,6 @@ def _unsigned(head: bytes) -> Format:
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
     return format_.encrypted or not signature.replace(b" ", b"").isalnum() or is_binary(head)
-
-
-def is_binary(text: bytes) -> bool:
-    """Whether any byte is a control that no text holds; a tenth of what an expression takes."""
-    return len(text.translate(None, _BINARY)) < len(text)
-
-
-def encoding_of(head: bytes) -> str:
-    """`utf-8` or `gb18030` where the bytes are plausible text in it, else the empty string.
-
-    GB18030 accepts much that was never written in it (Big5, for one), so at least half of its two-byte characters must
-    be the punctuation or the common characters of GB 2312 (rows 1-3 and 16-55).
-    """
-    if is_binary(head):
-        return ""
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            text = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        return encoding if encoding == "utf-8" or _is_chinese(text) else ""
-    return ""
-
-
-def _is_chinese(text: str) -> bool:
-    wide = [character.encode("gb18030") for character in text if character > "\x7f"]
-    common = sum(1 for c in wide if len(c) == 2 and (0xB0 <= c[0] <= 0xD7 or 0xA1 <= c[0] <= 0xA3) and c[1] >= 0xA1)
-    return common * 2 >= len(wide)
 
 
 def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:

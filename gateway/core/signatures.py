@@ -20,7 +20,7 @@ class Format:
         name: Short stable name: `csv`, `vcf`, `bam`, `zip`, `unknown`, ...
         media_type: IANA or customary media type.
         interpretation: `text` where scanning the decoded bytes reads all of the file, else `opaque`.
-        encoding: `utf-8`, `utf-16-le`, `utf-16-be` or `gb18030`; empty for opaque formats.
+        encoding: `utf-8`, `utf-16-le`, `utf-16-be`, `gb18030` or `big5hkscs`; empty for opaque formats.
         bom: Bytes of byte order mark at the start.
         delimiter: Byte between cells for tables, else None.
         encrypted: The content is under a key we do not have.
@@ -35,6 +35,9 @@ class Format:
     delimiter: int | None = None
     encrypted: bool = False
     hints: tuple[str, ...] = ()
+
+
+BINARY = bytes({*range(0x20)} - {*range(0x09, 0x0E), 0x1B})  # no text file holds these; escape colours terminal logs
 
 
 def opaque(name: str, media_type: str, *, encrypted: bool = False) -> Format:

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, Self
 
 from gateway.core.classify import Classifier, FileFindings
 from gateway.core.detectors import DetectorTables
-from gateway.core.detectors.documents import tables_of
+from gateway.core.detectors.pack import tables_of
 from gateway.inspect.parsers import PARSERS
 from gateway.inspect.process import Inspector, TableDocuments
 
@@ -25,7 +25,7 @@ class Here:
     """Reads files one after another. A context manager: a worker that was started ends with it.
 
     Args:
-        documents: Documents of the detectors' tables, as `core.detectors.documents.tables_of` takes them.
+        documents: Documents of the detectors' tables, as `core.detectors.pack.tables_of` takes them.
     """
 
     def __init__(self, documents: TableDocuments) -> None:

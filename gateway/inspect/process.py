@@ -73,7 +73,7 @@ class Inspector:
     Blocking, for one thread at a time; `stop` alone may be called from another.
 
     Args:
-        tables: Documents of the detectors' tables, as `core.detectors.documents.tables_of` takes them.
+        tables: Documents of the detectors' tables, as `core.detectors.pack.tables_of` takes them.
         allowance: What a worker may use.
     """
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.core.detectors import DetectorTables
-from gateway.core.detectors.documents import tables_of
+from gateway.core.detectors.pack import tables_of
 from gateway.inspect import told
 from gateway.inspect.limits import Limits
 from gateway.inspect.objects import inspect_file

@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from gateway.core.detectors import DetectorTables
-from gateway.core.detectors.documents import FILES, tables_of
+from gateway.core.detectors.pack import FILES, tables_of
 from gateway.core.errors import StoreError, Unusable
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.core.classify.births import Births
+from gateway.core.classify.cells import Cells
 from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.encoded import Encoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr
@@ -68,6 +69,7 @@ class Classifier:
         self._geo = Geo()
         self._births = Births(tables.sensitivity.births)
         self._level_marks = LevelMarks(tables)
+        self._cells = Cells(tables)
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
@@ -117,7 +119,11 @@ class Classifier:
             self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(block.own)
-        found = scan(window, self._tables, emails=self._name not in _QUALITIES)
+        columns = (
+            self._names.named if self._grid.delimiter is not None else frozenset[str]()
+        )  # a key stands before its value
+        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns)
+        found += self._cells.find(window, self._grid)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
             self._marks[mark.form] += mark.count
@@ -132,7 +138,8 @@ class Classifier:
             text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
             if self._first:
                 self._has_header = self._names.read_header(text, delimiter)
-                self._geo_columns = self._names.column_of("latitude") is not None
+                self._cells.begin(self._names)
+                self._geo_columns = any(self._names.column_of(kind) is not None for kind in ("latitude", "coordinates"))
             self._geo.read_table(text, self._names, delimiter)
             self._births.read_table(window, self._grid, self._names)
         elif name in {"json", "ndjson"}:
@@ -163,6 +170,9 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
+        self._cells.settle(self._tally, self._names, precise=self._geo.precise)
+        self._tally.drop_chance()
+        self._names.lent |= self._tally.of_one_form()
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
@@ -177,7 +187,8 @@ class Classifier:
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
         findings += self._other(hgr, broken)
-        findings += [Finding("track", "text", max(records, 1), max(records, 1), "strong")] if whereabouts else []
+        if whereabouts and all(each.kind != "track" for each in findings):
+            findings.append(Finding("track", "text", max(records, 1), max(records, 1), "strong"))
         personal = content.personal or named.personal or bool(hgr.subjects) or tracked
         judged = [each for each in findings if personal or each.kind == "genomic_data"]
         findings += combined(judged, self._tables.sensitivity)

@@ -1,7 +1,8 @@
 """Coordinates: whether a file places things to four decimals (about eleven metres) or better.
 
 Source: Surveying and Mapping Law art. 34 and rules for precise coordinates of the mainland; PIPL art. 28 for the
-whereabouts of people. Columns and keys are recognised by name; decimals are read in the first ROWS lines of every block,
+whereabouts of people. Columns and keys are recognised by name, apart or as one pair in either order (RFC 7946 section 3.1.1
+puts the longitude first); decimals are read in the first ROWS lines of every block,
 and one precise pair makes the file precise.
 """
 
@@ -28,6 +29,11 @@ _TRACKS = (b"<trkpt", b"<gx:Track")
 _DECIMAL = re.compile(r"\s*([-+]?\d{1,3})\.(\d+)")
 _KEYED = re.compile(rb'(?i)"(?:lat|latitude|\xe7\xba\xac\xe5\xba\xa6)"\s*:\s*"?(-?\d{1,2})\.\d{4}')
 _LATITUDES = frozenset({b"lat", b"latitude", "纬度".encode()})
+_PAIR = re.compile(r"[^\d+-]*([-+]?\d{1,3})\.(\d+)[^\d+-]+([-+]?\d{1,3})\.(\d+)")
+_KEYED_PAIR = re.compile(
+    rb'"(?i:coordinates|location)"\s{0,9}:[\["\s]{1,40}(-?\d{1,3})\.\d{4,20}\s{0,40},\s{0,40}(-?\d{1,3})\.\d{4}'
+)
+_PAIRS = frozenset({b"coordinates", b"location"})
 
 
 def in_mainland(latitude: float, longitude: float) -> bool:
@@ -53,13 +59,21 @@ class Geo:
 
     def read_table(self, text: bytes, names: Names, delimiter: int) -> None:
         """Look at the first lines of a block of a table."""
-        lat, lon = names.column_of("latitude"), names.column_of("longitude")
-        if lat is None or lon is None or self.mainland:
+        lat, lon, pair = (names.column_of(kind) for kind in ("latitude", "longitude", "coordinates"))
+        if self.mainland or (pair is None and (lat is None or lon is None)):
             return
         lines = text[: ROWS * 400].decode("utf-8", "replace").split("\n")[:ROWS]
         for cells in csv.reader((line.replace("\r", "") for line in lines), delimiter=chr(delimiter)):
-            if len(cells) > max(lat, lon):
+            if lat is not None and lon is not None and len(cells) > max(lat, lon):
                 self._take(_DECIMAL.match(cells[lat]), _DECIMAL.match(cells[lon]))
+            if pair is not None and len(cells) > pair and (both := _PAIR.match(cells[pair])):
+                self._take_pair(int(both[1]), int(both[3]), min(len(both[2]), len(both[4])))
+
+    def _take_pair(self, first: int, second: int, decimals: int) -> None:
+        if decimals >= 4:
+            north, east = sorted((first, second))
+            self.precise = True
+            self.mainland = self.mainland or (18 <= north <= 54 and 73 <= east <= 136)
 
     def _take(self, lat: re.Match[str] | None, lon: re.Match[str] | None) -> None:
         if lat and lon and min(len(lat[2]), len(lon[2])) >= 4:
@@ -89,7 +103,11 @@ class Geo:
 
     def read_keys(self, keys: frozenset[bytes], text: bytes) -> None:
         """Look at the latitudes of JSON, given what stands in quotes before a colon."""
-        if self.mainland or _LATITUDES.isdisjoint(key.lower() for key in keys):
+        known = {key.lower() for key in keys} if not self.mainland else set[bytes]()
+        if not _PAIRS.isdisjoint(known):
+            for match in _KEYED_PAIR.finditer(text):
+                self._take_pair(int(match[1]), int(match[2]), 4)
+        if _LATITUDES.isdisjoint(known):
             return
         for match in _KEYED.finditer(text):
             self.precise = True

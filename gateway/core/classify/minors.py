@@ -17,7 +17,11 @@ from gateway.core.classify.findings import FileFindings, Finding, PersonSet
 from gateway.core.detectors.lanes import Lanes
 
 AGE = 14
-NUMBERED = ("cn_resident_id",)  # kinds whose canonical value has the birth date above three digits of sequence
+NUMBERED = (
+    "cn_resident_id",
+    "cn_residence_permit",
+    "cn_foreigner_permit",
+)  # kinds whose canonical value has the birth date above three digits of sequence
 UNKNOWN = 9999_12_31  # births of numbers that were too many to keep: nobody knows that there is no child among them
 
 
