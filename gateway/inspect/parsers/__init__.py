@@ -59,6 +59,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "xlsx": Parser("packages"),
     "pptx": Parser("packages"),
     "odf": Parser("packages"),
+    "pdf": Parser("pdf"),
     # genomes
     # medical imaging and signals
     # places
