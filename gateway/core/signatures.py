@@ -75,6 +75,8 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"GIF8", opaque("gif", "image/gif")),
     (0, b"II*\x00", opaque("tiff", "image/tiff")),
     (0, b"MM\x00*", opaque("tiff", "image/tiff")),
+    (0, b"II+\x00", opaque("tiff", "image/tiff")),
+    (0, b"MM\x00+", opaque("tiff", "image/tiff")),
     (0, b"BAM\x01", opaque("bam", "application/x-bam")),
     (0, b"BCF\x02", opaque("bcf", "application/x-bcf")),
     (0, b"CRAM", opaque("cram", "application/x-cram")),

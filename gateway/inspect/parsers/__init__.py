@@ -60,6 +60,10 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "pptx": Parser("packages"),
     "odf": Parser("packages"),
     "pdf": Parser("pdf"),
+    "png": Parser("images", function="inspect_png"),
+    "jpeg": Parser("images", function="inspect_jpeg"),
+    "gif": Parser("images", function="inspect_gif"),
+    "tiff": Parser("tiff"),
     # genomes
     # medical imaging and signals
     # places

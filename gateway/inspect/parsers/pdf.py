@@ -16,7 +16,7 @@ import logging
 import re
 import zlib
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
 
 from pypdf import PageObject, PdfReader
 from pypdf.generic import (
@@ -27,7 +27,6 @@ from pypdf.generic import (
     IndirectObject,
     NameObject,
     NumberObject,
-    PdfObject,
     StreamObject,
     TextStringObject,
 )
@@ -240,13 +239,13 @@ class Document:
             self._hold("a stream that goes on after its end, or breaks off")
 
 
-def _at(value: DictionaryObject, key: str) -> PdfObject | None:
+def _at(value: DictionaryObject, key: str) -> Any:
     """A value of a dictionary, looked up where it stands by itself."""
     found = value.get(key)
     return found.get_object() if found is not None else None
 
 
-def _whole(value: PdfObject | None) -> int:
+def _whole(value: object) -> int:
     return int(value) if isinstance(value, NumberObject) else 1 << 20
 
 
