@@ -53,6 +53,9 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "zstd": Parser("compressed", streams=True, function="inspect_zstd"),
     "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
     "tar": Parser("tar", streams=True),
+    "rar": Parser("closed", function="inspect_rar"),
+    "7z": Parser("closed", function="inspect_7z"),
+    "ole2": Parser("closed", function="inspect_ole2"),
     # tables
     # documents and images
     "docx": Parser("packages"),
