@@ -16,7 +16,7 @@ from gateway.core.classify.names import Names
 
 ROWS = 200
 _SOUTH, _NORTH, _WEST, _EAST = 18, 54, 73, 136
-_PAIR = re.compile(
+_POSITION = re.compile(
     rb"\[\s*(-?\d{1,3})\.(\d{4,})\s*,\s*(-?\d{1,2})\.(\d{4,})"
 )  # RFC 7946 section 3.1.1: longitude first
 _ATTRIBUTES = re.compile(
@@ -83,7 +83,7 @@ class Geo:
     def read_pairs(self, text: bytes) -> None:
         """Look at pairs of GeoJSON: positions in lists."""
         if b"coordinates" in text or self.pairs:
-            for match in _PAIR.finditer(text):
+            for match in _POSITION.finditer(text):
                 self._pair(float(match[3]), float(match[1]))
 
     def read_markup(self, text: bytes) -> None:

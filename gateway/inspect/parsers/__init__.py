@@ -53,6 +53,9 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "zstd": Parser("compressed", streams=True, function="inspect_zstd"),
     "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
     "tar": Parser("tar", streams=True),
+    "rar": Parser("closed", function="inspect_rar"),
+    "7z": Parser("closed", function="inspect_7z"),
+    "ole2": Parser("closed", function="inspect_ole2"),
     # tables
     "parquet": Parser("parquet"),
     "arrow": Parser("arrow"),
@@ -71,6 +74,11 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "xlsx": Parser("packages"),
     "pptx": Parser("packages"),
     "odf": Parser("packages"),
+    "pdf": Parser("pdf"),
+    "png": Parser("images", function="inspect_png"),
+    "jpeg": Parser("images", function="inspect_jpeg"),
+    "gif": Parser("images", function="inspect_gif"),
+    "tiff": Parser("tiff"),
     # genomes
     "bam": Parser("bam", streams=True),
     "bcf": Parser("bcf", streams=True),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-from gateway.core.formats import encoding_of
+from gateway.core.encodings import encoding_of
 from gateway.inspect.report import Report, TextSink
 
 _DISTINCT: Final = 10_000  # words remembered so that the same are fed once

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.core.formats import encoding_of
+from gateway.core.encodings import encoding_of
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source
