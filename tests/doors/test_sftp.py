@@ -554,7 +554,7 @@ def test_the_windows_private_parts_are_still_there():
     assert "self._maybe_resume_reading()" in inspect.getsource(SSHServerStreamSession.read)
 
 
-@pytest.mark.parametrize(("sessions", "bytes_each"), [(0, 2 << 20), (8, 2 << 20), (16, 1 << 20), (1000, 128 << 10)])
+@pytest.mark.parametrize(("sessions", "bytes_each"), [(0, 8 << 20), (8, 2 << 20), (16, 1 << 20), (1000, 128 << 10)])
 def test_windows_shrink_as_sessions_come(sessions, bytes_each):
     assert window(sessions) == bytes_each
 

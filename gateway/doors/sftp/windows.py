@@ -18,7 +18,7 @@ from typing import Any, Final
 from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
 from asyncssh.packet import UInt32
 
-MOST: Final = 2 << 20  # 200 MB/s over 10 ms; OpenSSH's own
+MOST: Final = 8 << 20  # of few: what comes while a piece is in work; OpenSSH has 16 MiB under way
 LEAST: Final = 128 << 10
 ALL: Final = 16 << 20
 
