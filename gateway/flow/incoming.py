@@ -32,6 +32,7 @@ from gateway.core.transfer import State, Transfer
 from gateway.flow.findings import decision_facts, person_digests, sample_digests
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
+from gateway.flow.pieces import Pieces
 from gateway.flow.recorder import ALL_TIME, Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, VaultSealer
@@ -75,6 +76,7 @@ class Reception:
     limits: Limits
     keeper: Keeper
     memory: Memory = field(default_factory=Memory)
+    pieces: Pieces = field(default_factory=Pieces)
 
     async def forget(self, transfer_id: str, parts: Iterable[Part], *, but: Iterable[Part] = ()) -> None:
         """See `keeper.forget`."""
@@ -132,6 +134,7 @@ class Incoming:
             key=self._key,
             entropy=entropy,
             pool=reception.pool,
+            pieces=reception.pieces,
         )
 
     @property

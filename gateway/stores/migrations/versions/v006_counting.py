@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "v007"
+revision = "v006"
 down_revision = "v005"
 branch_labels = None
 depends_on = None
