@@ -92,7 +92,10 @@ def test_genotypes_are_of_those_listed_beside_them():
 def test_a_list_that_comes_later_takes_nobody_back():
     files = [stored("a.pgen", PGEN, 1, carried="v1"), stored("b.fam", FAM, 2, carried="v1"), stored("a.fam", FAM, 3)]
     joined, known = join(files, 2026).facts["hgr"], already(files, 2026, {"v1"})
-    assert (joined["subjects"], known.subjects) == (501, 0)  # all have names now, and names are counted once by themselves
+    assert (joined["subjects"], known.subjects) == (
+        501,
+        0,
+    )  # all have names now, and names are counted once by themselves
 
 
 def test_a_pedigree_reaches_the_facts():
