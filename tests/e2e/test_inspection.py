@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import openpyxl
-import pandas
+import pandas as pd
 
 from gateway.cli.demo.story import GENERAL
 from tests.e2e.conftest import Running
@@ -35,7 +35,7 @@ def test_people_in_a_workbook_in_an_archive_and_in_parquet_are_the_same_people(r
     with zipfile.ZipFile(folder / "visit.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("inner/people.xlsx", workbook(numbers[:30]))
         archive.writestr("notes.txt", "nothing of note\n" * 10)
-    pandas.DataFrame({"id_number": numbers[10:], "visit": range(30)}).to_parquet(folder / "visits.parquet", index=False)
+    pd.DataFrame({"id_number": numbers[10:], "visit": range(30)}).to_parquet(folder / "visits.parquet", index=False)
     sender = running.sender()
     sender.sign_in()
     transfer = sender.open("hku-genomics", "island-ecology", "workbooks", GENERAL)
