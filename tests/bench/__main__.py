@@ -2,7 +2,7 @@
 
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
 `sftp` (the SFTP door beside OpenSSH and rclone), `https` (the HTTPS door beside nginx and rclone), `rss` (memory under many
-uploads at once), `folders` (trees of many small files, the whole way).
+uploads at once), `folders` (trees of many small files, the whole way), `policy` (decisions, and replay of 100,000 of them).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 import sys
 
 QUICK = ("scan", "large_file", "sftp")
-NAMES = (*QUICK, "https", "rss", "folders")
+NAMES = (*QUICK, "https", "rss", "folders", "policy")
 
 
 def main(arguments: list[str]) -> None:
