@@ -1,7 +1,7 @@
 """How fast the law decides: `python -m tests.bench policy [transfers]`. Seeded; not a test.
 
-First the whole pack on each golden case, closing and deriving included, then `hetao policy replay`'s way over a SQLite database of
-so many decided transfers (100,000 unless told): read, parsed, decided again. Budgets: 5 ms a decision, 2 minutes for 100,000.
+First the whole pack on each golden case, closing and deriving included, then `hetao policy replay`'s way over a SQLite database
+of so many decided transfers (100,000 unless told): read, parsed, decided again. Budgets: 5 ms a decision, 2 minutes for 100,000.
 """
 
 from __future__ import annotations
