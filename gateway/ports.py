@@ -277,6 +277,42 @@ class PersonSet:
 
 
 @dataclass(frozen=True)
+class PersonUnion:
+    """Everybody counted for an entity in a year on one track, as a count of distinct persons; who they are is in its shards.
+
+    It is made from the `PersonSet`s (`gateway.flow.census`) and can be made again at any time.
+
+    Attributes:
+        entity: As in the sets; so are `year` and `track`.
+        year: See `entity`.
+        track: See `entity`.
+        sets: How many sets it is made of.
+        digests: How many digests these hold together, repeated ones included.
+        sensitive: Distinct persons with sensitive data.
+        nonsensitive: The same of the others.
+    """
+
+    entity: str
+    year: int
+    track: str
+    sets: int = 0
+    digests: int = 0
+    sensitive: int = 0
+    nonsensitive: int = 0
+
+
+@dataclass(frozen=True)
+class PersonSums:
+    """What the sets of an entity, year and track add up to: how many, their digests, and persons known only by number."""
+
+    entity: str
+    sets: int = 0
+    digests: int = 0
+    unkeyed_sensitive: int = 0
+    unkeyed_nonsensitive: int = 0
+
+
+@dataclass(frozen=True)
 class StoredChange:
     """A registry change: `proposed`, `approved` or `discarded`; `serial` orders the approved ones from 1."""
 
@@ -421,6 +457,23 @@ class Reading(Protocol):
     async def person_sets(self, entity: str, year: int, track: str) -> Sequence[PersonSet]:
         """Everybody counted for an entity in a year; an empty entity asks for all of them."""
 
+    async def counted_transfers(self, entity: str, year: int, track: str) -> frozenset[str]:
+        """The transfers counted for an entity in a year."""
+
+    async def person_sums(self, year: int, track: str) -> Mapping[str, PersonSums]:
+        """What the sets of each entity add up to, by entity; no set is read for it."""
+
+    async def person_unions(self, year: int, track: str) -> Mapping[str, PersonUnion]:
+        """The unions there are, by entity."""
+
+    async def person_shards(
+        self, entity: str, year: int, track: str, kind: str, numbers: Sequence[int]
+    ) -> Mapping[int, bytes]:
+        """Shards of an entity's union by number, packed; `kind` is `sensitive` or `nonsensitive`, empty ones are left out."""
+
+    async def hgr_samples(self, project: str, endpoint: str) -> Sequence[tuple[bytes, bytes]]:
+        """Packed digests of the samples counted so far, all time, for a project and a recipient: all, and the sequenced ones."""
+
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         """Individual-level subjects and sequencing subjects cleared so far, all time, for a project and a recipient."""
 
@@ -546,7 +599,18 @@ class Writing(Reading, Protocol):
         """Count persons for a transfer, once."""
 
     async def drop_persons(self, transfer_id: str) -> bool:
-        """Uncount a transfer's persons; whether there were any."""
+        """Uncount a transfer's persons, and forget the union they were in; whether there were any."""
+
+    async def put_union(self, union: PersonUnion, shards: Mapping[str, Mapping[int, bytes]]) -> None:
+        """Insert or replace an entity's union, and by kind those of its shards that changed."""
+
+    async def drop_union(self, entity: str, year: int, track: str) -> None:
+        """Forget an entity's union with all of its shards, if it is there."""
+
+    async def put_samples(
+        self, transfer_id: str, project: str, endpoint: str, samples: bytes, sequenced: bytes
+    ) -> None:
+        """Count a cleared transfer's samples that have a name; `drop_persons` takes them back."""
 
     async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
         """Count a cleared transfer's individual-level subjects; `drop_persons` takes them back."""
@@ -637,7 +701,7 @@ class Keyring(Protocol):
         """Destroy a transfer's secrets whose names begin so; returns how many there were."""
 
     async def year_key(self, year: int) -> bytes:
-        """The key persons are digested under in a calendar year, 32 bytes, made on first use."""
+        """The key persons are digested under in a calendar year, 32 bytes, made on first use; year 0 is that of all time."""
 
 
 class HeaderOpener(Protocol):

@@ -46,6 +46,7 @@ from gateway.flow.receipt import Receipts
 from gateway.flow.recorder import Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
+from gateway.flow.reports import Reports
 from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
@@ -155,6 +156,7 @@ class Gateway:
     audit: Audit
     answers: Answers
     incidents: Incidents
+    reports: Reports
     conductor: Conductor
     housekeeping: Housekeeping
     signer: FileSigner
@@ -289,6 +291,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         incidents=Incidents(recorder),
+        reports=Reports(recorder=recorder, registrar=registrar, ledger=ledger),
         answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
         housekeeping=housekeeping,
@@ -343,7 +346,7 @@ def _inspect(
         recorder=recorder,
         spool=spool,
         opener=opener,
-        inspection=Workers(list(read_documents().values()), allowance),
+        inspection=Workers(read_documents(), allowance),
         registrar=registrar,
         scanner=_scanner(settings),
     )

@@ -12,7 +12,19 @@ import typer
 ROOT_HELP = "The governed gateway on the Shenzhen-Hong Kong international data channel."
 
 # name -> (module, attribute); groups have an `app`, single commands a function.
-GROUPS = ("policy", "registry", "review", "incident", "transfers", "ledger", "keys", "config", "bans", "webhooks")
+GROUPS = (
+    "policy",
+    "registry",
+    "review",
+    "incident",
+    "report",
+    "transfers",
+    "ledger",
+    "keys",
+    "config",
+    "bans",
+    "webhooks",
+)
 SINGLES = {
     "init": ("init", "init"),
     "upgrade": ("init", "upgrade"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json as json_codec
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.core.classify import FileFindings
+from gateway.core.classify import FileFindings, on_day
+from gateway.core.facts import local_day
 from gateway.inspect.here import Here
 from gateway.stores.detectors import read_documents
 
@@ -30,12 +32,14 @@ def inspect(
     if missing:
         raise typer.BadParameter(f"{missing[0]} does not exist")
     table = _empty_table()
-    with Here(list(read_documents().values())) as here:
+    with Here(read_documents()) as here:
         for path in _walk(paths):
             try:
                 findings, digest = here.read(path, _shown(path))
             except OSError as error:
                 raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+            # Who is under fourteen is a matter of the day.
+            findings = on_day(findings, local_day(datetime.now(UTC)))
             if json:
                 typer.echo(json_codec.dumps(findings.to_json(digest), ensure_ascii=False))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, show_table, with_gateway, write_new
+from gateway.cli.found import show_found
+from gateway.cli.language import LanguageOption, spoken
 from gateway.cli.officer import Key, own_blob, sign_file
 from gateway.core.facts import local_day
 from gateway.core.review import APPROVE, NAMESPACE, REJECT
@@ -17,7 +20,6 @@ from gateway.wiring import Gateway
 
 app = typer.Typer(no_args_is_help=True, help="Held transfers, and the officers' signed votes.")
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the ledger with your name.")]
-Language = Annotated[str, typer.Option("--lang", help="en, zh-Hans or zh-Hant.")]
 
 
 @app.command("list")
@@ -48,13 +50,13 @@ def _row(transfer: Transfer) -> dict[str, Any]:
 
 
 @app.command()
-def show(transfer: str, lang: Language = "en", config: Config = None, as_json: AsJson = False) -> None:
+def show(transfer: str, lang: LanguageOption = None, config: Config = None, as_json: AsJson = False) -> None:
     """A held transfer: the decision with its articles and remedies, the findings, the votes so far."""
     shown = with_gateway(config, lambda gateway: gateway.review.show(transfer))
     if as_json:
         show_json(shown)
         return
-    decision = shown["decision"]
+    language, decision = spoken(lang, os.environ), shown["decision"]
     show_fields(
         {
             "transfer": shown["id"],
@@ -67,7 +69,7 @@ def show(transfer: str, lang: Language = "en", config: Config = None, as_json: A
         cited = [each for each in decision["citations"] if each["rule"] == remedy["rule"]]
         articles = ", ".join(f"{each['instrument']} {each['article']}" for each in cited)
         out.print(
-            f"[bold]{remedy['rule']}[/bold] ({articles}): {escape(remedy.get(lang, remedy['en']))}", highlight=False
+            f"[bold]{remedy['rule']}[/bold] ({articles}): {escape(remedy.get(language, remedy['en']))}", highlight=False
         )
     rows = [
         [
@@ -76,17 +78,13 @@ def show(transfer: str, lang: Language = "en", config: Config = None, as_json: A
             each["size"],
             each["findings"]["format"],
             each["findings"]["inspectable"],
-            _kinds(each),
         ]
         for each in shown["files"][:50]
     ]
-    show_table("files", ["no", "path", "bytes", "format", "inspectable", "findings"], rows)
+    show_table("files", ["no", "path", "bytes", "format", "inspectable"], rows)
+    show_found(shown, language)
     if "votes" in shown:
         show_fields({"approvals": shown["votes"]["approvals"], "still needed": shown["votes"]["missing"]})
-
-
-def _kinds(file: dict[str, Any]) -> str:
-    return ", ".join(f"{each['kind']} x{each['count']}" for each in file["findings"]["findings"][:6])
 
 
 def _vote(transfer: str, vote: str, key: Path, reason: str, config: Path | None, *, as_json: bool) -> None:

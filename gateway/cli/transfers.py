@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.desk import SHELL, AsJson, Config, out, show_fields, show_json, show_table, with_gateway, write_new
+from gateway.cli.found import show_found
+from gateway.cli.language import LanguageOption, spoken
 from gateway.core.errors import Unusable
 from gateway.core.facts import SHANGHAI
 from gateway.core.transfer import State, Transfer
@@ -146,18 +149,22 @@ def search(
 
 
 @app.command()
-def show(transfer: str, config: Config = None, as_json: AsJson = False) -> None:
-    """One transfer with its decision and its entries in the ledger."""
+def show(transfer: str, lang: LanguageOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """One transfer with its decision, what was found in its files, and its entries in the ledger."""
 
-    async def work(gateway: Gateway) -> tuple[Transfer, list[dict[str, Any]]]:
+    async def work(gateway: Gateway) -> tuple[Transfer, dict[str, Any], list[dict[str, Any]]]:
         found = await gateway.enquiry.transfer(SHELL, transfer)
-        return found, await gateway.enquiry.history(SHELL, transfer)
+        return found, await gateway.review.show(transfer), await gateway.enquiry.history(SHELL, transfer)
 
-    found, history = with_gateway(config, work)
+    found, reviewed, history = with_gateway(config, work)
     if as_json:
-        show_json({**row(found), "reason": found.reason, "decision": dict(found.decision), "ledger": history})
+        content = {name: reviewed[name] for name in ("findings", "on_the_whole")}
+        content["file_findings"] = [each["findings"] for each in reviewed["files"]]
+        shown = {**row(found), "reason": found.reason, "decision": dict(found.decision)}
+        show_json({**shown, **content, "ledger": history})
         return
     show_fields({**row(found), "reason": found.reason, "due": found.due})
+    show_found(reviewed, spoken(lang, os.environ))
     rows = [[each["index"], each["at"], each["tag"], each["actor"], each["body"]] for each in history]
     show_table("ledger", ["entry", "at", "what", "who", "with"], rows)
 

@@ -17,7 +17,6 @@ from typing import Final
 
 READ_BY_CODE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = MappingProxyType(
     {
-        "gba_persons": (("added", "apart"), "apart"),
         "labour_rules": (("both", "either"), "both"),
         "old_results": (("two-years", "three-years"), "three-years"),
         "sensitive_senders": (("no-exemption", "n-only"), "n-only"),

@@ -13,13 +13,14 @@ import codecs
 import re
 import zlib
 from dataclasses import replace
+from typing import Literal
 
+from gateway.core.encodings import encoding_of, is_binary
 from gateway.core.signatures import Format, opaque, signatures_from
 
 HEAD = 65_536  # bytes of head that `sniff` wants; less is fine where the file is shorter
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_BINARY = bytes({*range(0x20)} - {*range(0x09, 0x0E), 0x1B})  # no text file holds these; escape colours terminal logs
 
 
 def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
@@ -27,11 +28,12 @@ def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
 
 
 UNKNOWN = opaque("unknown", "application/octet-stream")
+ONNX = opaque("onnx", "application/octet-stream")
 
 # First path component in a zip's head that tells what kind of package it is.
 _PACKAGES = (
     (b"word/", "docx"), (b"xl/", "xlsx"), (b"ppt/", "pptx"), (b"mimetypeapplication/vnd.oasis.opendocument", "odf"),
-    (b"META-INF/", "jar"), (b".npy", "npz"), (b"archive/data.pkl", "torch"),
+    (b"META-INF/", "jar"), (b".npy", "npz"), (b"/data.pkl", "torch"),
 )  # fmt: skip
 
 _GFF = re.compile(rb"^##gff-version", re.MULTILINE)
@@ -48,6 +50,7 @@ _FASTQ = re.compile(rb"^@[^\n]*\n([A-Za-z.*\-]*)\r?\n\+[^\n]*\n([!-~]*)")
 _FASTA = re.compile(rb"^(?:>|;)[^\n]*\n[A-Za-z*\-\r\n]+(?:\n|$|>)")
 _NUCLEOTIDES = re.compile(rb"^>[^\n]*\n[ACGTUNRYKMSWBDHVacgtunrykmswbdhv\r\n]+(?:\n>|$)")
 _NDJSON = re.compile(rb"^\s*[{\[][^\n]*[}\]]\s*\n\s*[{\[]")
+_REPORT = re.compile(rb"\[Header\]\s*\r?\nGSGT Version")
 _MARKED_UP = frozenset({"json", "ndjson", "xml"})  # what a first character shows; a name alone does not
 _NAMED = {
     ".csv": ("csv", "text/csv"), ".tsv": ("tsv", "text/tab-separated-values"), ".tab": ("tsv", "text/tab-separated-values"),
@@ -55,8 +58,12 @@ _NAMED = {
     ".ndjson": ("ndjson", "application/x-ndjson"),
     ".jsonl": ("ndjson", "application/x-ndjson"), ".xml": ("xml", "application/xml"), ".gff": ("gff", "text/x-gff3"),
     ".gff3": ("gff", "text/x-gff3"), ".gtf": ("gff", "text/x-gtf"), ".ped": ("plink_ped", "text/plain"),
-    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"),
+    ".fam": ("plink_fam", "text/plain"), ".psam": ("plink_fam", "text/plain"), ".bim": ("plink_bim", "text/plain"),
+    ".sample": ("oxford_sample", "text/plain"),
 }  # fmt: skip
+_DBASE = frozenset(
+    {0x02, 0x03, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8E, 0xCB, 0xE5, 0xF5, 0xFB}
+)  # first byte of .dbf
 _DELIMITERS = b",\t;|"
 _QUOTED = re.compile(rb'"[^"]*"')
 
@@ -78,40 +85,28 @@ def sniff(head: bytes, name: str) -> Format:
         if head.startswith(bom):
             return _encoded(head[len(bom) :], stem, encoding, len(bom))
     encoding = encoding_of(head)
-    return _encoded(head, stem, encoding, 0) if encoding else UNKNOWN
+    if encoding:
+        return _encoded(head, stem, encoding, 0)
+    if stem.endswith(".onnx") and head[0] == 0x08:  # protocol buffers have no signature; field 1 is first
+        return ONNX
+    return _unsigned(head)
+
+
+def _unsigned(head: bytes) -> Format:
+    """Binary formats without a signature, by the form of their header."""
+    if len(head) < 65 or head[0] not in _DBASE or not (1 <= head[2] <= 12 and 1 <= head[3] <= 31):
+        return UNKNOWN
+    size = int.from_bytes(head[8:10], "little")  # of the header: fields of 32 bytes, their end, what FoxPro adds
+    told = size >= 65 and size % 32 in (1, 2, 8) and head[43:44].isalpha()
+    return opaque("dbf", "application/x-dbf") if told else UNKNOWN
 
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.isalnum() or is_binary(head)
-
-
-def is_binary(text: bytes) -> bool:
-    """Whether any byte is a control that no text holds; a tenth of what an expression takes."""
-    return len(text.translate(None, _BINARY)) < len(text)
-
-
-def encoding_of(head: bytes) -> str:
-    """`utf-8` or `gb18030` where the bytes are plausible text in it, else the empty string.
-
-    GB18030 accepts much that was never written in it (Big5, for one), so at least half of its two-byte characters must
-    be the punctuation or the common characters of GB 2312 (rows 1-3 and 16-55).
-    """
-    if is_binary(head):
-        return ""
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            text = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        return encoding if encoding == "utf-8" or _is_chinese(text) else ""
-    return ""
-
-
-def _is_chinese(text: str) -> bool:
-    wide = [character.encode("gb18030") for character in text if character > "\x7f"]
-    common = sum(1 for c in wide if len(c) == 2 and (0xB0 <= c[0] <= 0xD7 or 0xA1 <= c[0] <= 0xA3) and c[1] >= 0xA1)
-    return common * 2 >= len(wide)
+    lettered = signature.replace(b" ", b"").isalnum()
+    return (
+        format_.encrypted or not lettered or is_binary(head) or format_.name == "spss_portable"
+    )  # which has nothing else
 
 
 def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
@@ -139,9 +134,22 @@ def text_kind(text: bytes, stem: str) -> Format:
         return _text("gff", "text/x-gff3")
     if _FASTA.match(text):
         return _text("fasta" if _NUCLEOTIDES.match(text) else "protein_fasta", "text/x-fasta")
+    if matrix := _matrix(text):
+        return matrix
     if suffix == ".bed" and _BED.match(text):
         return _text("bed", "text/x-bed")
     return _marked_up(text) or _tabular(text, suffix) or _text("text", "text/plain")
+
+
+def _matrix(text: bytes) -> Format | None:
+    """Matrices and reports of genetics that say so in their first line: GCT, Matrix Market, GenomeStudio."""
+    if text.startswith((b"#1.2", b"#1.3")) and re.match(rb"#1\.[23][ \t]*\r?\n\d+\t\d+", text):
+        return _text("gct", "text/plain")
+    if text.startswith(b"%%MatrixMarket"):
+        return _text("mtx", "text/plain")
+    if text.startswith(b"[CEL]"):
+        return _text("cel_text", "text/plain")
+    return _text("genomestudio", "text/plain") if _REPORT.match(text) else None
 
 
 def _is_fastq(text: bytes) -> bool:
@@ -199,6 +207,8 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     """Say more about containers: what is inside, and whether it is under a password."""
     if format_.name == "zip":
         return _zip(format_, head)
+    if format_.name == "tiff" and is_georeferenced(head):
+        return opaque("geotiff", "image/tiff; application=geotiff")
     if format_.name == "gzip":
         return _gzip(format_, head, stem)
     if format_.name == "pdf" and b"/Encrypt" in head:
@@ -206,6 +216,20 @@ def _refined(format_: Format, head: bytes, stem: str) -> Format:
     if format_.name == "ole2" and "EncryptedPackage".encode("utf-16-le") in head:
         return replace(format_, encrypted=True)
     return format_
+
+
+def is_georeferenced(head: bytes) -> bool:
+    """Whether the first directory of a TIFF places it on the globe, as far as the head shows.
+
+    By tags 33550, 34264 or 34735 (OGC 19-008r4 section 7.3).
+    """
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    wide = int.from_bytes(head[2:4], order) == 43
+    at = int.from_bytes(head[8:16] if wide else head[4:8], order)
+    start, step = (at + 8, 20) if wide else (at + 2, 12)
+    count = int.from_bytes(head[at:start], order)
+    tags = range(start, min(start + step * min(count, 4096), len(head) - 1), step)
+    return any(int.from_bytes(head[tag : tag + 2], order) in {33550, 34264, 34735} for tag in tags)
 
 
 def _zip(format_: Format, head: bytes) -> Format:
@@ -220,7 +244,7 @@ def _gzip(format_: Format, head: bytes, stem: str) -> Format:
         inside = zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
         inside = b""
-    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf")):
+    for magic, name in ((b"BAM\x01", "bam"), (b"BCF\x02", "bcf"), (b"CSI\x01", "csi"), (b"TBI\x01", "tbi")):
         if inside.startswith(magic):
             return opaque(name, f"application/x-{name}")
     inner = stem.removesuffix(".gz").removesuffix(".bgz")

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from gateway.core.classify import is_minor
 from gateway.core.declaration import LEVELS
+from gateway.core.differences import undeclared_types
 from gateway.core.records import Endpoint, FiledMechanism, Institution, Person
 from gateway.core.situation import (
     Data,
@@ -89,7 +91,7 @@ def know(
     """
     nothing = strictest(on)
     said: Table = declared or {}
-    data = _data(nothing.data, said.get("data", {}), findings)
+    data = _data(nothing.data, said.get("data", {}), findings, on)
     hgr = _hgr(nothing.hgr, said.get("hgr", {}), findings, counted)
     individual = hgr.information and not hgr.aggregate_only
     sensitive = data.sensitive or data.under14 or individual
@@ -157,7 +159,7 @@ def _request(nothing: Request, said: Table | None, declared: Table | None) -> Re
     return Request(by=words.get("by", "sender"), mainland_approval=words.get("mainland_approval", False))
 
 
-def _data(nothing: Data, said: Table, findings: Table | None) -> Data:
+def _data(nothing: Data, said: Table, findings: Table | None, on: date) -> Data:
     inspected = findings is not None and findings["inspectable"]
     seen: Table = findings or {}
     level = said.get("level", nothing.level)
@@ -169,14 +171,16 @@ def _data(nothing: Data, said: Table, findings: Table | None) -> Data:
     implied = nothing.sensitive if personal else False
     return Data(
         level=level,
-        types=tuple(said.get("types", ())),
+        # What was found and not named is a type as well: a filing that lists its types does not cover it.
+        types=(*said.get("types", ()), *undeclared_types(said.get("types", ()), seen)),
         secrecy_mark=_marked(nothing, said, seen),
         controlled_technology=said.get("controlled_technology", nothing.controlled_technology),
         inspectable=inspected,
         precise_geo=_either("precise_geo", said, seen, unknown=not inspected and "precise_geo" not in said),
         personal=personal,
         sensitive=said.get("sensitive", implied) or seen.get("sensitive", False),
-        under14=said.get("under14", nothing.under14 if personal else False),
+        under14=said.get("under14", nothing.under14 if personal else False)
+        or is_minor(seen.get("newest_birth", 0), on),
         anonymous_claimed=said.get("anonymous_claimed", False),
         reidentification_tested=said.get("reidentification_tested", nothing.reidentification_tested),
         remote_access=said.get("remote_access", nothing.remote_access),
@@ -219,7 +223,7 @@ def _hgr(nothing: Hgr, said: Table, findings: Table | None, counted: Counted | N
         aggregate_only=aggregate,
         subjects=counted.hgr_subjects if counted and told_subjects else nothing.subjects,
         wes_wgs_subjects=counted.hgr_sequencing_subjects if counted and told_sequenced else nothing.wes_wgs_subjects,
-        pedigree=said.get("pedigree", nothing.pedigree),
+        pedigree=_either("pedigree", said, seen, unknown=nothing.pedigree),
         special_region=said.get("special_region", nothing.special_region),
     )
 

@@ -27,6 +27,8 @@ from gateway.core.errors import Unusable
 Digests = npt.NDArray[np.uint64]
 
 KEY_SIZES = range(16, 65)  # bytes; BLAKE2b takes at most 64
+# 1,024 shards: five million persons make shards of 39 kB, and a transfer of ten persons reads ten of them.
+SHARD_BITS = 10
 SCOPED_KINDS = frozenset({"genomic_sample"})
 _SHANGHAI = timezone(timedelta(hours=8))  # no summer time since 1991, so no zone file is read
 
@@ -73,11 +75,27 @@ def merge(*sets: Digests) -> Digests:
 
 def new_digests(digests: Digests, known: Digests) -> Digests:
     """Those not counted before; both sorted and distinct, and so is the answer."""
-    if not known.size:
-        return digests
-    place = np.minimum(np.searchsorted(known, digests), known.size - 1)
-    fresh: Digests = digests[known[place] != digests]
+    fresh: Digests = digests[~among(digests, known)]
     return fresh
+
+
+def among(digests: Digests, known: Digests) -> npt.NDArray[np.bool_]:
+    """Which of the digests are known; both sorted and distinct."""
+    if not known.size:
+        return np.zeros(digests.size, np.bool_)
+    place = np.minimum(np.searchsorted(known, digests), known.size - 1)
+    found: npt.NDArray[np.bool_] = known[place] == digests
+    return found
+
+
+def shards_of(digests: Digests) -> dict[int, Digests]:
+    """Sorted digests cut by their first SHARD_BITS bits, by number; empty shards are left out."""
+    numbers = (digests >> np.uint64(64 - SHARD_BITS)).astype(np.intp)
+    starts = (
+        np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]])) if digests.size else np.zeros(0, np.intp)
+    )
+    parts = np.split(digests, starts[1:])
+    return {int(numbers[start]): part for start, part in zip(starts, parts, strict=False)}
 
 
 def pack(digests: Digests) -> bytes:
@@ -126,14 +144,6 @@ def merge_persons(sets: Iterable[PersonSet]) -> PersonSet:
         sensitive, ordinary = sensitive or persons.sensitive, ordinary or persons.ordinary
     values = {kind: merge(*each) for kind, each in parts.items()}
     return PersonSet(values, uncounted, sensitive=sensitive, ordinary=ordinary)
-
-
-def newest_birth(persons: PersonSet) -> int | None:
-    """Latest birth date among resident identity numbers as YYYYMMDD, for the age of fourteen (PIPL art. 31)."""
-    numbers = persons.values.get("cn_resident_id")
-    if numbers is None or not numbers.size:
-        return None
-    return int((numbers // np.uint64(1000) % np.uint64(10**8)).max())
 
 
 def counting_year(at: datetime) -> int:

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.core.calendar import WorkCalendar, add_years
 from gateway.core.choices import CAREFUL, Choices
-from gateway.core.situation import Filing
 
 VALID_YEARS: Final = {"SA": 3, "CERT": 3}
 """Order 16 art 9 (result valid three years from issue); certificates likewise."""
@@ -52,7 +51,20 @@ class ExtensionWindow:
     provisional: bool
 
 
-def last_day(filing: Filing, choices: Choices = CAREFUL) -> date:
+class Lasting(Protocol):
+    """What the last day of a filing rests on: a situation's `Filing`, or a registered mechanism."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102  # as in the vocabulary's `filings`
+    @property
+    def effective(self) -> date | None: ...  # noqa: D102  # the same
+    @property
+    def valid_to(self) -> date | None: ...  # noqa: D102  # the same
+    @property
+    def extended(self) -> bool: ...  # noqa: D102  # the same
+
+
+def last_day(filing: Lasting, choices: Choices = CAREFUL) -> date:
     """The last day on which a filing is valid, itself included; `date.max` where nothing ends it.
 
     Args:

@@ -110,7 +110,7 @@ class Standing:
 
 STANDING: dict[State, Standing] = {
     State.OPEN: Standing(timedelta(days=7), "sender", "POST /v1/transfers/{id}/submit", Tag.EXPIRED),
-    State.SUBMITTED: Standing(timedelta(hours=6), "gateway", "hetao transfers step", Tag.FAILED),
+    State.SUBMITTED: Standing(timedelta(days=2), "gateway", "hetao transfers step", Tag.FAILED),
     State.CLASSIFIED: Standing(timedelta(hours=1), "gateway", "hetao transfers step", Tag.FAILED),
     State.HELD: Standing(timedelta(days=30), "officers", "hetao review approve", Tag.EXPIRED),
     State.CLEARED: Standing(timedelta(hours=6), "gateway", "hetao transfers step", Tag.FAILED),

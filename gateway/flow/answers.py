@@ -115,7 +115,7 @@ class Answers:
             "state": transfer.state.value,
             "decision": dict(transfer.decision),
             "sources": sources(transfer.decision["situation"], transfer.declaration, transfer.findings),
-            "differences": [*transfer.findings.get("differences", ())],
+            "differences": [*transfer.decision.get("differences", ())],
             "smallest": [list(names) for names in smallest(pack, known, self._calendar)],
         }
 

@@ -7,27 +7,40 @@ Checked, each finding told with its entry (an empty list means that all of it ho
 3. Every transfer's entries are a path through the lifecycle, and end in the state its row shows.
 4. The registry folds from the genesis with every signature.
 5. The openings that still can be opened belong to their entries.
+6. The persons counted for a cleared transfer are as many as its clearance committed to, and each entity's union of a year
+   is what its sets make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
 from gateway.core.documents import parse_document
 from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
-from gateway.core.facts import Tag, opens
+from gateway.core.facts import Tag, local_day, opens
+from gateway.core.persons import SHARD_BITS
 from gateway.core.transfer import State, advance
+from gateway.flow.census import GBA, KINDS, NATIONAL, rebuilt
 from gateway.flow.recorder import EVIDENCE, open_opening
 from gateway.flow.registrar import Registrar
 from gateway.flow.tree import high_water
-from gateway.ports import Keyring, LedgerSigner, Reading, Records
+from gateway.ports import Keyring, LedgerSigner, PersonSet, Reading, Records
 from gateway.wire import Malformed, checkpoint, merkle
 
 PAGE = 2000
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What a clearance committed to, in its year; None where it cannot be opened any more."""
+
+    year: int
+    persons: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -52,11 +65,12 @@ class Audit:
         self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
 
     async def verify(self) -> Audited:
-        """All five checks."""
+        """All six checks."""
         problems: list[str] = []
         states: dict[str, State] = {}
         leaves: list[bytes] = []
         opened = 0
+        counted: dict[str, _Counted] = {}
         async with self._records.read() as view:
             size = await view.tree_size()
             for start in range(0, size, PAGE):
@@ -66,11 +80,14 @@ class Audit:
                     if entry is None:
                         continue
                     _follow(states, index, entry, problems)  # step 3
-                    opened += await self._opening(view, index, body, entry, problems)  # step 5
+                    opening = await self._opening(view, index, body, entry, problems)  # step 5
+                    opened += opening is not None
+                    _count(counted, entry, opening)
             root = merkle.root(leaves)
             signed = await self._checkpoint(view, leaves, problems)  # step 2
             await _compare_states(view, states, problems)
             await self._registry(view, problems)  # step 4
+            await _compare_persons(view, counted, problems)  # step 6
         if len(leaves) != size:
             problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
         return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
@@ -110,25 +127,25 @@ class Audit:
 
     async def _opening(
         self, view: Reading, index: int, body: bytes, entry: Mapping[str, Any], problems: list[str]
-    ) -> int:
+    ) -> Mapping[str, Any] | None:
         sealed = await view.opening(index)
         if not sealed:
             if "commitment" in entry:
                 problems.append(f"entry {index} has a commitment and no opening")
-            return 0
+            return None
         try:
             key = await self._keyring.get(entry["subject"], EVIDENCE)
         except StoreError:
-            return 0  # destroyed at the end of retention: the commitment stands without it
+            return None  # destroyed at the end of retention: the commitment stands without it
         try:
             opening = parse_document(open_opening(key, sealed, body), max_size=1 << 24, max_depth=16)
         except (InvalidTag, Unusable):
             problems.append(f"the opening of entry {index} does not belong to it")
-            return 0
+            return None
         if not opens(entry, opening):
             problems.append(f"the opening of entry {index} is not what was committed to")
-            return 0
-        return 1
+            return None
+        return opening
 
     async def _registry(self, view: Reading, problems: list[str]) -> None:
         try:
@@ -151,6 +168,47 @@ def _follow(states: dict[str, State], index: int, entry: Mapping[str, Any], prob
         states[subject] = advance(states[subject], Tag(tag))
     except (KeyError, Conflict, ValueError):
         problems.append(f"entry {index} ({tag}) does not follow from the entries before it")
+
+
+def _count(counted: dict[str, _Counted], entry: Mapping[str, Any], opening: Mapping[str, Any] | None) -> None:
+    """Follow who is counted for which transfer."""
+    tag, subject = entry["tag"], entry["subject"]
+    if tag == Tag.PERSONS_RETURNED.value:
+        counted.pop(subject, None)
+    elif tag == Tag.CLEARED.value:
+        persons = opening["private"]["persons"] if opening else None
+        year = local_day(datetime.fromisoformat(entry["at"])).year
+        counted[subject] = _Counted(year, persons)
+
+
+async def _compare_persons(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
+    for year in sorted({each.year for each in counted.values()}):
+        for track in (NATIONAL, GBA):
+            sets = {each.transfer_id: each for each in await view.person_sets("", year, track)}
+            for transfer_id, each in counted.items():
+                if each.year == year and each.persons and each.persons["track"] == track:
+                    _compare_set(transfer_id, each.persons, sets.get(transfer_id), problems)
+            unsaid = sorted(set(sets) - set(counted))
+            problems += [f"persons are counted for {each}, which the ledger does not say" for each in unsaid]
+            for entity, union in (await view.person_unions(year, track)).items():
+                made, shards = await rebuilt(view, entity, year, track)
+                kept = {
+                    kind: dict(await view.person_shards(entity, year, track, kind, range(1 << SHARD_BITS)))
+                    for kind in KINDS
+                }
+                if (made, shards) != (union, kept):
+                    problems.append(f"the union of {entity}'s persons of {year} is not what its sets make")
+
+
+def _compare_set(transfer_id: str, said: Mapping[str, Any], found: PersonSet | None, problems: list[str]) -> None:
+    if not said["sensitive"] + said["nonsensitive"] and found is None:
+        return  # data about nobody
+    kept = found and {
+        "sensitive": len(found.sensitive) // 8 + found.unkeyed_sensitive,
+        "nonsensitive": len(found.nonsensitive) // 8 + found.unkeyed_nonsensitive,
+    }
+    if kept != {"sensitive": said["sensitive"], "nonsensitive": said["nonsensitive"]}:
+        problems.append(f"the persons counted for {transfer_id} are not those its clearance committed to")
 
 
 async def _compare_states(view: Reading, states: Mapping[str, State], problems: list[str]) -> None:

@@ -19,9 +19,9 @@ from gateway.core.errors import BrokenPromise
 from gateway.core.facts import Tag, local_day
 from gateway.core.intake import files_root
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import join
+from gateway.flow.findings import findings_of, join
 from gateway.flow.inspect import Inspect
-from gateway.flow.recall import check_rows
+from gateway.flow.recall import check_rows, unsampled
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.ports import StoredFile
 
@@ -47,14 +47,16 @@ class Classify:
             year = local_day(ledger.now).year
             # Off the event loop: ten thousand files take seconds.
             joined = await asyncio.to_thread(_joined, files, current.root, key, year)
-            if inspected:
-                await ledger.tx.put_files(list(inspected.values()))
+            if joined["secrecy_mark"]:  # of what is secret no samples are kept (design.md section 7)
+                files = await asyncio.to_thread(unsampled, files, key)
+            if inspected or joined["secrecy_mark"]:
+                await ledger.tx.put_files(files)
             return await ledger.record(  # step 5
                 current,
                 Tag.CLASSIFIED,
                 public={"inspectable": joined["inspectable"], "level": joined["level"]},
                 private={
-                    "findings": [stored.findings for stored in files],
+                    "findings": findings_of(files, joined, current.declaration, local_day(ledger.now)),
                     "persons": {key: joined[f"persons_{key}"] for key in ("sensitive", "nonsensitive")},
                 },
                 changes={"findings": dict(joined)},

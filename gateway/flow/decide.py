@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
-
-import numpy as np
 
 from gateway.core import certificate
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
+from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.incident import Incident
@@ -36,13 +36,15 @@ from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
 from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
+from gateway.flow import census
+from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Already, Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile
+from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile, Writing
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
 # sent by other entities this year. Neither number is in a statute (uncertain, project policy).
@@ -50,7 +52,6 @@ SPLITTING_PERSONS = 100
 SPLITTING_SHARE = 0.5
 # Routes that do not add to N and S (design.md section 7; CAC answers, from memory, see rules.md 3.1).
 UNCOUNTED_EXEMPTIONS = frozenset({"art3", "art4", "art5.1", "art5.2", "art5.3", "reg35.6"})
-NATIONAL, GBA = "national", "gba"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Dossier:
     registry: Registry
     files: Sequence[StoredFile]
     joined: Joined
+    standing: Standing
     counted: Counted
     technical: Technical
 
@@ -131,38 +133,37 @@ class Decider:
         key = await self._recorder.evidence_key(transfer.id)
         await check_transfer(ledger.tx, transfer, key)
         await asyncio.to_thread(check_rows, files, key)  # off the event loop: ten thousand files take seconds
-        joined = join(files, year)
+        joined = await asyncio.to_thread(join, files, year)  # as above: a million people take a second
+        standing, counted = await self._count(ledger, transfer, files, joined, year)
         return Dossier(
             transfer=transfer,
             registry=await self._registrar.fold(ledger.tx, thorough=True),
             files=files,
             joined=joined,
-            counted=await self._count(ledger.tx, transfer, files, joined, year),
+            standing=standing,
+            counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
         )
 
     async def _count(
-        self, view: Reading, transfer: Transfer, files: Sequence[StoredFile], joined: Joined, year: int
-    ) -> Counted:
-        declared = transfer.declaration.get("persons", {})
-        everybody = await view.person_sets("", year, NATIONAL)
-        own = [each for each in everybody if each.entity == transfer.institution and each.transfer_id != transfer.id]
-        others = [each for each in everybody if each.entity != transfer.institution]
-        subjects, sequenced = await view.hgr_counted(transfer.project, transfer.endpoint)
-        known = already(files, year, {each.transfer_id for each in own})
+        self, ledger: Ledgering, transfer: Transfer, files: Sequence[StoredFile], joined: Joined, year: int
+    ) -> tuple[Standing, Counted]:
+        persons = {"sensitive": joined.sensitive, "nonsensitive": joined.nonsensitive}
+        standing = await census.standing(ledger.tx, transfer.institution, year, NATIONAL, persons)
+        subjects, sequenced = await ledger.tx.hgr_counted(transfer.project, transfer.endpoint)
+        before = await ledger.tx.counted_transfers(transfer.institution, year, NATIONAL)
+        known = await asyncio.to_thread(already, files, year, before)
         own_subjects, own_sequenced = hgr_of(transfer.declaration, joined, known)
-        extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, declared)
-        return Counted(
-            sensitive=_distinct([each.sensitive for each in own], joined.sensitive)
-            + sum(each.unkeyed_sensitive for each in own)
-            + extra_sensitive,
-            nonsensitive=_distinct([each.nonsensitive for each in own], joined.nonsensitive)
-            + sum(each.unkeyed_nonsensitive for each in own)
-            + extra_nonsensitive,
-            hgr_subjects=subjects + own_subjects,
-            hgr_sequencing_subjects=sequenced + own_sequenced,
-            splitting_suspected=_splitting(others, joined),
+        named, named_sequenced = await _named_subjects(ledger.tx, transfer, joined)
+        extra_sensitive, extra_nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
+        counted = Counted(
+            sensitive=standing.sensitive + extra_sensitive,
+            nonsensitive=standing.nonsensitive + extra_nonsensitive,
+            hgr_subjects=subjects + own_subjects + named,
+            hgr_sequencing_subjects=sequenced + own_sequenced + named_sequenced,
+            splitting_suspected=await _splitting(ledger.tx, standing),
         )
+        return standing, counted
 
     def _decide(self, dossier: Dossier) -> Decision:
         registry, transfer = dossier.registry, dossier.transfer
@@ -205,7 +206,10 @@ class Decider:
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
             changes={
-                "decision": self._certified(cleared.case, decision, timestamp(now)),
+                "decision": {
+                    **self._certified(cleared.case, decision, timestamp(now)),
+                    "differences": _differences(dossier, ledger),
+                },
                 "registry_revision": dossier.registry.revision,
                 "clearance": document.decode(),
                 "clearance_signature": signature.decode(),
@@ -223,14 +227,19 @@ class Decider:
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
         transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
-        subjects, sequenced = hgr_of(transfer.declaration, joined, already(dossier.files, year, frozenset()))
+        carried = await asyncio.to_thread(already, dossier.files, year, frozenset[str]())
+        subjects, sequenced = hgr_of(transfer.declaration, joined, carried)
         if subjects or sequenced:
             await ledger.tx.put_hgr(transfer.id, transfer.project, transfer.endpoint, subjects, sequenced)
+        samples, sequenced_samples = samples_of(transfer.declaration, joined)
+        if samples:
+            where = (transfer.id, transfer.project, transfer.endpoint)
+            await ledger.tx.put_samples(*where, samples, sequenced_samples)
         track = counting_track(decision)
         if not track or not decision.situation.data.personal:
             return {"track": track, "sensitive": 0, "nonsensitive": 0}
-        before = await ledger.tx.person_sets(transfer.institution, year, track)
-        known = already(dossier.files, year, {each.transfer_id for each in before})
+        before = await ledger.tx.counted_transfers(transfer.institution, year, track)
+        known = await asyncio.to_thread(already, dossier.files, year, before)
         sensitive, nonsensitive = unkeyed_of(joined, known, transfer.declaration.get("persons", {}))
         counted = PersonSet(
             transfer_id=transfer.id,
@@ -242,11 +251,15 @@ class Decider:
             unkeyed_sensitive=sensitive,
             unkeyed_nonsensitive=nonsensitive,
         )
-        await ledger.tx.put_persons(counted)
+        standing = dossier.standing
+        if track != NATIONAL:
+            persons = {"sensitive": joined.sensitive, "nonsensitive": joined.nonsensitive}
+            standing = await census.standing(ledger.tx, transfer.institution, year, track, persons)
+        await census.add(ledger.tx, standing, counted)
         return {
             "track": track,
-            "sensitive": len(unpack(counted.sensitive)) + counted.unkeyed_sensitive,
-            "nonsensitive": len(unpack(counted.nonsensitive)) + counted.unkeyed_nonsensitive,
+            "sensitive": len(counted.sensitive) // 8 + counted.unkeyed_sensitive,
+            "nonsensitive": len(counted.nonsensitive) // 8 + counted.unkeyed_nonsensitive,
         }
 
     async def _not_cleared(
@@ -283,7 +296,11 @@ class Decider:
             public=public,
             private={"facts": situation_document(decision.situation)},
             changes={
-                "decision": {**self._certified(case, decision, timestamp(ledger.now)), "case": case.digest()},
+                "decision": {
+                    **self._certified(case, decision, timestamp(ledger.now)),
+                    "case": case.digest(),
+                    "differences": _differences(dossier, ledger),
+                },
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
             },
@@ -291,6 +308,12 @@ class Decider:
 
 
 # --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
+
+
+def _differences(dossier: Dossier, ledger: Ledgering) -> list[dict[str, Any]]:
+    """Where the content shows more than was declared, as findings with the code of a remedy for the sender."""
+    found = differences(dossier.transfer.declaration, dossier.joined.facts, local_day(ledger.now))
+    return [{**each.finding(), "remedy": each.remedy} for each in found]
 
 
 def active_rulebook(registry: Registry, on: Any) -> str:
@@ -337,23 +360,47 @@ def counting_track(decision: Decision) -> str:
     if not derived.export or derived.exempt in UNCOUNTED_EXEMPTIONS:
         return ""
     national = derived.band == "small" or bool({"SA", "SCC", "CERT"} & set(derived.in_force))
-    return GBA if "GBA" in derived.in_force and not national else NATIONAL
+    return census.GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
 def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
-    """The individual-level subjects and sequenced subjects a transfer adds: the greater of declared and detected.
+    """The subjects and sequenced subjects without a sample name that a transfer adds: those seen, or declared beyond what was.
 
-    Subjects seen in carried files were added with the version that brought them: the count is all-time, and of numbers.
+    Those of carried files were added with the version that brought them: the count is all-time.
     """
+    if not _individual(declared, joined):
+        return 0, 0
+    said: Mapping[str, Any] = declared.get("hgr", {})
+    seen: Mapping[str, Any] = joined.facts["hgr"]
+    subjects = max(said.get("subjects", 0), seen["subjects"]) - len(joined.samples) // 8 - known.subjects
+    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
+    sequenced -= len(joined.sequenced) // 8 + known.sequenced
+    return max(subjects, sequenced), sequenced
+
+
+def samples_of(declared: Mapping[str, Any], joined: Joined) -> tuple[bytes, bytes]:
+    """The samples a transfer counts, packed: all, and the sequenced ones; none where it is of aggregates only."""
+    return (joined.samples, joined.sequenced) if _individual(declared, joined) else (b"", b"")
+
+
+def _individual(declared: Mapping[str, Any], joined: Joined) -> bool:
+    """Whether there is individual-level information on human genetic resources, by the declaration or the content."""
     said: Mapping[str, Any] = declared.get("hgr", {})
     seen: Mapping[str, Any] = joined.facts["hgr"]
     if not (said.get("information") or seen["information"]):
-        return 0, 0
-    if said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]):
-        return 0, 0
-    subjects = max(said.get("subjects", 0), seen["subjects"]) - known.subjects
-    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"]) - known.sequenced
-    return max(subjects, sequenced), sequenced
+        return False
+    return not (said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]))
+
+
+async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> tuple[int, int]:
+    """Distinct samples of a project that went to a recipient, all time, this transfer's included: all, and the sequenced."""
+    kept = [*await view.hgr_samples(transfer.project, transfer.endpoint), samples_of(transfer.declaration, joined)]
+
+    def work() -> tuple[int, int]:
+        samples, sequenced = (merge(*(unpack(each[part]) for each in kept)) for part in (0, 1))
+        return int(samples.size), int(sequenced.size)
+
+    return await asyncio.to_thread(work)
 
 
 def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> tuple[int, int]:
@@ -365,18 +412,11 @@ def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> t
 
 def unkeyed(packed: bytes, rows: int, declared: int) -> int:
     """Persons without a digest: the rows seen, or what the sender says beyond what was seen, whichever is more."""
-    return max(rows, declared - len(unpack(packed)))
+    return max(rows, declared - len(packed) // 8)
 
 
-def _distinct(sets: Sequence[bytes], own: bytes) -> int:
-    return len(merge(unpack(own), *(unpack(each) for each in sets)))
-
-
-def _splitting(others: Sequence[PersonSet], joined: Joined) -> bool:
+async def _splitting(tx: Writing, standing: Standing) -> bool:
     """Whether many of this transfer's persons were sent by other entities this year (Order 13 art 4, Order 20 art 5)."""
-    mine = merge(unpack(joined.sensitive), unpack(joined.nonsensitive))
-    if len(mine) < SPLITTING_PERSONS:
-        return False
-    theirs = merge(*(unpack(packed) for each in others for packed in (each.sensitive, each.nonsensitive)))
-    shared = len(np.intersect1d(mine, theirs, assume_unique=True))
-    return shared >= SPLITTING_PERSONS and shared >= SPLITTING_SHARE * len(mine)
+    persons = standing.everybody
+    enough = max(SPLITTING_PERSONS, ceil(SPLITTING_SHARE * persons))
+    return persons >= SPLITTING_PERSONS and await census.sent_by_others(tx, standing, enough) >= enough

@@ -202,6 +202,9 @@ def sender_decision(decision: Mapping[str, Any]) -> dict[str, Any]:
             "rulebook": decision["rulebook"],
         }
     shown = {key: decision[key] for key in ("verdict", "rules", "citations", "mechanism", "remedies", "rulebook")}
+    # What was declared lower than it was found: in words, without the numbers.
+    told = {each["remedy"] for each in decision.get("differences", ())}
+    shown["remedies"] = [*shown["remedies"], *({"code": code} for code in sorted(told))]
     persons = decision["situation"]["persons"]
     return {**shown, "persons": {name: rounded(count) for name, count in persons.items()}}
 

@@ -16,15 +16,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify import Classifier, FileFindings, PersonSet, youngest
 from gateway.core.declaration import LEVELS
+from gateway.core.differences import differences
 from gateway.core.names import settled_name
-from gateway.core.persons import merge, pack, unpack
+from gateway.core.persons import keyed_digests, merge, pack, packed_digests, unpack
+from gateway.flow.cohorts import beside, join_hgr, samples_of_files, unnamed
 from gateway.ports import StoredFile
 
+SAMPLE_KIND = "genomic_sample"
+SAMPLES_KEPT = 20_000  # of one file; far beyond what any rule asks (500), and more are numbers
 DOUBTFUL = "cn_resident_id"
 IDENTIFIERS = frozenset({DOUBTFUL, "hkid", "cn_mobile", "hk_mobile", "bank_card", "email"})
 # A file of ten numbers in a column of their own would be strong; so many over all files deserve the same look.
@@ -54,11 +59,75 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "classes": list(findings.classes),
         "rows_sensitive": sum(each.uncounted for each in people if each.sensitive),
         "rows_nonsensitive": sum(each.uncounted for each in people if each.ordinary),
+        "newest_birth": youngest(findings),
+        "categories": {name: list(types) for name, types in findings.categories.items()},
+        "subject_limits": dict(findings.subject_limits),
         "hgr_information": findings.hgr.information,
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,
         "hgr_sequencing_subjects": findings.hgr.sequencing_subjects,
+        "hgr_pedigree": any(each.kind == "pedigree" and each.confidence == "strong" for each in findings.findings),
     }
+
+
+def person_digests(findings: FileFindings, key: bytes, scope: bytes) -> tuple[bytes, bytes]:
+    """Who is in a file, packed: those with sensitive data, those with other. A million people take a second or two."""
+    return packed_digests([*findings.people, findings.minors], key, scope)
+
+
+def sample_digests(findings: FileFindings, key: bytes, scope: bytes) -> str:
+    """The samples a genomic file names, packed, in hexadecimal; empty where it has no subjects or too many to keep.
+
+    Args:
+        findings: Of the file.
+        key: Of all time, since subjects are counted all time (rules.md 10.2); not that of a year.
+        scope: Institution and project, within which sample names are unique.
+    """
+    sets = [people.values[SAMPLE_KIND] for people in findings.people if SAMPLE_KIND in people.values]
+    named = merge(*sets)
+    if not findings.hgr.subjects or not 0 < named.size <= SAMPLES_KEPT:
+        return ""
+    return pack(keyed_digests(PersonSet({SAMPLE_KIND: named}), key, scope)).hex()
+
+
+def said_on_the_whole(facts: Mapping[str, Any], declared: Mapping[str, Any], on: date) -> list[dict[str, Any]]:
+    """What stands in no file by itself: findings about a transfer, in the form of a file's.
+
+    Args:
+        facts: As `join` made them; empty where nothing was classified.
+        declared: The declaration.
+        on: The day they are looked at.
+    """
+    if not facts:
+        return []
+    found = [difference.finding() for difference in differences(declared, facts, on)]
+    many = facts.get("many_subjects", 0)
+    if many:
+        level = {
+            "kind": "level_proposal",
+            "where": "important_suspected: many_subjects",
+            "count": many,
+            "distinct": many,
+        }
+        found.append({**level, "confidence": "strong", "samples": []})
+    return found
+
+
+def findings_of(
+    files: Sequence[StoredFile], facts: Mapping[str, Any], declared: Mapping[str, Any], on: date
+) -> list[Mapping[str, Any]]:
+    """What officers see and the ledger keeps of a transfer's content: every file's findings, and what is said on the whole.
+
+    Of a transfer with a secrecy mark no samples are kept (design.md section 7); the whole stands under an empty path.
+    """
+    each = [without_samples(stored.findings) if facts["secrecy_mark"] else stored.findings for stored in files]
+    whole = said_on_the_whole(facts, declared, on)
+    return [*each, {"path": "", "findings": whole}] if whole else each
+
+
+def without_samples(findings: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's findings without samples, for transfers with a secrecy mark (design.md section 7)."""
+    return {**findings, "findings": [{**each, "samples": []} for each in findings.get("findings", ())]}
 
 
 def says_something(classifier: Callable[[str], Classifier], old: str, new: str) -> bool:
@@ -113,6 +182,8 @@ class Joined:
         nonsensitive: The same of the others.
         unkeyed_sensitive: Persons known only by number.
         unkeyed_nonsensitive: The same of the others.
+        samples: Packed digests of genomic samples with individual-level data, under the key of all time.
+        sequenced: Those of them that were sequenced.
     """
 
     facts: Mapping[str, Any]
@@ -120,6 +191,8 @@ class Joined:
     nonsensitive: bytes
     unkeyed_sensitive: int
     unkeyed_nonsensitive: int
+    samples: bytes = b""
+    sequenced: bytes = b""
 
 
 def join(files: Sequence[StoredFile], year: int) -> Joined:
@@ -133,21 +206,31 @@ def join(files: Sequence[StoredFile], year: int) -> Joined:
     rows_nonsensitive = sum(each["rows_nonsensitive"] for each in facts)
     unkeyed_sensitive = rows_sensitive + sum(len(unpack(stored.persons_sensitive)) for stored in stale)
     unkeyed_nonsensitive = rows_nonsensitive + sum(len(unpack(stored.persons_nonsensitive)) for stored in stale)
+    persons_sensitive = len(unpack(sensitive)) + unkeyed_sensitive
+    persons_nonsensitive = len(unpack(nonsensitive)) + unkeyed_nonsensitive
+    many = _many(facts, persons_sensitive, persons_nonsensitive)
+    level = _joined_level(facts)
+    told = beside(files)
     joined = {
-        "level": _joined_level(facts),
+        "level": stricter(level, "important_suspected") if many else level,
         "inspectable": all(each["inspectable"] for each in facts),
         **{
             name: any(each[name] for each in facts) for name in ("secrecy_mark", "personal", "sensitive", "precise_geo")
         },
         "classes": sorted({name for each in facts for name in each["classes"]}),
         "formats": sorted({each["format"] for each in facts}),
-        "persons_sensitive": len(unpack(sensitive)) + unkeyed_sensitive,
-        "persons_nonsensitive": len(unpack(nonsensitive)) + unkeyed_nonsensitive,
+        "categories": {name: words for each in facts for name, words in each.get("categories", {}).items()},
+        "newest_birth": max((each.get("newest_birth", 0) for each in facts), default=0),
+        "persons_sensitive": persons_sensitive,
+        "persons_nonsensitive": persons_nonsensitive,
         "persons_exact": not (unkeyed_sensitive or unkeyed_nonsensitive),
-        "hgr": _join_hgr(facts),
+        "many_subjects": many,
+        "hgr": join_hgr(told),
         "uninspectable_files": [stored.file.number for stored in files if not stored.facts["inspectable"]][:100],
     }
-    return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive)
+    individual = _individuals(told)
+    samples, sequenced = (samples_of_files(individual, each) for each in ("hgr_subjects", "hgr_sequencing_subjects"))
+    return Joined(joined, sensitive, nonsensitive, unkeyed_sensitive, unkeyed_nonsensitive, samples, sequenced)
 
 
 @dataclass(frozen=True)
@@ -157,7 +240,7 @@ class Already:
     Attributes:
         sensitive: Persons known only by number, on one track of one year.
         nonsensitive: The same of the others.
-        subjects: Individual-level subjects of human genetic resources, all time.
+        subjects: Individual-level subjects of human genetic resources without a sample name, all time.
         sequenced: Those of them sequenced.
     """
 
@@ -177,13 +260,13 @@ def already(files: Sequence[StoredFile], year: int, counted: AbstractSet[str]) -
     """
     carried = [stored for stored in files if stored.carried]
     known = join([stored for stored in carried if stored.carried in counted], year)
-    facts = [stored.facts for stored in carried]
-    individual = [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
+    told, now = (_individuals(beside(part)) for part in (carried, files))
     return Already(
         known.unkeyed_sensitive,
         known.unkeyed_nonsensitive,
-        sum(each["hgr_subjects"] for each in individual),
-        sum(each["hgr_sequencing_subjects"] for each in individual),
+        # A list that came since may show that genotypes had nobody besides those listed.
+        min(unnamed(told, "hgr_subjects"), unnamed(now, "hgr_subjects")),
+        min(unnamed(told, "hgr_sequencing_subjects"), unnamed(now, "hgr_sequencing_subjects")),
     )
 
 
@@ -200,15 +283,18 @@ def _strictest(levels: Sequence[str]) -> str:
     return min(levels, key=LEVELS.index, default="unknown")
 
 
-def _join_hgr(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    hgr = [each for each in facts if each["hgr_information"]]
-    return {
-        "information": bool(hgr),
-        # Aggregate only where every file with such information is: one individual-level file makes the transfer so.
-        "aggregate_only": bool(hgr) and all(each["hgr_aggregate_only"] for each in hgr),
-        "subjects": sum(each["hgr_subjects"] for each in hgr),
-        "sequencing_subjects": sum(each["hgr_sequencing_subjects"] for each in hgr),
-    }
+def _many(facts: Sequence[Mapping[str, Any]], sensitive: int, nonsensitive: int) -> int:
+    """The persons of all files together, where they reach the number from which on the level is doubted; else 0."""
+    limits = [each["subject_limits"] for each in facts if each.get("subject_limits")]
+    if not limits:
+        return 0
+    if sensitive >= min(each["sensitive"] for each in limits):
+        return sensitive
+    return nonsensitive if nonsensitive >= min(each["persons"] for each in limits) else 0
+
+
+def _individuals(facts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in facts if each["hgr_information"] and not each["hgr_aggregate_only"]]
 
 
 def _union(packed: Sequence[bytes]) -> bytes:

@@ -22,18 +22,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from gateway.core.classify import Classifier
+from gateway.core.classify import Classifier, on_day
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
 from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
-from gateway.core.persons import packed_digests
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import decision_facts
+from gateway.flow.findings import decision_facts, person_digests, sample_digests
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
-from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.pieces import Pieces
+from gateway.flow.recorder import ALL_TIME, Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, VaultSealer
 from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
@@ -76,6 +76,7 @@ class Reception:
     limits: Limits
     keeper: Keeper
     memory: Memory = field(default_factory=Memory)
+    pieces: Pieces = field(default_factory=Pieces)
 
     async def forget(self, transfer_id: str, parts: Iterable[Part], *, but: Iterable[Part] = ()) -> None:
         """See `keeper.forget`."""
@@ -133,6 +134,7 @@ class Incoming:
             key=self._key,
             entropy=entropy,
             pool=reception.pool,
+            pieces=reception.pieces,
         )
 
     @property
@@ -294,18 +296,24 @@ class Incoming:
         now = self._reception.recorder.clock.now()
         year = local_day(now).year
         year_key = await self._reception.recorder.year_key(year)
+        sample_key = await self._reception.recorder.year_key(ALL_TIME)
 
         def make(passed: Passed) -> StoredFile:
             _check_announced(passed, announced)
-            sensitive, ordinary = packed_digests(passed.findings.people, year_key, scope_of(self._transfer))
+            findings = on_day(passed.findings, local_day(now))
+            scope = scope_of(self._transfer)
+            sensitive, nonsensitive = person_digests(findings, year_key, scope)
             return StoredFile(
                 transfer_id=self._transfer.id,
                 # Its number is drawn in the transaction that keeps it.
                 file=passed.received(self._path, 0, (*self._kept, *self._new_part(passed.written))),
-                findings=passed.findings.to_json(passed.sha256.hex()),
-                facts=decision_facts(passed.findings, year),
+                findings=findings.to_json(passed.sha256.hex()),
+                facts={
+                    **decision_facts(findings, year),
+                    "samples": sample_digests(findings, sample_key, scope),
+                },
                 persons_sensitive=sensitive,
-                persons_nonsensitive=ordinary,
+                persons_nonsensitive=nonsensitive,
                 received_at=now,
                 modified_at=announced.modified or self.modified,
             )

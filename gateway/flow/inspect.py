@@ -25,14 +25,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from gateway.core.classify import on_day
 from gateway.core.facts import local_day
-from gateway.core.persons import packed_digests
 from gateway.core.records import Endpoint
 from gateway.core.transfer import Transfer
-from gateway.flow.findings import decision_facts
+from gateway.flow.findings import decision_facts, person_digests, sample_digests
 from gateway.flow.incoming import scope_of
 from gateway.flow.recall import check_rows, sealed_row
-from gateway.flow.recorder import Recorder
+from gateway.flow.recorder import ALL_TIME, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.reread import Reread
 from gateway.ports import HeaderOpener, Inspecting, Inspection, Scanned, Scanner, Spool, StoredFile
@@ -87,10 +87,11 @@ class Inspect:
         headers = await self._recorder.keyring.get_all(transfer.id)
         year = local_day(self._recorder.clock.now()).year
         year_key = await self._recorder.year_key(year)
+        sample_key = await self._recorder.year_key(ALL_TIME)
         rows: dict[int, StoredFile] = {}
         with self._inspection.open() as inspecting:
             for stored in wanted:
-                counting = (year, year_key, scope_of(transfer))
+                counting = (year, year_key, sample_key, scope_of(transfer))
                 work = partial(self._row, inspecting, stored, headers, counting, scanned=scanned)
                 row = sealed_row(await _interruptible(inspecting, work), evidence_key)
                 rows[stored.file.number] = row
@@ -113,12 +114,12 @@ class Inspect:
         inspecting: Inspecting,
         stored: StoredFile,
         headers: Mapping[str, bytes],
-        counting: tuple[int, bytes, bytes],
+        counting: tuple[int, bytes, bytes, bytes],
         *,
         scanned: bool,
     ) -> StoredFile:
-        """The steps of a file, in a worker thread; `counting` is the year, its key, and the scope of sample names."""
-        file, (year, year_key, scope) = stored.file, counting
+        """The steps of a file, in a worker thread; `counting` is the year, its key, that of samples, and their scope."""
+        file, (year, year_key, sample_key, scope) = stored.file, counting
         keys: dict[bytes, None] = {}
         for name in dict.fromkeys(part.name for part in file.parts):
             keys |= dict.fromkeys(self._opener.open(headers.get(name, b"")))
@@ -127,11 +128,12 @@ class Inspect:
             with ExitStack() as opened:
                 parts = [(opened.enter_context(self._spool.open(part.name)), part.size) for part in file.parts]
                 findings = inspecting.inspect(file.path, parts, tuple(keys))
-            sensitive, ordinary = packed_digests(findings.people, year_key, scope)
+            findings = on_day(findings, local_day(self._recorder.clock.now()))
+            sensitive, ordinary = person_digests(findings, year_key, scope)
             row = replace(
                 stored,
                 findings=findings.to_json(file.sha256.hex()),
-                facts=decision_facts(findings, year),
+                facts={**decision_facts(findings, year), "samples": sample_digests(findings, sample_key, scope)},
                 persons_sensitive=sensitive,
                 persons_nonsensitive=ordinary,
             )

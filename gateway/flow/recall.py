@@ -23,6 +23,7 @@ from gateway.core.facts import Tag, opens
 from gateway.core.intake import file_leaf
 from gateway.core.seal import manifest_digest
 from gateway.core.transfer import Transfer
+from gateway.flow.findings import without_samples
 from gateway.flow.recorder import open_opening
 from gateway.ports import Reading, StoredFile
 from gateway.wire import canonical
@@ -34,6 +35,11 @@ _DECLARING = frozenset({Tag.SUBMITTED.value, Tag.DECLARED.value})
 def sealed_row(stored: StoredFile, evidence_key: bytes) -> StoredFile:
     """The row with its seal."""
     return replace(stored, seal=_seal(stored, evidence_key))
+
+
+def unsampled(files: Sequence[StoredFile], evidence_key: bytes) -> list[StoredFile]:
+    """The rows without samples, sealed anew; they were held against their seals before."""
+    return [sealed_row(replace(stored, findings=without_samples(stored.findings)), evidence_key) for stored in files]
 
 
 def check_rows(files: Sequence[StoredFile], evidence_key: bytes) -> None:

@@ -32,6 +32,7 @@ from gateway.ports import Clock, Entropy, Keyring, Observer, Records, Writing
 
 MAX_BATCH = 64
 EVIDENCE = "evidence"
+ALL_TIME = 0  # the "year" of the key for genomic samples, which are counted all time (decisions/0015)
 WORKING = frozenset({State.SUBMITTED, State.CLASSIFIED, State.CLEARED, State.SEALED, State.RELAYING, State.DELIVERED})
 _CACHED_KEYS = 1024
 
@@ -219,7 +220,10 @@ class Recorder:
     async def year_key(self, year: int) -> bytes:
         """The key persons are digested under in a year (`Keyring.year_key`), asked for once."""
         if year not in self._year_keys:
-            self._year_keys = {year: await self.keyring.year_key(year)}  # the one of the year before is not kept
+            key = await self.keyring.year_key(year)
+            # The one of the year before is not kept.
+            self._year_keys = {each: known for each, known in self._year_keys.items() if ALL_TIME in {year, each}}
+            self._year_keys[year] = key
         return self._year_keys[year]
 
     def forget_key(self, subject: str) -> None:

@@ -30,6 +30,7 @@ from gateway.core.review import (
     tally,
 )
 from gateway.core.transfer import State, Transfer
+from gateway.flow.findings import said_on_the_whole, without_samples
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import StoredFile, TransferFilter
@@ -57,13 +58,16 @@ class Review:
                 raise NotFound(f"there is no transfer {transfer_id}", code="no-such-transfer")
             files = await view.files(transfer_id)
             votes = await view.votes(transfer_id)
+        today = local_day(self._recorder.clock.now())
+        secret = bool(transfer.findings.get("secrecy_mark"))
         shown: dict[str, Any] = {
             "id": transfer.id,
             "state": transfer.state.value,
             "decision": dict(transfer.decision),
             "findings": dict(transfer.findings),
             "declaration": dict(transfer.declaration),
-            "files": [_shown(stored) for stored in files],
+            "on_the_whole": said_on_the_whole(transfer.findings, transfer.declaration, today),
+            "files": [_shown(stored, secret=secret) for stored in files],
         }
         if transfer.state is State.HELD:
             now = self._recorder.clock.now()
@@ -137,10 +141,10 @@ def held_case(transfer: Transfer, registry: Registry) -> Case:
     )
 
 
-def _shown(stored: StoredFile) -> dict[str, Any]:
+def _shown(stored: StoredFile, *, secret: bool) -> dict[str, Any]:
     return {
         "number": stored.file.number,
         "path": stored.file.path,
         "size": stored.file.size,
-        "findings": stored.findings,
+        "findings": without_samples(stored.findings) if secret else stored.findings,
     }

@@ -1,9 +1,10 @@
 """The pass: one file's bytes are digested, inspected, encrypted and spooled while they arrive.
 
 The rules:
-1. Plaintext lives in memory only, at most three pieces of it a file; what reaches the spool is Crypt4GH segments.
+1. Plaintext lives in memory only, at most two pieces of it a file and what the classifier still reads; what reaches the
+   spool is Crypt4GH segments.
 2. The three lanes of a piece (digest; inspection; encryption, ciphertext digest and write) run in worker threads at the
-   same time, while the next piece is received. A slow lane slows the sender; memory stays flat.
+   same time, while the next piece is received. A slow lane slows the sender; memory stays flat (`pieces`).
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
    the door holds the public half of the vault key alone.
 4. `suspend` returns only when the part is durable, and so does whoever `finish`es; only then may a row or a fact rely on it.
@@ -19,7 +20,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -28,11 +29,11 @@ from blake3 import blake3
 
 from gateway.core.classify import Classifier, FileFindings
 from gateway.core.intake import Part, ReceivedFile
+from gateway.flow.pieces import PIECE, Pieces
 from gateway.flow.reread import Run
 from gateway.ports import Clock, Entropy, SpoolWriter
 from gateway.wire import crypt4gh
 
-PIECE = 16 * crypt4gh.SEGMENT  # 1 MiB: long enough to amortise a thread switch, short enough to keep memory flat
 _SMALL = crypt4gh.SEGMENT  # below this, three threads cost more than they save
 _NONCE = 12
 _WRITER_KEY = 32  # X25519
@@ -93,10 +94,18 @@ class Pass:
         key: The session key, 32 bytes.
         entropy: Where nonces come from.
         pool: Worker threads shared by all uploads.
+        pieces: Memory shared by all uploads.
     """
 
     def __init__(
-        self, *, classifier: Classifier, create: Callable[[], SpoolWriter], key: bytes, entropy: Entropy, pool: Executor
+        self,
+        *,
+        classifier: Classifier,
+        create: Callable[[], SpoolWriter],
+        key: bytes,
+        entropy: Entropy,
+        pool: Executor,
+        pieces: Pieces,
     ) -> None:
         self._classifier = classifier
         self._create = create
@@ -106,10 +115,11 @@ class Pass:
         self._pool = pool
         self._sha256 = hashlib.sha256()
         self._blake3 = blake3()
-        self._chunks: list[crypt4gh.Buffer] = []  # of the next piece, joined once
-        self._held = 0
-        self._sealed = memoryview(b"")
-        self._inflight: asyncio.Future[list[None]] | None = None
+        self._pieces = pieces
+        self._first = bytearray()  # of a piece that has not begun: a small file takes none
+        self._filling: bytearray | None = None
+        self._held = 0  # bytes of either
+        self._inflight: asyncio.Task[None] | None = None
         self._taken_back = 0
         self._written = 0
         self.size = 0
@@ -121,22 +131,39 @@ class Pass:
     async def feed(self, chunk: crypt4gh.Buffer) -> None:
         """Take bytes as they arrive, of any length; returns when there is room for more. Nobody may change them later."""
         self.size += len(chunk)
-        while self._held + len(chunk) >= PIECE:
-            room = PIECE - self._held
-            self._keep(chunk if len(chunk) == room else memoryview(chunk)[:room])
-            chunk = memoryview(chunk)[room:]
-            await self._start(self._joined())
-        if chunk:
-            self._keep(chunk)
+        rest = memoryview(chunk)
+        while not self._held and len(rest) >= PIECE:  # a piece as it is
+            await self._start(rest[:PIECE])
+            rest = rest[PIECE:]
+        while rest:
+            rest = rest[self._keep(rest) :]
+            if self._filling is not None and self._held == len(self._filling):
+                await self._begin()
 
-    def _keep(self, chunk: crypt4gh.Buffer) -> None:
-        self._chunks.append(chunk)
-        self._held += len(chunk)
+    def _keep(self, chunk: memoryview) -> int:
+        """Copy what there is room for; returns how much that was."""
+        if self._filling is None:
+            if self._held + len(chunk) <= _SMALL:
+                self._first += chunk
+                self._held += len(chunk)
+                return len(chunk)
+            self._filling, first, self._first = self._pieces.take(), self._first, bytearray()
+            self._filling[: len(first)] = first
+        kept = min(len(chunk), len(self._filling) - self._held)
+        self._filling[self._held : self._held + kept] = chunk[:kept]
+        self._held += kept
+        return kept
 
-    def _joined(self) -> crypt4gh.Buffer:
-        """What was held, as one piece; it is held no more."""
-        chunks, self._chunks, self._held = self._chunks, [], 0
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    async def _begin(self) -> None:
+        """Work on what is held, whose memory is given back when that is done."""
+        piece, own = self._taken()
+        await self._start(piece, own)
+
+    def _taken(self) -> tuple[memoryview, bytearray | None]:
+        """What was held, which is held no more, and the piece it is in, if there is one."""
+        own, first, held = self._filling, self._first, self._held
+        self._filling, self._first, self._held = None, bytearray(), 0
+        return memoryview(first if own is None else own)[:held], own
 
     async def take_back(self, runs: Iterator[Run], upto: int) -> int:
         """Begin with what is in the vault already: plaintext bytes up to `upto`.
@@ -153,9 +180,9 @@ class Pass:
             plain = run.plain[: upto - self.size]
             whole = len(plain) // crypt4gh.SEGMENT
             kept = Run(run.sealed[: whole * crypt4gh.CIPHER_SEGMENT], plain[: whole * crypt4gh.SEGMENT])
-            await self._run(lambda kept=kept: self._taken(kept))  # type: ignore[misc]  # mypy cannot see a default's type
+            await self._run(lambda kept=kept: self._retaken(kept))  # type: ignore[misc]  # mypy cannot see a default's type
             if rest := plain[len(kept.plain) :]:
-                self._keep(rest)
+                self._keep(memoryview(rest))  # less than a segment
             self.size += len(plain)
         return self._taken_back
 
@@ -164,13 +191,14 @@ class Pass:
 
         Nothing is durable yet: `then` commits or holds the part (`writer`), or `commit` does it afterwards.
         """
-        piece: crypt4gh.Buffer = b""
+        piece, own = memoryview(b""), None
         if 0 < self._held <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
-            piece = self._joined()
+            piece, own = self._taken()
         else:
             await self._flushed()
-        return await self._run(lambda: then(self._passed(piece)))
+        with self._lent(own):
+            return await self._run(lambda: then(self._passed(piece)))
 
     def commit(self) -> None:
         """Make the part durable, or remove it where it was held and nothing came. Blocking."""
@@ -194,16 +222,18 @@ class Pass:
         Returns:
             Sealed bytes of whole segments of the part, which stay, and its sealed bytes in all.
         """
-        held = memoryview(self._joined())
+        held, own = self._taken()
         whole = len(held) // crypt4gh.SEGMENT * crypt4gh.SEGMENT
         rest = bytes(held[whole:])
         if rest:
-            self._keep(rest)
+            self._keep(memoryview(rest))
         if whole:
-            await self._start(held[:whole])
+            await self._start(held[:whole], own)
+        elif own is not None:
+            self._pieces.give(own)
         await self._settled()
         written = await self._run(lambda: self._end_part(rest))
-        stays, self._written, self.writer, self._sealed = self._written, 0, None, memoryview(b"")
+        stays, self._written, self.writer = self._written, 0, None
         self._taken_back += stays
         return stays, written
 
@@ -217,24 +247,43 @@ class Pass:
         """Remove every trace of the upload."""
         with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
             await self._settled()
-        self._chunks.clear()
+        _, own = self._taken()
+        if own is not None:
+            self._pieces.give(own)
         if self.writer is not None:
             await self._run(self.writer.abort)
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 
-    async def _start(self, piece: crypt4gh.Buffer) -> None:
-        await self._settled()
-        if len(piece) <= _SMALL:
-            await self._run(lambda: self._all_lanes(piece))
-            return
-        lanes: tuple[Callable[[crypt4gh.Buffer], None], ...] = (self._digest, self._inspect, self._seal)
+    async def _start(self, piece: memoryview, own: bytearray | None = None) -> None:
+        """Work on a piece, after the one before and when it is this upload's turn; `own` is its memory, where it is ours."""
+        with self._lent(own) as lent:
+            await self._settled()
+            if len(piece) <= _SMALL:
+                await self._run(lambda: self._all_lanes(piece))
+                return
+            await self._pieces.turn.acquire()
+            self._inflight = asyncio.ensure_future(self._lanes(piece, lent.pop_all()))
+
+    async def _lanes(self, piece: memoryview, lent: ExitStack) -> None:
         loop = asyncio.get_running_loop()
-        self._inflight = asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
+        lanes = (self._digest, self._inspect, self._seal)
+        try:
+            with lent:
+                await asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
+        finally:
+            self._pieces.turn.release()
+
+    def _lent(self, own: bytearray | None) -> ExitStack:
+        """Give memory back at the end of a block, to be used again where the block did all that it had to."""
+        lent = ExitStack()
+        if own is not None:
+            lent.push(lambda kind, *_: (self._pieces.give if kind is None else self._pieces.drop)(own))
+        return lent
 
     async def _flushed(self) -> None:
         if self._held:
-            await self._start(self._joined())
+            await self._begin()
         await self._settled()
 
     async def _settled(self) -> None:
@@ -245,22 +294,22 @@ class Pass:
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _taken(self, run: Run) -> None:
+    def _retaken(self, run: Run) -> None:
         self._sha256.update(run.plain)
         self._classifier.feed(run.plain)
         self._blake3.update(run.sealed)
         self._taken_back += len(run.sealed)
 
-    def _all_lanes(self, piece: crypt4gh.Buffer) -> None:
+    def _all_lanes(self, piece: memoryview) -> None:
         self._digest(piece)
         self._inspect(piece)
         self._seal(piece)
 
-    def _digest(self, piece: crypt4gh.Buffer) -> None:
+    def _digest(self, piece: memoryview) -> None:
         self._sha256.update(piece)
 
-    def _inspect(self, piece: crypt4gh.Buffer) -> None:
-        self._classifier.feed(piece if isinstance(piece, bytes) else memoryview(piece))  # whose slices are no copies
+    def _inspect(self, piece: memoryview) -> None:
+        self._classifier.feed(piece)
 
     def _opened(self) -> SpoolWriter:
         if self.writer is None:
@@ -278,18 +327,16 @@ class Pass:
             self.writer.abort()
         return self._written + len(tail)
 
-    def _seal(self, piece: crypt4gh.Buffer) -> None:
+    def _seal(self, piece: memoryview) -> None:
         writer = self._opened()
-        if len(self._sealed) < crypt4gh.cipher_size(len(piece)):
-            self._sealed = memoryview(bytearray(crypt4gh.cipher_size(len(piece))))
         segments = -(-len(piece) // crypt4gh.SEGMENT)
-        length = self._sealer.seal_into(piece, self._entropy.token(_NONCE * segments), self._sealed)
-        sealed = self._sealed[:length]
+        sealed = self._pieces.sealing(crypt4gh.cipher_size(len(piece)))
+        self._sealer.seal_into(piece, self._entropy.token(_NONCE * segments), sealed)
         self._blake3.update(sealed)
         writer.write(sealed)
         self._written += len(sealed)
 
-    def _passed(self, piece: crypt4gh.Buffer) -> Passed:
+    def _passed(self, piece: memoryview) -> Passed:
         if piece:
             self._all_lanes(piece)
         findings, body_size = self._classifier.close(), self._taken_back + self._written

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from gateway.core.classify import Classifier, FileFindings
-from gateway.core.detectors import DetectorTables, parse_tables
+from gateway.core.detectors import DetectorTables
+from gateway.core.detectors.pack import tables_of
 from gateway.inspect.parsers import PARSERS
 from gateway.inspect.process import Inspector, TableDocuments
 
@@ -24,11 +25,11 @@ class Here:
     """Reads files one after another. A context manager: a worker that was started ends with it.
 
     Args:
-        documents: Documents of the detectors' tables, as `core.detectors.parse_tables` takes them.
+        documents: Documents of the detectors' tables, as `core.detectors.pack.tables_of` takes them.
     """
 
     def __init__(self, documents: TableDocuments) -> None:
-        self._tables: DetectorTables = parse_tables(*(dict(document) for document in documents))
+        self._tables: DetectorTables = tables_of(documents)
         self._inspector = Inspector(documents)
 
     def __enter__(self) -> Self:

@@ -1,9 +1,9 @@
-"""How much work one file may make: what a bomb runs into."""
+"""How much work one file may make: what a bomb runs into; and what is held that no inspector can see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 MIB: Final = 1 << 20
 
@@ -31,7 +31,8 @@ class Limits:
         ratio: Decompressed bytes per byte of the file, beyond `spared`.
         spared: Decompressed bytes that need no ratio: small files compress well.
         held: Bytes of a member that must be in memory as a whole.
-        rows: Of a table, and columns, each.
+        columns: Of a table.
+        pictures: `held`: pixels that may show text or faces make a file uninspectable; `noted`: they are a weak finding.
     """
 
     depth: int = 6
@@ -41,6 +42,7 @@ class Limits:
     spared: int = 256 * MIB
     held: int = 256 * MIB
     columns: int = 100_000
+    pictures: Literal["held", "noted"] = "held"
 
 
 @dataclass

@@ -29,7 +29,7 @@ from gateway.inspect.parsers import PARSERS
 from gateway.inspect.worker import DESCRIPTORS, READY
 from gateway.wire import crypt4gh
 
-TableDocuments = Sequence[Mapping[str, object]]
+TableDocuments = Mapping[str, Mapping[str, object]]
 START: Final = 60.0  # seconds for a worker to stand, on a machine under load
 
 
@@ -73,7 +73,7 @@ class Inspector:
     Blocking, for one thread at a time; `stop` alone may be called from another.
 
     Args:
-        tables: Documents of the detectors' tables, as `core.detectors.parse_tables` takes them.
+        tables: Documents of the detectors' tables, as `core.detectors.pack.tables_of` takes them.
         allowance: What a worker may use.
     """
 

@@ -21,7 +21,7 @@ from gateway.core.signatures import Format
 from gateway.inspect.limits import Budget, Unreadable
 
 PIECE: Final = 1 << 20
-_SEPARATORS: Final = str.maketrans("\t\r\n\x0b\x0c\x00", "      ")
+_SEPARATORS: Final = dict.fromkeys(range(0x20), " ")  # and what no text holds
 _CONTROLS: Final = {code: " " for code in range(0x20) if code not in {0x09, 0x0A, 0x0D}}
 _ROWS: Final = 4_096  # rows of a table rendered at once
 
@@ -48,6 +48,7 @@ class TextSink:
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
+        self._classifier.feed(b"\n")  # a text that quotes the magic word of a format is no file of that format
         self.fed = 0
 
     def feed(self, text: str) -> None:
@@ -58,6 +59,11 @@ class TextSink:
     def line(self, text: str) -> None:
         """A line of its own."""
         self.feed(text + "\n")
+
+    def raw(self, text: bytes) -> None:
+        """Text that is UTF-8 without control characters already (`runs`), without the way over `str`."""
+        self.fed += len(text)
+        self._classifier.feed(text)
 
     def close(self) -> FileFindings:
         """What was in it."""
@@ -292,7 +298,9 @@ def cell_text(cell: object) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return cell.translate(_SEPARATORS)
+        return cell if cell.isprintable() else cell.translate(_SEPARATORS)
+    if type(cell) is int:
+        return str(cell)
     if isinstance(cell, float | np.floating):
         number = float(cell)
         if math.isnan(number):  # a missing cell

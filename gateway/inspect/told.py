@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -32,6 +32,9 @@ def encode(findings: FileFindings) -> bytes:
     document = findings.to_json("")
     for name in ("secrecy_mark", "personal", "sensitive", "precise_geo"):
         document[name] = getattr(findings, name)
+    document["births"] = {str(day): count for day, count in findings.births.items()}
+    document["categories"] = {name: list(words) for name, words in findings.categories.items()}
+    document["subject_limits"] = dict(findings.subject_limits)
     document["people"] = [_people(people, numbers) for people in findings.people]
     words = json.dumps(document).encode()
     packed = b"".join(numbers)
@@ -96,6 +99,12 @@ def _findings(document: Mapping[str, Any], numbers: bytes) -> FileFindings:
         precise_geo=_flag(document["precise_geo"]),
         identifiers=sets[0],
         others=tuple(sets[1:]),
+        births={_count(int(day)): _count(count) for day, count in _table(document["births"])},
+        categories={
+            _word(name, _KIND): tuple(_word(each, _KIND) for each in _listed(words, 1_000))
+            for name, words in _table(document["categories"])
+        },
+        subject_limits={_word(name, _KIND): _count(limit) for name, limit in _table(document["subject_limits"])},
     )
 
 
@@ -131,6 +140,12 @@ def _listed(value: Any, most: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
         raise ValueError("a list that is none, or too long")
     return value
+
+
+def _table(value: Any) -> Iterable[tuple[Any, Any]]:
+    if not isinstance(value, dict) or len(value) > _SPANS:
+        raise ValueError("a table that is none, or too long")
+    return value.items()
 
 
 def _word(value: Any, most: int) -> str:

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.core.detectors import DetectorTables, parse_tables
+from gateway.core.detectors import DetectorTables
+from gateway.core.detectors.pack import tables_of
 from gateway.inspect import told
 from gateway.inspect.limits import Limits
 from gateway.inspect.objects import inspect_file
@@ -32,7 +33,7 @@ DAMAGED: Final = b"\0" * 8  # an empty frame: the sealed bytes do not open
 def main() -> None:
     """Serve the socket that was handed over."""
     link = socket.socket(fileno=int(sys.argv[1]))
-    tables = parse_tables(*json.loads(_line(link, b"")))
+    tables = tables_of(json.loads(_line(link, b"")))
     walls = lock(memory=int(sys.argv[2]))
     link.sendall(READY + bytes([walls.landlock, walls.seccomp]))
     while request := _receive(link):

@@ -10,14 +10,13 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from gateway.core.detectors import DetectorTables, parse_tables
+from gateway.core.detectors import DetectorTables
+from gateway.core.detectors.pack import FILES, tables_of
 from gateway.core.errors import StoreError, Unusable
-
-FILES = ("identifiers.toml", "marks.toml", "headers.toml")
 
 
 def read_documents(root: Traversable | None = None) -> dict[str, dict[str, object]]:
-    """The three TOML documents by file name.
+    """The TOML documents by file name.
 
     Args:
         root: Directory that holds them; the packaged `policies/detectors` where not given.
@@ -51,5 +50,4 @@ def _packaged() -> DetectorTables:
 
 
 def _load(root: Traversable | None) -> DetectorTables:
-    identifiers, marks, headers = read_documents(root).values()
-    return parse_tables(identifiers, marks, headers)
+    return tables_of(read_documents(root))

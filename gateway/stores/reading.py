@@ -30,13 +30,13 @@ from gateway.ports import (
     Mark,
     Outbox,
     Partial,
-    PersonSet,
     StoredChange,
     StoredFile,
     TransferFilter,
     Upload,
 )
 from gateway.stores import tables
+from gateway.stores.counting import CountingView
 from gateway.stores.failures import translated
 
 MAX_LISTED = 1_000
@@ -58,7 +58,6 @@ _STORED = (
 )
 _MARK = [tables.marks.c[each.name] for each in fields(Mark)]
 _UPLOAD = [tables.uploads.c[each.name] for each in fields(Upload)]
-_PERSONS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _LOCK = [tables.locks.c[each.name] for each in fields(EditLock)]
 _BAN = [tables.bans.c[each.name] for each in fields(Ban)]
 OUTBOX = [tables.outboxes.c[each.name] for each in fields(Outbox)]
@@ -67,7 +66,7 @@ _MANIFEST = [tables.manifests.c[each.name] for each in fields(Manifest)]
 _CHANGE = [tables.changes.c[each.name] for each in fields(StoredChange)]
 
 
-class View:
+class View(CountingView):
     """What `gateway.ports.Reading` promises, over one connection inside one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -259,22 +258,7 @@ class View:
         grouped = select(columns.state, func.count(), func.min(columns.since)).group_by(columns.state)
         return {state: (count, oldest) for state, count, oldest in await self._rows(grouped.order_by(columns.state))}
 
-    # --- counts --------------------------------------------------------------------------------------------------
-
-    async def person_sets(self, entity: str, year: int, track: str) -> Sequence[PersonSet]:
-        """Everybody counted for an entity in a year, by transfer; an empty entity asks for all of them."""
-        columns = tables.person_sets.c
-        statement = select(*_PERSONS).where(columns.year == year, columns.track == track)
-        if entity:
-            statement = statement.where(columns.entity == entity)
-        return [PersonSet(**row._mapping) for row in await self._rows(statement.order_by(columns.transfer_id))]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
-
-    async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
-        """Individual-level subjects and sequencing subjects cleared so far, for a project and a recipient."""
-        columns = tables.hgr_counts.c
-        sums = select(func.sum(columns.subjects), func.sum(columns.sequencing))
-        row = await self._first(sums.where(columns.project == project, columns.endpoint == endpoint))
-        return (int(row[0] or 0), int(row[1] or 0)) if row else (0, 0)
+    # --- the registry ----------------------------------------------------------------------------------------------
 
     async def changes(self, state: str = "") -> Sequence[StoredChange]:
         """Registry changes: approved ones first, by serial, then the others by the time they were proposed."""

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v005"
+REVISION = "v006"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -284,6 +284,29 @@ person_sets = sa.Table(
     sa.Index(None, "year", "track", "entity"),
 )
 
+person_unions = sa.Table(
+    "person_unions",
+    metadata,
+    sa.Column("entity", Word, primary_key=True),
+    sa.Column("year", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("track", Word, primary_key=True),
+    _whole("sets"),
+    _whole("digests"),
+    _whole("sensitive"),
+    _whole("nonsensitive"),
+)
+
+person_shards = sa.Table(
+    "person_shards",
+    metadata,
+    sa.Column("entity", Word, primary_key=True),
+    sa.Column("year", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("track", Word, primary_key=True),
+    sa.Column("kind", Word, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    _bytes("digests"),
+)
+
 hgr_counts = sa.Table(
     "hgr_counts",
     metadata,
@@ -292,6 +315,17 @@ hgr_counts = sa.Table(
     _word("endpoint"),
     _whole("subjects"),
     _whole("sequencing"),
+    sa.Index(None, "project", "endpoint"),
+)
+
+hgr_samples = sa.Table(
+    "hgr_samples",
+    metadata,
+    _of_transfer(primary=True),
+    _word("project"),
+    _word("endpoint"),
+    _bytes("samples"),
+    _bytes("sequenced"),
     sa.Index(None, "project", "endpoint"),
 )
 

@@ -30,8 +30,9 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, EditLock, Mark, Outbox, Partial, PersonSet, StoredChange, StoredFile, Upload
+from gateway.ports import Ban, EditLock, Mark, Outbox, Partial, StoredChange, StoredFile, Upload
 from gateway.stores import tables
+from gateway.stores.counting import Counting
 from gateway.stores.reading import OUTBOX, View, outbox_of
 from gateway.stores.tree import Tree
 
@@ -42,7 +43,7 @@ TOKEN_MEMORY = timedelta(days=1)  # a token of ours lives for minutes (gateway.i
 _TRANSFER_FIELDS = tuple(each.name for each in fields(Transfer))
 
 
-class Transaction(View):
+class Transaction(Counting, View):
     """What `gateway.ports.Writing` promises, over one connection inside one transaction.
 
     Attributes:
@@ -75,8 +76,9 @@ class Transaction(View):
             self._size = int(head.scalar_one())
         return self._size
 
-    async def _put(self, table: Table, values: Mapping[str, Any]) -> None:
-        await self._run(_upsert(self._dialect, table, tuple(values)), dict(values))
+    async def _put(self, table: Table, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        rows = [dict(values)] if isinstance(values, Mapping) else [dict(each) for each in values]
+        await self._run(_upsert(self._dialect, table, tuple(rows[0])), rows[0] if len(rows) == 1 else rows)
 
     async def serialise(self, name: str) -> None:
         """Let no other transaction that serialises on this name run until this one ends.
@@ -239,28 +241,6 @@ class Transaction(View):
         await self._run(update(tables.transfers).where(columns.state.in_([*states])).values(next_at=now))
 
     # --- counts and the registry ---------------------------------------------------------------------------------
-
-    async def put_persons(self, counted: PersonSet) -> None:
-        """Count persons for a transfer; raises Conflict where the transfer is counted already."""
-        await self._count_once(tables.person_sets, asdict(counted))
-
-    async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
-        """Count a cleared transfer's individual-level subjects; raises Conflict where they are counted already."""
-        where = {"transfer_id": transfer_id, "project": project, "endpoint": endpoint}
-        await self._count_once(tables.hgr_counts, {**where, "subjects": subjects, "sequencing": sequencing})
-
-    async def _count_once(self, table: Table, values: dict[str, Any]) -> None:
-        mine = table.c.transfer_id == values["transfer_id"]
-        if await self._first(select(table.c.transfer_id).where(mine)):
-            raise Conflict("this transfer is counted already: take that count back first", code="already-counted")
-        await self._run(insert(table), values)
-
-    async def drop_persons(self, transfer_id: str) -> bool:
-        """Uncount a transfer's persons and its individual-level subjects; whether there was any of the two."""
-        dropped = 0
-        for table in (tables.person_sets, tables.hgr_counts):
-            dropped += (await self._run(delete(table).where(table.c.transfer_id == transfer_id))).rowcount
-        return dropped > 0
 
     async def put_change(self, change: StoredChange) -> None:
         """Insert or replace a registry change; raises Conflict where another approved one has its serial."""

@@ -15,7 +15,7 @@ from gateway.stores.detectors import read_documents
 from gateway.wire import crypt4gh
 from tests.fakes.inspection import FakeInspection
 
-TABLES = list(read_documents().values())
+TABLES = read_documents()
 KEYS = (bytes(range(32)), bytes(range(1, 33)))
 ROWS = b"".join(b"N%d %s,\n" % (i, os.urandom(4).hex().encode()) for i in range(10_000))
 PLAIN = gzip.compress(b"name,id_number\nA,11010519491231002X\nB,440300199001011238\n" + ROWS)

@@ -136,6 +136,9 @@ async def test_a_year_has_one_key(keyring: Keyring) -> None:
     assert len(first) == 32
     assert await keyring.year_key(2026) == first
     assert await keyring.year_key(2027) != first
+    all_time = await keyring.year_key(0)
+    assert all_time != first
+    assert await keyring.year_key(0) == all_time
 
 
 async def test_a_month_is_destroyed_and_others_are_not(ring: FileKeyring, clock: FakeClock) -> None:

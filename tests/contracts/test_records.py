@@ -22,6 +22,8 @@ from gateway.ports import (
     Outbox,
     Partial,
     PersonSet,
+    PersonSums,
+    PersonUnion,
     Records,
     StoredChange,
     TransferFilter,
@@ -609,6 +611,35 @@ async def test_persons_are_counted_once_and_given_back(records: Records) -> None
         await tx.put_persons(sets[0])
 
 
+async def test_unions_have_shards_and_go_with_any_set_they_are_made_of(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2"))
+    union = PersonUnion("sz-lab", 2026, "national", 1, 2, 2, 0)
+    async with records.write() as tx:
+        await tx.put_persons(PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8 + b"\2" * 8, b"", 5, 6))
+        await tx.put_persons(PersonSet("t2", "sz-lab", 2026, "gba", b"", b"\1" * 8, 7, 8))
+        await tx.put_union(union, {"sensitive": {4: b"\1" * 8, 8: b"\2" * 8}})
+        await tx.put_union(replace(union, track="gba"), {"nonsensitive": {4: b"\1" * 8}})
+        await tx.put_union(replace(union, entity="gz-lab"), {"sensitive": {4: b"\7" * 8}})
+        await tx.put_union(replace(union, sensitive=3), {"sensitive": {8: b"\3" * 8}, "nonsensitive": {}})
+    async with records.read() as view:
+        assert await view.person_sums(2026, "national") == {"sz-lab": PersonSums("sz-lab", 1, 2, 5, 6)}
+        assert await view.person_sums(2025, "national") == {}
+        assert await view.counted_transfers("sz-lab", 2026, "gba") == {"t2"}
+        unions = await view.person_unions(2026, "national")
+        assert unions == {"sz-lab": replace(union, sensitive=3), "gz-lab": replace(union, entity="gz-lab")}
+        shards = await view.person_shards("sz-lab", 2026, "national", "sensitive", range(1024))
+        assert shards == {4: b"\1" * 8, 8: b"\3" * 8}
+        assert await view.person_shards("sz-lab", 2026, "national", "sensitive", [8, 9]) == {8: b"\3" * 8}
+        assert await view.person_shards("sz-lab", 2026, "national", "nonsensitive", [4]) == {}
+    async with records.write() as tx:
+        assert await tx.drop_persons("t1")
+        assert set(await tx.person_unions(2026, "national")) == {"gz-lab"}
+        assert await tx.person_shards("sz-lab", 2026, "national", "sensitive", range(1024)) == {}
+        assert set(await tx.person_unions(2026, "gba")) == {"sz-lab"}
+        await tx.drop_union("sz-lab", 2026, "gba")
+        assert await tx.person_unions(2026, "gba") == {}
+
+
 async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:
     await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
     async with records.write() as tx:
@@ -622,6 +653,21 @@ async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:
         assert await tx.hgr_counted("trial-b", "hku-genomics") == (0, 0)
         assert await tx.drop_persons("t1")
         assert await tx.hgr_counted("trial-a", "hku-genomics") == (7, 1)
+
+
+async def test_samples_are_kept_by_project_and_recipient_and_given_back(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
+    async with records.write() as tx:
+        await tx.put_samples("t1", "trial-a", "hku-genomics", b"\1" * 16, b"\1" * 8)
+        await tx.put_samples("t2", "trial-a", "hku-genomics", b"\2" * 8, b"")
+        await tx.put_samples("t3", "trial-a", "cuhk", b"\3" * 8, b"")
+        with pytest.raises(Conflict):
+            await tx.put_samples("t3", "trial-a", "cuhk", b"", b"")
+    async with records.write() as tx:
+        assert await tx.hgr_samples("trial-a", "hku-genomics") == [(b"\1" * 16, b"\1" * 8), (b"\2" * 8, b"")]
+        assert await tx.hgr_samples("trial-b", "hku-genomics") == []
+        assert await tx.drop_persons("t1")
+        assert await tx.hgr_samples("trial-a", "hku-genomics") == [(b"\2" * 8, b"")]
 
 
 async def test_registry_changes(records: Records) -> None:

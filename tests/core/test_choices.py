@@ -16,6 +16,7 @@ from tests.policies.packed import documents, pack, read_as, situation
 GBA = {"kind": "GBA", "recipients": ["hku-genomics"], "effective": date(2026, 11, 2), "filed": date(2026, 11, 16)}
 OLD = {"kind": "SA", "recipients": ["hku-genomics"], "effective": date(2024, 3, 21)}
 HR = {"data": {"personal": True}, "sender": {"ciio": True}}
+MANY = {"data": {"personal": True, "sensitive": True}, "persons": {"sensitive": 10_000}}
 HK_BODY = {
     "recipient": {"mainland_controlled": True},
     "hgr": {"information": True},
@@ -68,7 +69,8 @@ READINGS = [
     ("sensitive_senders", "n-only", {"data": {"personal": True}, "persons": {"sensitive": 1}}, ["P7"], []),
     ("sensitive_senders", "no-exemption", {"data": {"personal": True}, "persons": {"sensitive": 1}}, ["P8"], []),
     ("sensitive_senders", "no-exemption", {"data": {"personal": True}, "persons": {"sensitive": 0}}, ["P7"], []),
-    ("gba_persons", "added", {}, ["P0"], []),
+    ("gba_volume", "assessment", {**MANY, "filings": [GBA]}, ["P11", "P4.1", "P4"], ["volume"]),
+    ("gba_volume", "flagged", {**MANY, "filings": [GBA]}, ["P4.1", "P4"], ["volume"]),
     ("extension_window", "before", {}, ["P0"], []),
 ]
 
@@ -84,12 +86,9 @@ def test_every_reading_of_every_choice_is_tried():
         (name, option)
         for name, choice in pack().rulebook.choices.entries.items()
         for option in choice.options
-        if len(choice.options) > 1 and name not in {"gba_persons", "extension_window"}
+        if len(choice.options) > 1 and name != "extension_window"
     }
-    assert offered == {(name, reading) for name, reading, *_ in READINGS} - {
-        ("gba_persons", "added"),
-        ("extension_window", "before"),
-    }
+    assert offered == {(name, reading) for name, reading, *_ in READINGS} - {("extension_window", "before")}
 
 
 def test_all_open_points_of_the_brief_have_a_choice():

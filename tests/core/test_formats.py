@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from gateway.core.formats import HEAD, UNKNOWN, encoding_of, sniff
+from gateway.core.formats import HEAD, UNKNOWN, sniff
 
 TEXTS = [
     (b"", "a.bin", "empty"),
@@ -106,20 +106,6 @@ def test_blocked_gzip_of_real_tools(tmp_path):
     assert sniff((tmp_path / "a.bam").read_bytes(), "a.bam").name == "bam"
     found = sniff((tmp_path / "a.vcf.gz").read_bytes(), "a.vcf.gz")
     assert (found.name, found.hints) == ("bgzf", ("inner:vcf",))
-
-
-@pytest.mark.parametrize(
-    ("text", "codec", "expected"),
-    [
-        ("姓名,身份证号\n张三,1\n", "utf-8", "utf-8"),
-        ("姓名,身份证号\n张三,1\n", "gb18030", "gb18030"),
-        ("café, naïve\n", "latin-1", ""),
-        ("臺灣與香港的繁體中文資料,請勿誤讀為簡體\n" * 3, "big5", ""),
-        ("plain", "ascii", "utf-8"),
-    ],
-)
-def test_encodings(text, codec, expected):
-    assert encoding_of(text.encode(codec)) == expected
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])

@@ -286,6 +286,12 @@ def test_every_admission_is_one() -> None:
         assert verdict(untested, declared=unsaid(untested, path)) == "allow"
 
 
+def test_a_pedigree_in_the_bytes_counts_whatever_was_said() -> None:
+    seen = {**GENETIC, "findings": {**GENETIC["findings"], "hgr": {**GENETIC["findings"]["hgr"], "pedigree": True}}}
+    assert verdict(GENETIC) == "allow"
+    assert verdict(seen) == "deny"  # G3: an important pedigree needs the security review (rules.md 11)
+
+
 MUST_BE_SAID = {
     "personal": {
         "data.level", "data.types", "data.controlled_technology", "data.under14", "hgr.information", "hgr.material",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.classify import PersonSet
+from gateway.core.classify import PersonSet, newest_birth
 from gateway.core.errors import Unusable
 from gateway.core.persons import (
     counting_year,
@@ -18,7 +18,6 @@ from gateway.core.persons import (
     merge,
     merge_persons,
     new_digests,
-    newest_birth,
     pack,
     unpack,
 )

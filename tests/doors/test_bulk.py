@@ -13,7 +13,7 @@ import pytest
 from certs.authority import DevelopmentAuthority
 from gateway.doors.https import BodyLimits, server_context
 from gateway.doors.https.bulk import LEAST, Pace
-from gateway.flow.upload import PIECE
+from gateway.flow.pieces import PIECE
 from tests.doors.site import Site, head, read_answer
 from tests.flow.rig import GENERAL
 

@@ -10,13 +10,16 @@ from contextlib import AsyncExitStack
 
 import asyncssh
 import pytest
+from asyncssh import SSHServerChannel
 from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacketLogger
 from asyncssh.sftp import SFTPServerHandler
+from asyncssh.stream import SSHServerStreamSession
 
 from gateway.doors.sftp import DoorLimits, server
 from gateway.doors.sftp.metered import MeteredFiles
-from gateway.doors.sftp.sessions import OFFERED
+from gateway.doors.sftp.sessions import OFFERED, DoorSession
+from gateway.doors.sftp.windows import window
 from tests.doors.sftp_site import BASE, SftpSite
 
 CSV = b"island,birds\nlamma,12\n" * 2000
@@ -541,6 +544,37 @@ def test_the_private_parts_we_stand_on_are_still_there():
     assert {name for name, _ in OFFERED} <= set(SFTPServerHandler._packet_handlers)
     assert {"log_sent_packet", "log_received_packet"} <= set(vars(SSHPacketLogger))
     assert "self.send_packet(MSG_IGNORE, String(b''))" in inspect.getsource(asyncssh.SSHServerConnection.send_packet)
+
+
+def test_the_windows_private_parts_are_still_there():
+    """As above, for `windows`: who grants, when, and what of it is counted."""
+    source = inspect.getsource(SSHServerChannel._deliver_data)
+    assert "if self._recv_window < self._init_recv_window / 2:" in source
+    assert "self._recv_window -= len(data)" in inspect.getsource(SSHServerChannel._accept_data)
+    assert "self._maybe_resume_reading()" in inspect.getsource(SSHServerStreamSession.read)
+
+
+@pytest.mark.parametrize(("sessions", "bytes_each"), [(0, 8 << 20), (8, 2 << 20), (16, 1 << 20), (1000, 128 << 10)])
+def test_windows_shrink_as_sessions_come(sessions, bytes_each):
+    assert window(sessions) == bytes_each
+
+
+async def test_a_client_is_never_further_ahead_than_its_window(site, monkeypatch):
+    """asyncssh by itself grants a whole window on top of what waits: the backlog grows to all that a client likes to send."""
+    ahead, received = [], DoorSession.data_received
+
+    def counted(self, data, datatype):
+        received(self, data, datatype)
+        waiting = sum(map(len, self._recv_buf[None])) + sum(len(each) for each, _ in self._chan._recv_buf)
+        ahead.append(waiting + self._chan._recv_window)
+
+    monkeypatch.setattr(DoorSession, "data_received", counted)
+    content = hashlib.shake_256(b"ahead").digest(12 << 20)
+    async with site.client() as client:
+        await put(client, f"{BASE}/birds/a.bin", content)
+    assert len(ahead) >= 12 << 5
+    assert max(ahead) <= window(1)
+    assert await site.files() == {"a.bin": len(content)}
 
 
 @pytest.mark.parametrize("quiet", [True, False])

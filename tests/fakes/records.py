@@ -27,6 +27,8 @@ from gateway.ports import (
     Outbox,
     Partial,
     PersonSet,
+    PersonSums,
+    PersonUnion,
     Reading,
     StoredChange,
     StoredFile,
@@ -55,6 +57,9 @@ class FakeState:
     connections: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
     persons: dict[str, PersonSet] = field(default_factory=dict)
+    unions: dict[tuple[str, int, str], PersonUnion] = field(default_factory=dict)
+    shards: dict[tuple[str, int, str], dict[str, dict[int, bytes]]] = field(default_factory=dict)
+    samples: dict[str, tuple[str, str, bytes, bytes]] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
     changes: dict[str, StoredChange] = field(default_factory=dict)
     entries: list[tuple[Tag, str, datetime, bytes, bytes]] = field(default_factory=list)
@@ -75,7 +80,7 @@ class FakeState:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
         owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
-        owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
+        owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.samples) | set(self.leases)
         owners |= {each[0] for each in self.partials} | {each.transfer_id for each in self.uploads.values()}
         owners |= (
             {each[0] for each in self.marks} | set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.leases)
@@ -208,6 +213,35 @@ class FakeView:
         sets = sorted(self.state.persons.values(), key=lambda each: each.transfer_id)
         asked = [each for each in sets if (each.year, each.track) == (year, track)]
         return [each for each in asked if not entity or each.entity == entity]
+
+    async def counted_transfers(self, entity: str, year: int, track: str) -> frozenset[str]:
+        return frozenset(each.transfer_id for each in await self.person_sets(entity, year, track))
+
+    async def person_sums(self, year: int, track: str) -> Mapping[str, PersonSums]:
+        sums: dict[str, PersonSums] = {}
+        for each in await self.person_sets("", year, track):
+            known = sums.get(each.entity, PersonSums(each.entity))
+            sums[each.entity] = PersonSums(
+                each.entity,
+                known.sets + 1,
+                known.digests + (len(each.sensitive) + len(each.nonsensitive)) // 8,
+                known.unkeyed_sensitive + each.unkeyed_sensitive,
+                known.unkeyed_nonsensitive + each.unkeyed_nonsensitive,
+            )
+        return sums
+
+    async def person_unions(self, year: int, track: str) -> Mapping[str, PersonUnion]:
+        return {key[0]: each for key, each in self.state.unions.items() if key[1:] == (year, track)}
+
+    async def person_shards(
+        self, entity: str, year: int, track: str, kind: str, numbers: Sequence[int]
+    ) -> Mapping[int, bytes]:
+        found = self.state.shards.get((entity, year, track), {}).get(kind, {})
+        return {number: found[number] for number in sorted(numbers) if number in found}
+
+    async def hgr_samples(self, project: str, endpoint: str) -> Sequence[tuple[bytes, bytes]]:
+        kept = [self.state.samples[key] for key in sorted(self.state.samples)]
+        return [each[2:] for each in kept if each[:2] == (project, endpoint)]
 
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         counted = [each[2:] for each in self.state.hgr.values() if each[:2] == (project, endpoint)]
@@ -401,8 +435,29 @@ class FakeTransaction(FakeView):
         self.state.persons[counted.transfer_id] = counted
 
     async def drop_persons(self, transfer_id: str) -> bool:
+        if counted := self.state.persons.get(transfer_id):
+            await self.drop_union(counted.entity, counted.year, counted.track)
         persons, hgr = self.state.persons.pop(transfer_id, None), self.state.hgr.pop(transfer_id, None)
-        return persons is not None or hgr is not None
+        samples = self.state.samples.pop(transfer_id, None)
+        return persons is not None or hgr is not None or samples is not None
+
+    async def put_union(self, union: PersonUnion, shards: Mapping[str, Mapping[int, bytes]]) -> None:
+        key = (union.entity, union.year, union.track)
+        before = self.state.shards.get(key, {})
+        self.state.unions[key] = union
+        self.state.shards[key] = {
+            kind: {**before.get(kind, {}), **shards.get(kind, {})} for kind in sorted({*before, *shards})
+        }
+
+    async def drop_union(self, entity: str, year: int, track: str) -> None:
+        self.state.unions.pop((entity, year, track), None)
+        self.state.shards.pop((entity, year, track), None)
+
+    async def put_samples(
+        self, transfer_id: str, project: str, endpoint: str, samples: bytes, sequenced: bytes
+    ) -> None:
+        _once(self.state.samples, transfer_id)
+        self.state.samples[transfer_id] = (project, endpoint, samples, sequenced)
 
     async def put_hgr(self, transfer_id: str, project: str, endpoint: str, subjects: int, sequencing: int) -> None:
         _once(self.state.hgr, transfer_id)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from gateway.core.transfer import State
 from gateway.flow.tree import high_water, keep_high_water
 from tests.flow.rig import Rig
+from tests.flow.test_decide import declared, table
 
 TABLE = b"island,bill_mm\n" + b"Biscoe,39.1\n" * 10
 
@@ -109,3 +110,51 @@ async def test_the_kept_checkpoint_does_not_go_back(rig: Rig):
     await rig.keyring.put("ledger", "high-water", b"damaged")
     await keep_high_water(rig.keyring, early)
     assert await high_water(rig.keyring) == early
+
+
+async def counted(rig: Rig) -> str:
+    """A transfer about three hundred people, and another that was counted and taken back."""
+    sent = await rig.send({"a.csv": table(300)}, declared(300))
+    await rig.settle()
+    back = await rig.send({"b.csv": table(9, 10**5)}, declared(9), dataset="back")
+    for _ in range(2):
+        await rig.conductor.step(back.id)
+    await rig.intake.withdraw(rig.sender, back.id)
+    more = await rig.send({"c.csv": table(20, 10**5)}, declared(20), dataset="more")
+    await rig.settle()
+    assert (await rig.transfer(more.id)).state is State.RECEIPTED
+    return sent.id
+
+
+async def test_persons_that_are_counted_as_the_ledger_says_are_no_problem(rig: Rig):
+    await counted(rig)
+    assert (await rig.audit.verify()).problems == ()
+
+
+async def test_persons_taken_out_of_the_database_are_missed(rig: Rig):
+    transfer = await counted(rig)
+    del rig.records.state.persons[transfer]
+    assert f"the persons counted for {transfer} are not those" in await problems(rig)
+
+
+async def test_persons_made_fewer_in_the_database_are_found(rig: Rig):
+    transfer = await counted(rig)
+    state = rig.records.state
+    state.persons[transfer] = replace(state.persons[transfer], nonsensitive=state.persons[transfer].nonsensitive[:-8])
+    found = await problems(rig)
+    assert f"the persons counted for {transfer} are not those" in found
+    assert "the union of sz-lab's persons of 2026 is not what its sets make" in found
+
+
+async def test_persons_counted_for_nothing_are_found(rig: Rig):
+    transfer = await counted(rig)
+    state = rig.records.state
+    state.persons["tother"] = replace(state.persons[transfer], transfer_id="tother")
+    assert "persons are counted for tother, which the ledger does not say" in await problems(rig)
+
+
+async def test_a_union_that_leaves_somebody_out_is_found(rig: Rig):
+    await counted(rig)
+    shards = rig.records.state.shards["sz-lab", 2026, "national"]["nonsensitive"]
+    shards.pop(next(iter(shards)))
+    assert "the union of sz-lab's persons" in await problems(rig)

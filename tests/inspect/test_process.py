@@ -21,7 +21,7 @@ from gateway.inspect.source import FileStore
 from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.wire import crypt4gh
 
-TABLES = list(read_documents().values())
+TABLES = read_documents()
 PACKED = gzip.compress(b"name,id_number\nA,11010519491231002X\nB,440300199001011238\n")
 KEY = bytes(range(32))
 

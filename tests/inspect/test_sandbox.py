@@ -12,7 +12,7 @@ import pytest
 from gateway.inspect.process import Allowance, Inspector, Subject
 from gateway.stores.detectors import read_documents
 
-TABLES = list(read_documents().values())
+TABLES = read_documents()
 
 ATTEMPT = """
 import ctypes, errno, json, os, resource, socket, sys, threading, tempfile

@@ -102,7 +102,7 @@ def make_page(
     on = told.facts.on if told.on else local_day(datetime.now(UTC))
     with _progress(dataset.size, quiet=quiet) as read:
         entries = ((each.path, each.place) for each in dataset.files)
-        surveyed = survey(entries, list(read_documents().values()), on.year, read)
+        surveyed = survey(entries, read_documents(), on, read)
     found = foresee(
         on=on,
         facts=told.facts,

@@ -23,7 +23,7 @@ from gateway.core.known import Counted, know
 from gateway.core.persons import unpack
 from gateway.core.rulebook import Rulebook
 from gateway.core.situation import UNKNOWN_COUNT, Situation
-from gateway.flow.decide import SPLITTING_PERSONS, hgr_of, unkeyed_of
+from gateway.flow.decide import SPLITTING_PERSONS, hgr_of, samples_of, unkeyed_of
 from gateway.flow.findings import Already, Joined
 
 NOTHING_BEFORE = Already(0, 0, 0, 0)
@@ -136,11 +136,12 @@ def _own(declared: Mapping[str, Any], joined: Joined) -> dict[str, int]:
     """What this dataset adds where nobody in it was counted before."""
     unkeyed_sensitive, unkeyed_nonsensitive = unkeyed_of(joined, NOTHING_BEFORE, declared.get("persons", {}))
     subjects, sequenced = hgr_of(declared, joined, NOTHING_BEFORE)
+    samples, sequenced_samples = samples_of(declared, joined)
     return {
         "sensitive": len(unpack(joined.sensitive)) + unkeyed_sensitive,
         "nonsensitive": len(unpack(joined.nonsensitive)) + unkeyed_nonsensitive,
-        "subjects": subjects,
-        "sequenced": sequenced,
+        "subjects": subjects + len(samples) // 8,
+        "sequenced": sequenced + len(sequenced_samples) // 8,
     }
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.core.classify import FileFindings
+from gateway.core.classify import FileFindings, on_day
 from gateway.core.errors import Unusable
 from gateway.core.intake import ReceivedFile
-from gateway.core.persons import packed_digests
-from gateway.flow.findings import Joined, decision_facts, join
+from gateway.flow.findings import Joined, decision_facts, join, person_digests, sample_digests
 from gateway.inspect.here import Here
 from gateway.inspect.process import TableDocuments
 from gateway.ports import StoredFile
@@ -42,14 +41,14 @@ class Surveyed:
 
 
 def survey(
-    entries: Iterable[tuple[str, Path]], documents: TableDocuments, year: int, told: Callable[[int], None]
+    entries: Iterable[tuple[str, Path]], documents: TableDocuments, on: date, told: Callable[[int], None]
 ) -> Surveyed:
     """Read every file once.
 
     Args:
         entries: Name in the dataset and place on this machine.
         documents: What detectors look for, as `core.detectors.parse_tables` takes it.
-        year: Calendar year of the decision.
+        on: Day of the decision.
         told: Called with the bytes just read.
 
     Raises:
@@ -58,13 +57,13 @@ def survey(
     key = secrets.token_bytes(32)
     with Here(documents) as here:
         stored = [
-            _stored(number, name, _classified(here, name, path, told), key, year)
+            _stored(number, name, on_day(_classified(here, name, path, told), on), key, on.year)
             for number, (name, path) in enumerate(entries)
         ]
     if not stored:
         raise Unusable("there are no files here: name files, or folders with files in them")
     unread = tuple(each.file.path for each in stored if not each.facts["inspectable"])
-    return Surveyed(len(stored), sum(each.file.size for each in stored), join(stored, year), unread[:100])
+    return Surveyed(len(stored), sum(each.file.size for each in stored), join(stored, on.year), unread[:100])
 
 
 def _classified(here: Here, name: str, path: Path, told: Callable[[int], None]) -> FileFindings:
@@ -75,13 +74,13 @@ def _classified(here: Here, name: str, path: Path, told: Callable[[int], None]) 
 
 
 def _stored(number: int, name: str, findings: FileFindings, key: bytes, year: int) -> StoredFile:
-    sensitive, ordinary = packed_digests(findings.people, key, SCOPE)
+    sensitive, nonsensitive = person_digests(findings, key, SCOPE)
     return StoredFile(
         transfer_id="",
         file=ReceivedFile(name, number, findings.size, b"", b"", 0, ()),
         findings={},
-        facts=decision_facts(findings, year),
+        facts={**decision_facts(findings, year), "samples": sample_digests(findings, key, SCOPE)},
         persons_sensitive=sensitive,
-        persons_nonsensitive=ordinary,
+        persons_nonsensitive=nonsensitive,
         received_at=datetime.fromtimestamp(0, UTC),
     )

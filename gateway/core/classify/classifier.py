@@ -9,14 +9,16 @@ and sniffed heads suggest. A change must keep: covered means interpreted; a text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
+from gateway.core.classify.births import Births
+from gateway.core.classify.cells import Cells
+from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.encoded import Encoded
-from gateway.core.classify.findings import FileFindings, Finding, Hgr, Level
-from gateway.core.classify.genomes import GenomeHeader, sample_of_path, sample_values
-from gateway.core.classify.geo import BULK, Geo
+from gateway.core.classify.findings import FileFindings, Finding, Hgr
+from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
+from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
 from gateway.core.classify.judge import (
     count_persons,
@@ -25,23 +27,22 @@ from gateway.core.classify.judge import (
     with_subjects,
 )
 from gateway.core.classify.keys import keys_of
+from gateway.core.classify.levels import LevelMarks, proposed, strictest
+from gateway.core.classify.minors import NUMBERED, UNKNOWN
 from gateway.core.classify.names import Names
 from gateway.core.classify.paths import weigh_path
+from gateway.core.classify.sensitivity import categories, combined
 from gateway.core.classify.stream import BLOCK, Block, Raw, TextStream
 from gateway.core.classify.tally import CAP, Tally
 from gateway.core.classify.window import window_of
 from gateway.core.detectors import DetectorTables, MarkForm, Window, mark_finder, scan
-from gateway.core.detectors.lanes import Lanes
 from gateway.core.formats import HEAD, sniff
 from gateway.core.signatures import Format
 
 _RECORDS = frozenset({"json", "ndjson", "xml", "plink_ped", "plink_fam"})  # and tables: others have no rows of persons
 _QUALITIES = frozenset({"fastq", "sam"})  # their quality strings look like addresses
-_HEADERS = {"vcf": b"#", "sam": b"@"}
 _READS = frozenset({"fastq", "fasta"})
 _SEQUENCES = _QUALITIES | _READS | {"protein_fasta", "vcf"}  # long runs of letters are their content
-_GENOTYPES = frozenset({"plink_ped", "plink_fam"})
-_NO_SAMPLES = np.zeros(0, np.uint64)
 
 
 class Classifier:
@@ -66,10 +67,13 @@ class Classifier:
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
+        self._births = Births(tables.sensitivity.births)
+        self._level_marks = LevelMarks(tables)
+        self._cells = Cells(tables)
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
         self._marks = dict.fromkeys(MarkForm, 0)
-        self._genome: GenomeHeader | None = None
+        self._genome: GenomeReader | None = None
         self._has_header = False
         self._first = True
 
@@ -103,8 +107,7 @@ class Classifier:
             return
         name = self._format.name
         self._grid = Grid(self._format.delimiter, ord("}") if name == "json" else ord("\n"))
-        if name in _HEADERS:
-            self._genome = GenomeHeader(_HEADERS[name])
+        self._genome = reader_of(self._format)
         self._stream = TextStream(self._format.encoding, self._format.bom, block=self._block)
         for block in self._stream.feed(head):
             self._read(block)
@@ -116,10 +119,16 @@ class Classifier:
             self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(block.own)
-        found = scan(window, self._tables, emails=self._name not in _QUALITIES)
+        columns = (
+            self._names.named if self._grid.delimiter is not None else frozenset[str]()
+        )  # a key stands before its value
+        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns)
+        found += self._cells.find(window, self._grid)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
             self._marks[mark.form] += mark.count
+            if mark.form is MarkForm.INTERNAL:
+                self._level_marks.take(window, mark.place, mark.count)
         if self._grid.delimiter is not None or self._name in _RECORDS:
             self._grid.advance(window, line_ends=block.line_ends)
 
@@ -129,14 +138,22 @@ class Classifier:
             text = window.text(window.low, window.high) if self._first or self._geo_columns else b""
             if self._first:
                 self._has_header = self._names.read_header(text, delimiter)
-                self._geo_columns = self._names.column_of("latitude") is not None
+                self._cells.begin(self._names)
+                self._geo_columns = any(self._names.column_of(kind) is not None for kind in ("latitude", "coordinates"))
             self._geo.read_table(text, self._names, delimiter)
+            self._births.read_table(window, self._grid, self._names)
         elif name in {"json", "ndjson"}:
             keys = keys_of(window)
             self._names.read_keys(keys.named)
-            self._geo.read_keys(keys.quoted, window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._geo.read_keys(keys.quoted, text)
+            self._geo.read_pairs(text)
+            self._births.read_named(window, self._names)
         elif name == "xml":
-            self._names.read_tags(window.text(window.low, window.high))
+            text = window.text(window.low, window.high)
+            self._names.read_tags(text)
+            self._geo.read_markup(text)
+            self._births.read_named(window, self._names)
         elif name == "text" and window.has_wide:
             self._names.read_labels(window)
         self._first = False
@@ -153,33 +170,73 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
+        self._cells.settle(self._tally, self._names, precise=self._geo.precise)
+        self._tally.drop_chance()
+        self._names.lent |= self._tally.of_one_form()
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
-        hgr, samples = self._hgr(records)
-        persons = with_subjects(merged(content.persons, named.persons), hgr, samples)
+        told = self._told()
+        hgr = told.hgr
+        persons = with_subjects(merged(content.persons, named.persons), hgr, sample_values(told.names))
         broken = self._stream.broken_at if self._stream is not None else None
         inspectable = format_.interpretation == "text" and broken is None and not self._unread
-        whereabouts = self._geo.precise and content.personal
+        tracked = self._geo.precise and self._geo.track
+        whereabouts = self._geo.precise and (content.personal or tracked)
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
-        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *self._other(hgr, broken)]
+        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
+        findings += self._other(hgr, broken)
+        if whereabouts and all(each.kind != "track" for each in findings):
+            findings.append(Finding("track", "text", max(records, 1), max(records, 1), "strong"))
+        personal = content.personal or named.personal or bool(hgr.subjects) or tracked
+        judged = [each for each in findings if personal or each.kind == "genomic_data"]
+        findings += combined(judged, self._tables.sensitivity)
+        kinds = categories(judged, self._tables.sensitivity)
+        counted = count_persons(persons, hgr, content.basis if content.basis != "none" else named.basis)
+        findings += self._proposals(marks, records, persons.count, counted.sensitive)
+        if marks[MarkForm.MARKED]:  # what is secret is not looked into any further (design.md section 7)
+            findings = [replace(each, samples=()) for each in findings]
         return FileFindings(
             path=self._path,
             size=self._size,
             format=format_.name,
-            level=self._level(marks, inspectable=inspectable, records=records),
-            classes=tuple(sorted(content.classes | named.classes | self._classes(hgr, marks))),
+            level=strictest(findings) or ("general" if inspectable else "unknown"),
+            classes=tuple(sorted(content.classes | named.classes | self._classes(hgr, marks) | set(kinds))),
             inspectable=inspectable,
             coverage=self._coverage(format_, broken),
-            persons=count_persons(persons, hgr, content.basis if content.basis != "none" else named.basis),
+            persons=counted,
             hgr=hgr,
             findings=tuple(sorted(findings, key=lambda f: (f.kind, f.where))),
             secrecy_mark=marks[MarkForm.MARKED] > 0,
-            personal=content.personal or named.personal or bool(hgr.subjects),
+            personal=personal,
             sensitive=sensitive,
             precise_geo=self._geo.precise,
             identifiers=persons,
+            births=self._days_of_birth(),
+            categories=kinds,
+            subject_limits=self._subject_limits,
+        )
+
+    def _days_of_birth(self) -> dict[int, int]:
+        """Days in columns; where numbers were too many to keep, nobody knows who of them is a child."""
+        days = dict(self._births.days)
+        numbered = any(key.startswith(NUMBERED) and source.hits for (key, _), source in self._tally.sources.items())
+        return {**days, UNKNOWN: 1} if self._tally.overflowed and numbered else days
+
+    @property
+    def _subject_limits(self) -> Mapping[str, int]:
+        many = self._tables.sensitivity.levels.get("many_subjects")
+        return many.numbers if many else {}
+
+    def _proposals(self, marks: dict[MarkForm, int], records: int, persons: int, sensitive: int) -> list[Finding]:
+        return proposed(
+            marks,
+            self._level_marks.seen,
+            tables=self._tables,
+            coordinates=max(records, self._geo.pairs) if self._geo.mainland else 0,
+            persons=persons,
+            sensitive=sensitive,
         )
 
     @property
@@ -190,7 +247,7 @@ class Classifier:
     def _unread(self) -> str:
         """Why reading the text was not reading the file; empty where it was."""
         if self._genome is not None and self._genome.overlong:
-            return "header line too long"
+            return "more lines or samples than a header has"
         return self._encoded.why(self._size)
 
     def _coverage(self, format_: Format, broken: int | None) -> tuple[tuple[int, int], ...]:
@@ -199,27 +256,12 @@ class Classifier:
         end = self._size if broken is None else broken
         return ((0, end),) if end else ()
 
-    def _hgr(self, records: int) -> tuple[Hgr, Lanes]:
+    def _told(self) -> Told:
+        """Who is in a genetic format."""
         if self._name in _READS:
-            return Hgr(information=True, sequencing_subjects=1, subjects=1), sample_values({sample_of_path(self._path)})
-        if self._name in _GENOTYPES:
-            return Hgr(information=True, subjects=max(records, 1)), _NO_SAMPLES
-        genome = self._genome
-        if genome is None or not genome.human:
-            return Hgr(), _NO_SAMPLES
-        if genome.sites_only:
-            return Hgr(information=True, aggregate_only=True), _NO_SAMPLES
-        names = genome.samples or {sample_of_path(self._path)}
-        sequenced = 0 if genome.array else len(names)
-        return Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), sample_values(names)
-
-    def _level(self, marks: dict[MarkForm, int], *, inspectable: bool, records: int) -> Level:
-        if marks[MarkForm.MARKED]:
-            return "secret"
-        bulk = self._geo.mainland and records >= BULK
-        if marks[MarkForm.RARE] or marks[MarkForm.INTERNAL] or bulk:
-            return "important_suspected"
-        return "general" if inspectable else "unknown"
+            names = frozenset({sample_of_path(self._path)})
+            return Told(Hgr(information=True, sequencing_subjects=1, subjects=1), names)
+        return self._genome.told(self._path) if self._genome is not None else Told()
 
     def _mark_findings(self, name_marks: dict[MarkForm, int]) -> list[Finding]:
         found = []
@@ -242,11 +284,11 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         found = [Finding("geo_precise", "text", 1, 1, "strong")] if self._geo.precise else []
+        if self._geo.track and self._geo.precise:
+            found.append(Finding("track", "text", 1, 1, "strong"))
         if hgr.information:
             count = max(hgr.subjects, 1)
             found.append(Finding("genomic_data", "header", count, count, "strong"))
-        if self._genome is not None and not self._genome.human:
-            found.append(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"))
         if self._unread:
             found.append(Finding("uninspectable", self._unread, 1, 1, "strong"))
         if broken is not None:

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Level = Literal["general", "important_suspected", "secret", "unknown"]
+Level = Literal["general", "important_suspected", "core", "secret", "unknown"]
 Basis = Literal["identifier", "rows", "subjects", "none"]
 Confidence = Literal["weak", "strong"]
 
@@ -27,11 +27,12 @@ class Finding:
 
     Attributes:
         kind: Name from the vocabulary, such as `cn_resident_id`.
-        where: `column <name>`, `text`, `header`, `name` or a byte offset; never content.
+        where: `column <name>`, `key <name>`, `text`, `header`, `name` or a byte offset, several of them joined by ` + `; of a
+            proposed level `<level>: <reason>`; never content.
         count: Occurrences.
         distinct: Distinct values among them; equal to `count` where they could not be told apart.
         confidence: `weak` findings are reported and decide nothing.
-        samples: At most three, masked; none for marks.
+        samples: At most three, masked; none for marks, and none at all of a file with a secrecy mark.
     """
 
     kind: str
@@ -104,6 +105,10 @@ class FileFindings:
         precise_geo: Coordinates of four decimals or more.
         identifiers: The persons, for counting across files.
         others: Further persons, who stand beside other kinds of data: in another part of an archive, say.
+        births: How often a day of birth from 2000 on was met in columns that hold them, by YYYYMMDD.
+        categories: Categories of sensitive personal information (GB/T 45574-2025), with other words that filings have for them.
+        minors: Those of `identifiers` who are under fourteen, where the others' data are not sensitive (`minors.on_day`).
+        subject_limits: From how many persons on, `sensitive` ones or any, the level is doubted.
     """
 
     path: str
@@ -122,6 +127,10 @@ class FileFindings:
     precise_geo: bool
     identifiers: PersonSet = field(repr=False)
     others: tuple[PersonSet, ...] = field(default=(), repr=False)
+    births: Mapping[int, int] = field(default_factory=dict, repr=False)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    minors: PersonSet = field(default_factory=PersonSet, repr=False)
+    subject_limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def people(self) -> tuple[PersonSet, ...]:

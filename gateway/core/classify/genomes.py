@@ -10,11 +10,14 @@ says otherwise, of a length far from the human one, where no other contig has a 
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 
+from gateway.core.classify.findings import Finding, Hgr
 from gateway.core.detectors.lanes import Lanes
 
 HEADER_CAP = 16 * 1024 * 1024  # bytes of one header line; VCF of half a million samples has about 5 MB
@@ -37,8 +40,47 @@ _HUMAN_ACCESSION = re.compile(
 _HUMAN_ASSEMBLY = re.compile(r"grch3|\bhg(?:19|38)|hs37|t2t|chm13|human|sapiens", re.IGNORECASE)
 _CONTIG = re.compile(r"##contig=<.*?ID=([^,>]+)(?:.*?length=(\d+))?")
 _ARRAY = re.compile(r"##FORMAT=<ID=(BAF|LRR)|##source=.*(GenomeStudio|gtc2vcf|array|Axiom|iaap)", re.IGNORECASE)
+_PEDIGREE = re.compile(r"##PEDIGREE=<.*?(?:Father|Mother)=", re.IGNORECASE)
 _LANES = re.compile(r"(_s\d+)?(_l\d{3})?(_[ri]?[12])?(_\d{3})?$")
+_ALLELES = re.compile(rb"[\t;]AN=(\d{1,12})")
+_ASKED = (
+    4 * 1024 * 1024
+)  # bytes of records in which the number of alleles is looked up: it says the same all over a file
 SAMPLE_KIND = "genomic_sample"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a genetic format says of people.
+
+    Attributes:
+        hgr: Genetic resource information.
+        names: Of its subjects, unique within the project; fewer than `hgr.subjects` where some have none.
+        findings: Besides the genetic data themselves.
+    """
+
+    hgr: Hgr = field(default_factory=Hgr)
+    names: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+class GenomeReader(Protocol):
+    """Reads of a genetic text format who is in it, as it streams by.
+
+    Attributes:
+        overlong: It met more than it keeps: what it says is not known.
+    """
+
+    overlong: bool
+
+    def feed(self, own: memoryview) -> None:
+        """The next bytes."""
+
+    def finish(self) -> None:
+        """There are no more."""
+
+    def told(self, path: str) -> Told:
+        """Who is in it; `path` names the subject of a file that names none."""
 
 
 @dataclass
@@ -51,6 +93,9 @@ class GenomeHeader:
         array: Genotyped on an array, which is no sequencing.
         samples: Names of samples.
         overlong: The header passed HEADER_CAP or SAMPLES_CAP: what it says is not known.
+        sites_only: It has no samples at all.
+        alleles: Most called alleles (INFO AN) of records without samples: twice the persons behind the frequencies.
+        pedigree: It tells who descends from whom (VCF 4.5 section 1.4.10).
     """
 
     marker: bytes
@@ -59,6 +104,9 @@ class GenomeHeader:
     overlong: bool = False
     samples: set[str] = field(default_factory=set)
     sites_only: bool = False
+    pedigree: bool = False
+    alleles: int = 0
+    _asked: int = 0
     _line: bytes = b""
     _foreign: bool = False  # a first chromosome of no human length
     _native: bool = False  # something human
@@ -71,20 +119,46 @@ class GenomeHeader:
     def feed(self, own: memoryview) -> None:
         """The next bytes of the file."""
         if self.done:
+            self._count_alleles(own)
             return
         text, at = self._line + own, 0
         while not self.done and (end := text.find(b"\n", at)) >= 0:
             self._take(text[at:end])
             at = end + 1
-        self._line = b"" if self.done else text[at:]
+        self._line = text[at:]
+        self._settle()
         if len(self._line) > HEADER_CAP or len(self.samples) > SAMPLES_CAP:
             self.overlong = self.done = True
+            self._line = b""
+
+    def _settle(self) -> None:
+        if self.done:
+            self._count_alleles(self._line)
             self._line = b""
 
     def finish(self) -> None:
         """A header without a last line end."""
         if not self.done:
             self._take(self._line)
+
+    def told(self, path: str) -> Told:
+        """Samples, or of a file without them the persons behind its frequencies."""
+        if not self.human:
+            return Told(findings=(Finding("genomic_data", "header: not human by its first chromosome", 1, 1, "weak"),))
+        found: tuple[Finding, ...] = (Finding("pedigree", "header", 1, 1, "strong"),) if self.pedigree else ()
+        if self.sites_only:
+            behind = max(self.alleles // 2, 1)
+            place = "sites only: persons behind the frequencies, by AN/2"
+            found += (Finding("genomic_data", place, behind, behind, "strong"),)
+            return Told(Hgr(information=True, aggregate_only=True), frozenset(), found)
+        names = frozenset(self.samples or {sample_of_path(path)})
+        sequenced = 0 if self.array else len(names)
+        return Told(Hgr(information=True, sequencing_subjects=sequenced, subjects=len(names)), names, found)
+
+    def _count_alleles(self, records: memoryview | bytes) -> None:
+        if self.sites_only and self._asked < _ASKED:
+            self._asked += len(records)
+            self.alleles = max([self.alleles, *(int(number) for number in _ALLELES.findall(records))])
 
     def _take(self, line: bytes) -> None:
         if not line.strip() and not self.done:
@@ -108,6 +182,7 @@ class GenomeHeader:
         self._native = self._native or _HUMAN_ASSEMBLY.search(text) is not None
         if contig:
             self._contig(contig[1], _length(contig[2] or ""))
+        self.pedigree = self.pedigree or _PEDIGREE.match(text) is not None
         self.array = self.array or _ARRAY.match(text) is not None
 
     def _sam(self, tags: dict[str, str]) -> None:
@@ -128,7 +203,7 @@ def _length(text: str) -> int:
     return int(text) if len(text) <= 12 and text.isdecimal() else 0
 
 
-def sample_values(names: set[str]) -> Lanes:
+def sample_values(names: AbstractSet[str]) -> Lanes:
     """Sorted 64-bit BLAKE2b of sample names: unique within a project only, see `persons.keyed_digests`."""
     values = {int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") for name in names}
     return np.array(sorted(values), np.uint64)
@@ -137,5 +212,5 @@ def sample_values(names: set[str]) -> Lanes:
 def sample_of_path(path: str) -> str:
     """Sample that a FASTQ belongs to by its name: both reads, all lanes and chunks of one sample agree."""
     stem = path.replace("\\", "/").rpartition("/")[2].lower()
-    stem = re.sub(r"(\.(fastq|fq|fasta|fa|fna|sam|gz|bgz|txt))+$", "", stem)
+    stem = re.sub(r"(\.(fastq|fq|fasta|fa|fna|sam|bam|cram|vcf|bcf|bgen|fast5|pod5|idat|cel|gz|bgz|txt))+$", "", stem)
     return _LANES.sub("", stem) or stem

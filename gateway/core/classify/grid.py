@@ -26,7 +26,7 @@ from gateway.core.detectors.bits import (
     ranks,
     spots,
 )
-from gateway.core.detectors.lanes import NEWLINE, Places, Window
+from gateway.core.detectors.lanes import NEWLINE, PAD, Places, Window
 
 _QUOTE, _RETURN = b'"', 13
 NO_COLUMN = -1
@@ -71,6 +71,24 @@ class Grid:
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
         return [(row, stops.of(start) - first[row]) for row, start in zip(rows, asked, strict=True)]
+
+    def cells(self, window: Window, column: int) -> tuple[Places, Places]:
+        """Where the cells of a column begin, those that the window owns, and where each ends or the window does."""
+        ended = from_place(window.places_of(self.record_end), window.low)
+        lines = self._ends(window)
+        sets = self._stops(window, ended, lines)
+        stops = places(sets)
+        first = np.concatenate([[-self._column], ranks(sets).of(lines) + 1])  # stops before each line
+        last = np.concatenate([first[1:] - 1, [stops.size]])  # the stop that ends each line
+        opening = first + (column - 1)
+        here = np.flatnonzero((opening >= 0) & (opening < last) & (opening < stops.size))
+        opening = opening[here]
+        start = stops[opening] + 1
+        if column == self._column and (not self._open or window.data[window.low - 1] == self.delimiter):
+            opening, start = np.append(-1, opening), np.append(window.low, start)
+        start = start[: np.searchsorted(start, window.high)]
+        opening = opening[: start.size]
+        return start, np.append(stops, window.data.size - PAD)[np.minimum(opening + 1, stops.size)]
 
     def _rows_of_few(self, window: Window, starts: list[Places]) -> list[Places]:
         """Records counted from place to place: spares a pass over the text."""

@@ -33,6 +33,7 @@ from gateway.core.detectors.tables import Detector, DetectorTables, HeaderWords
 
 _SURE = 1e-3  # chance below which one hit in a name is strong
 _PER_HIT = 3.0
+HIDDEN = 3  # characters of a sample that are asterisks at the least
 
 
 @dataclass(frozen=True)
@@ -148,15 +149,18 @@ def _header(column: int, words: HeaderWords, names: Names, records: int, *, stro
 def mask(text: bytes, detector: Detector) -> str:
     """A sample with all but its first and last characters (`Detector.mask`) as asterisks.
 
-    An e-mail address keeps its domain. Lower case becomes upper, separators go, so that a mask says nothing about form.
+    An e-mail address keeps its domain. Lower case becomes upper, separators go, so that a mask says nothing about form. At
+    least HIDDEN characters are hidden: a short value shows less, or nothing.
     """
     shown = text.decode("utf-8", "replace")
     if "@" in shown:
         local, _, domain = shown.partition("@")
-        return f"{local[0]}{'*' * max(len(local) - 1, 3)}@{domain}"
+        return f"{local[:1] if len(local) > HIDDEN else ''}{'*' * max(len(local) - 1, HIDDEN)}@{domain}"
     plain = "".join(character for character in shown if character.isalnum()).upper()
     front, back = detector.mask
-    return plain[:front] + "*" * (len(plain) - front - back) + plain[len(plain) - back :]
+    if len(plain) < front + back + HIDDEN:
+        front, back = (1, 0) if len(plain) > HIDDEN else (0, 0)
+    return plain[:front] + "*" * max(len(plain) - front - back, HIDDEN) + plain[len(plain) - back :]
 
 
 def with_subjects(persons: PersonSet, hgr: Hgr, samples: Lanes) -> PersonSet:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,8 +17,9 @@ import numpy as np
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.classify.tally import sorted_distinct
 from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, may_hold, open_window, scan
-from gateway.core.detectors.headers import LONGEST_HEADER
+from gateway.core.detectors.headers import LONGEST_HEADER, normal_form
 from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places
+from gateway.core.detectors.tables import TrackWords
 
 _TAG = re.compile(rb"<([^\s<>/!?][^\s<>/]{0,99})")  # apart, each takes a third of what both as one take
 _ATTRIBUTE = re.compile(rb"\s([^\s<>/=\"']{1,60})=[\"']")
@@ -46,6 +47,7 @@ class Names:
     kinds: dict[int, list[HeaderWords]] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    lent: set[tuple[int, str]] = field(default_factory=set)  # detectors that more than the header names a column's
     _seen: set[bytes] = field(default_factory=set)
 
     def read_header(self, head: bytes, delimiter: int) -> bool:
@@ -133,13 +135,27 @@ class Names:
 
     def supports(self, column: int, key: str) -> bool:
         """Whether the header of a column names a detector's kind."""
-        return any(key in words.supports for words in self.kinds.get(column, ()))
+        return (column, key) in self.lent or any(key in words.supports for words in self.kinds.get(column, ()))
+
+    def doubt(self, column: int, kind: str) -> None:
+        """Take a column's header for less than certain."""
+        known = self.kinds[column]
+        self.kinds[column] = [replace(words, certain=False) if words.kind == kind else words for words in known]
+
+    def any_key(self, words: frozenset[str]) -> bool:
+        """Whether any key or tag is one of the words."""
+        return any(TrackWords.named(normal_form(key.decode("utf-8", "replace")), words) for key in sorted(self._seen))
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Detectors that any column, key or tag names."""
+        return frozenset(key for kinds in self.kinds.values() for words in kinds for key in words.supports)
 
     def place(self, column: int) -> str:
         """How findings call a column."""
         if column == NO_COLUMN:
             return "text"
-        if column < len(self.columns) and self.columns[column]:
+        if column < len(self.columns) and self.columns[column] and self.kinds:  # else the first line may be data
             return f"column {self.columns[column]}"
         return f"column {column + 1}"
 

@@ -9,6 +9,7 @@ says so; persons beside ordinary data in one part do not become sensitive becaus
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,26 @@ def nest(outer: Outer, parts: Sequence[tuple[str, FileFindings]]) -> FileFinding
         precise_geo=outer.precise_geo or any(part.precise_geo for part in inner),
         identifiers=sets[0] if sets else PersonSet(),
         others=tuple(sets[1:]),
+        births=_births(inner),
+        categories=_categories(inner),
+        subject_limits=next((part.subject_limits for part in inner if part.subject_limits), {}),
     )
+
+
+def _births(parts: Sequence[FileFindings]) -> dict[int, int]:
+    """How often each day of birth was met in all parts."""
+    counted: Counter[int] = Counter()
+    for part in parts:
+        counted.update(part.births)
+    return dict(counted)
+
+
+def _categories(parts: Sequence[FileFindings]) -> dict[str, tuple[str, ...]]:
+    joined: dict[str, set[str]] = {}
+    for part in parts:
+        for name, words in part.categories.items():
+            joined.setdefault(name, set()).update(words)
+    return {name: tuple(sorted(words)) for name, words in sorted(joined.items())}
 
 
 def joined_spans(spans: Sequence[tuple[int, int]], size: int) -> tuple[tuple[int, int], ...]:

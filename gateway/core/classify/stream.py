@@ -4,9 +4,9 @@ Blocks end after a line where one ends within BLOCK bytes; a longer line is cut 
 CONTEXT bytes of its neighbours so that every place is judged with the same surroundings. Where blocks are cut depends
 on the content alone, never on how it was fed.
 
-Encodings: UTF-8 passes through and is validated; UTF-16 and GB18030 are decoded as they come. A file whose head is ASCII
-and whose first wide bytes are no UTF-8 but plausible GB18030 is read as that. Bytes that the encoding does not allow, and
-control bytes no text holds, break the text: `broken_at` says where, and nothing behind it counts as read.
+Encodings: UTF-8 passes through and is validated; UTF-16, GB18030 and Big5 are decoded as they come. A file whose head is
+ASCII and whose first wide bytes are no UTF-8 but plausible GB18030 or Big5 is read as that. Bytes that the encoding does
+not allow, and control bytes no text holds, break the text: `broken_at` says where, and nothing behind it counts as read.
 
 Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice. A block is copied once from the pieces it came in.
 """
@@ -22,12 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.core.classify.escapes import safe_end
-from gateway.core.formats import encoding_of, is_binary
+from gateway.core.encodings import encoding_of, is_binary
 
 BLOCK = 1 << 20  # smaller blocks cost more calls than their better fit in the cache saves
 CONTEXT = 1024  # escapes of lanes.PAD characters
 _TAB, _SHIFT, _SPACE, _ESCAPE = (np.uint8(byte) for byte in (0x09, 0x0E, 0x20, 0x1B))
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # as in formats: escape (1B) colours terminal logs
+
+_DOUBLE = frozenset({"gb18030", "big5hkscs"})  # ASCII, and two bytes and more for the others
 
 Raw = bytes | bytearray | memoryview
 
@@ -161,9 +163,10 @@ class TextStream:
 
     def _reread(self, text: bytes, end: int, *, final: bool) -> bool:
         """Take everything from the block on as GB18030 if nothing before it was wide and it reads as Chinese."""
-        if not self._ascii or encoding_of(text[:end]) != "gb18030":
+        encoding = encoding_of(text[:end]) if self._ascii else ""
+        if encoding not in _DOUBLE:
             return False
-        self.encoding = "gb18030"
+        self.encoding = encoding
         self._decoder = codecs.getincrementaldecoder(self.encoding)()
         self._before, raw = b"", b"".join((text, *self._pending))
         self._pending.clear()

@@ -24,10 +24,11 @@ from gateway.core.classify.findings import PersonSet
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.detectors.candidates import Candidates
 from gateway.core.detectors.lanes import Lanes, Mask, Places, Window
+from gateway.core.detectors.resident import SAME_FORM
 from gateway.core.detectors.tables import Detector, DetectorTables
 
 CAP = 4_000_000
-SOURCES = 60  # bits of a pattern; further columns of a kind are counted together
+SOURCES = 64  # bits of a pattern; further columns of a kind are counted together
 _PATTERNS = 512
 _SAMPLES = 3
 _BEFORE = 48  # bytes before the first hit, where a word may say what it is; less than lanes.PAD
@@ -35,6 +36,7 @@ _COLUMNS = 64  # of one kind in one block; with more, columns are not told apart
 _WIDE = 1 << 20  # columns of a table that are counted one by one
 _PENDING = 1 << 17
 _FEW = 16
+_MUCH, _LIKELY = 50, 0.5  # candidates of a column, and hits to expect among them, from which chance is judged
 
 
 @dataclass
@@ -168,6 +170,30 @@ class Tally:
             self.overflowed = True
             for key, part in self._sets.items():
                 self._sets[key] = Distinct(occurrences=part.occurrences, records=part.records)
+
+    def of_one_form(self) -> set[tuple[int, str]]:
+        """(column, detector) of permits that stand in a column with numbers of their form, where one alone would say little."""
+        alike = [source for source in self.sources.values() if source.detector.key in SAME_FORM and source.hits]
+        hits = {source.column: 0 for source in alike}
+        for source in alike:
+            hits[source.column] += source.hits
+        return {(source.column, source.detector.key) for source in alike if hits[source.column] > max(1, source.hits)}
+
+    def drop_chance(self) -> None:
+        """Forget columns of numbers that no header names and that pass no oftener than chance lets them.
+
+        Three standard deviations more than expected are chance; columns of less than _MUCH candidates say nothing of it.
+        """
+        for source in list(self.sources.values()):
+            expected = source.detector.chance * source.candidates
+            chance = expected >= _LIKELY and source.hits <= 1 + expected + 3 * expected**0.5
+            named = self._supported(source.column, source.detector.key)
+            if chance and source.column != NO_COLUMN and source.candidates >= _MUCH and not named:
+                self.drop(source)
+
+    def drop(self, source: Source) -> None:
+        """Forget a source that turned out to be something else."""
+        del self.sources[source.detector.key, source.column]
 
     def distinct(self, source: Source) -> int:
         """Distinct values of a source; its hits where they were not kept."""

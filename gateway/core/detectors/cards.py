@@ -1,4 +1,4 @@
-"""Bank card numbers: issuer prefix, length and Luhn.
+"""Bank card numbers: issuer prefix, length and Luhn; and device numbers, which Luhn alone protects.
 
 Source: ISO/IEC 7812-1:2017, annex B for the check digit; issuer ranges in `policies/detectors/identifiers.toml`.
 Canonical value: the number itself (at most 19 digits fit 64 bits).
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
-from gateway.core.detectors.digits import Runs, gather, is_separator, stands_free
+from gateway.core.detectors.context import after_word
+from gateway.core.detectors.digits import Runs, four_fours, gather, stands_free
 from gateway.core.detectors.lanes import (
     Lanes,
     Mask,
@@ -74,7 +75,7 @@ def _judge(front: Lanes, middle: Lanes, last: Lanes) -> tuple[Lanes, Mask]:
 
 def _grouped(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     data = window.data
-    start = _four_fours(window, runs)
+    start = four_fours(window, runs)
     if not start.size:
         return nothing("bank_card")
     tail = np.zeros(start.size, np.intp)
@@ -86,15 +87,6 @@ def _grouped(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     free = stands_free(window, start, end)
     parts = [_of_tail(window, start[free & (tail == count)], count, tables) for count in range(4)]
     return joined(parts)
-
-
-def _four_fours(window: Window, runs: Runs) -> Places:
-    near = runs.pairs
-    start = runs.start[:-3][near[:-2] & near[1:-1] & near[2:]]
-    between = window.data[start + 4]
-    same = (between == window.data[start + 9]) & (between == window.data[start + 14])
-    whole: Places = start[same & is_separator(between)]
-    return whole
 
 
 def _of_tail(window: Window, start: Places, count: int, tables: DetectorTables) -> Candidates:
@@ -109,3 +101,16 @@ def _of_tail(window: Window, start: Places, count: int, tables: DetectorTables) 
     value, valid = _judge(front, lanes[:, 0], lanes[:, 1])
     end = start + 19 + (count + 1 if count else 0)
     return candidates("bank_card", start, end, value, valid & _is_issued(first, size, tables))
+
+
+def find_imeis(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
+    """15 digits that pass Luhn (3GPP TS 23.003 section 6.2.1) behind a word for them, or in a column that is named so."""
+    start = runs.start[runs.length == 15]
+    start = start[stands_free(window, start, start + 15)]
+    if not start.size:
+        return []
+    front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
+    value, luhn = _judge(np.zeros(start.size, np.uint64), front, window.lanes[start + 7])
+    known = luhn & after_word(window, start, luhn, tables.context["imei"])
+    found = Candidates("imei", start, start + 15, value, known, luhn)
+    return [found if "imei" in named else found.of(np.flatnonzero(known))]

@@ -101,6 +101,25 @@ def is_separator(characters: Bytes) -> Mask:
     return known
 
 
+def four_pairs(window: Window, runs: Runs) -> Places:
+    """Starts of two runs of four digits with one space or hyphen between them."""
+    start = runs.start[np.flatnonzero(runs.pairs)]
+    split: Places = start[is_separator(window.data[start + GROUP])]
+    return split
+
+
+def four_fours(window: Window, runs: Runs) -> Places:
+    """Starts of four groups of four digits with the same space or hyphen between all."""
+    near = runs.pairs
+    start = runs.start[np.flatnonzero(near[:-2] & near[1:-1] & near[2:])]
+    if not start.size:
+        return start
+    between = window.data[start + 4]
+    same = (between == window.data[start + 9]) & (between == window.data[start + 14])
+    whole: Places = start[same & is_separator(between)]
+    return whole
+
+
 def gather(window: Window, start: Places, offsets: list[int]) -> Lanes:
     """Digits at `offsets` from every start, packed into lanes of eight, zero-padded at the end: (n, ceil(k/8))."""
     width = -(-len(offsets) // 8) * 8

@@ -34,7 +34,7 @@ def find_emails(window: Window) -> Candidates:
     valid &= near & (at > start) & (end - at <= _SIDE) & (last_dot > at)
     valid &= (data[start] != _DOT) & (data[at - 1] != _DOT)
     start, end = start[valid], end[valid]
-    return candidates("email", start, end, _mixed(window, start, end), np.ones(start.size, np.bool_))
+    return candidates("email", start, end, mixed(window, start, end), np.ones(start.size, np.bool_))
 
 
 def _in_address(characters: Bytes) -> Mask:
@@ -67,8 +67,8 @@ def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
     return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
 
 
-def _mixed(window: Window, start: Places, end: Places) -> Lanes:
-    """64-bit mix (the finaliser of SplitMix64 after each eight bytes) of the address in lower case."""
+def mixed(window: Window, start: Places, end: Places) -> Lanes:
+    """64-bit mix (the finaliser of SplitMix64 after each eight bytes) of what lies between the places, in lower case."""
     mixed = (end - start).astype(np.uint64)
     for offset in range(0, 2 * _SIDE + 8, 8):
         left = end - start - offset

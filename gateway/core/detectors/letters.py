@@ -27,7 +27,7 @@ from gateway.core.detectors.lanes import (
 from gateway.core.detectors.tables import DetectorTables
 
 _UPPER = np.uint8(0xDF)
-_OPEN, _CLOSE, _SPACE = ord("("), ord(")"), ord(" ")
+_OPEN, _CLOSE, _SPACE, _HYPHEN = ord("("), ord(")"), ord(" "), ord("-")
 _CREDIT = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WEIGHTS = np.array([pow(3, i, 31) for i in range(17)], np.int64)
 _POWERS = np.array([pow(31, i, 1 << 64) for i in range(17)], np.uint64)
@@ -40,6 +40,15 @@ def _credit_values() -> Bytes:
 
 
 _CREDIT_VALUE = _credit_values()
+_MAIN, _OTHER = (np.frombuffer(c, np.uint8) for c in (b"159ANY", b"234678"))  # GB 32100-2015 table 1 and its amendments
+_KIND, _ANY_KIND = (np.frombuffer(c, np.uint8) for c in (b"1239", b"123459"))
+
+
+def _is_registered(text: Bytes) -> Mask:
+    """Whether a department and a kind begin the code; a rare department needs a letter in it, as nearly all codes have."""
+    main = np.isin(text[:, 0], _MAIN) & np.isin(text[:, 1], _KIND)
+    other = np.isin(text[:, 0], _OTHER) & np.isin(text[:, 1], _ANY_KIND) & is_letter(text).any(axis=1)
+    return main | other
 
 
 def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
@@ -53,7 +62,7 @@ def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidate
     two = is_letter(data[digits - 2])
     start = digits - 1 - two
     check, end, shape = _check_character(data, digits, cards.length)
-    shape &= stands_free(window, start, end)
+    shape &= stands_free(window, start, end) & ~_hyphenated(data, start, end)
     start, digits, two, check, end = start[shape], digits[shape], two[shape], check[shape], end[shape]
     first = np.where(two, _letter(data[digits - 2]), np.uint64(36))
     second = _letter(data[digits - 1])
@@ -74,6 +83,14 @@ def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes
     shape = (is_digit(character) | is_a) & (~bracketed | (data[place + 1] == _CLOSE))
     value = np.where(is_a, np.uint8(10), character & np.uint8(0x0F)).astype(np.uint64)
     return value, place + 1 + bracketed, shape
+
+
+def _hyphenated(data: Bytes, start: Places, end: Places) -> Mask:
+    """Whether a hyphen ties an unbracketed number to more: a part of a UUID or of an order number."""
+    behind = (data[end] == _HYPHEN) & is_alnum(data[end + 1])
+    before = (data[start - 1] == _HYPHEN) & is_digit(data[start - 2])
+    tied: Mask = (behind | before) & (data[end - 1] != _CLOSE)
+    return tied
 
 
 def _letter(characters: Bytes) -> Lanes:
@@ -108,6 +125,6 @@ def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Can
     weighed = values[:, :17].astype(np.int64) @ _WEIGHTS + values[:, 17]
     province = (text[:, 2] & np.uint8(0x0F)) * np.intp(10) + (text[:, 3] & np.uint8(0x0F))
     valid = shape & (weighed % 31 == 0) & is_digit(text[:, 2:8]).all(axis=1)
-    valid &= tables.provinces[np.minimum(province, 99)]
+    valid &= tables.provinces[np.minimum(province, 99)] & _is_registered(text)
     value = (values[:, :17].astype(np.uint64) * _POWERS).sum(axis=1, dtype=np.uint64)
     return candidates("cn_uscc", start, start + 18, value, valid)

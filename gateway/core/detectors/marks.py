@@ -61,7 +61,8 @@ class MarkFinder:
         self._levels = tuple((word.encode(), _spaced(word)) for word in marks.levels)
         self._rare = frozenset(word.encode() for word in marks.always)
         self._internal = tuple(_spaced(word) for word in marks.internal)
-        self._heads = np.unique([_head(word.encode()) for word in marks.levels + marks.internal])
+        self._formed = tuple((word.encode(), _spaced(word)) for word in marks.formed)
+        self._heads = np.unique([_head(word.encode()) for word in marks.levels + marks.internal + marks.formed])
         self._tails = sorted({int(head) >> 32 for head in self._heads})  # last two bytes of second characters
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
@@ -110,6 +111,10 @@ class MarkFinder:
             match = spaced.match(text, here)
             if match:
                 return self._form(text, word, here, match.end(), table=table)
+        for word, spaced in self._formed:
+            match = spaced.match(text, here)
+            if match and self._form(text, word, here, match.end(), table=table) is MarkForm.MARKED:
+                return MarkForm.INTERNAL
         return None
 
     def _form(self, text: bytes, word: bytes, at: int, end: int, *, table: bool) -> MarkForm:

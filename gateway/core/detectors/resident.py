@@ -1,23 +1,47 @@
 """Resident identity numbers of the mainland, and the residence permits that share their form.
 
 Source: GB 11643-1999. 18 digits: six of region, eight of birth date, three of sequence, one check character, weights
-2^(17-i) modulo 11, which must leave 1. 15 digits (before 1999): region, YYMMDD, sequence, no check. Areas 81, 82 and 83
-are permits of Hong Kong, Macao and Taiwan residents. The canonical value is the first 17 digits; a 15-digit number
-becomes the 17 digits it was converted to (century 19), so both forms are one person.
+2^(17-i) modulo 11, which must leave 1. 15 digits (before 1999): region, YYMMDD, sequence, no check; such a number fills
+a cell, stands behind a word that names it, or is none. Regions 810000, 820000 and 830000 are residence permits of Hong
+Kong, Macao and Taiwan residents (State Council 2018-08-06); a first 9 and a province behind it is the permanent
+residence card of a foreigner (since 2023-12-01). The canonical value is the first 17 digits; a 15-digit number becomes the
+17 digits it was converted to (century 19), so both forms are one person.
+
+Eighteen characters are also found in groups: with spaces or hyphens between, or split over neighbouring cells of a table.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
-from gateway.core.detectors.digits import Runs, gather, is_separator, stands_free
-from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_digit, polynomial, remainder
+from gateway.core.detectors.context import after_word, fills_cell
+from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, stands_free
+from gateway.core.detectors.lanes import (
+    Bytes,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    is_digit,
+    keep_last,
+    luhn_sums,
+    polynomial,
+    remainder,
+)
 from gateway.core.detectors.tables import DetectorTables
 
+_ZEROS = np.uint64(0x303030)
+_QUOTE = np.uint8(ord('"'))
 _X, _LOWER = np.uint8(ord("x")), np.uint8(0x20)
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_GROUPS = [*range(6), *range(7, 15), *range(16, 20)]  # 6-8-4 with one separator between
+_LAYOUTS = ((6, 8, 4), (6, 4, 4, 4), (6, 4, 2, 2, 4), (6, 8, 3, 1))  # from a run of six digits
+_FOURS = (4, 4, 4, 4, 2)  # as bank cards are printed
+SAME_FORM = frozenset({"cn_resident_id", "cn_residence_permit", "cn_foreigner_permit"})
+_PERMITS = (np.uint64(810_000), np.uint64(820_000), np.uint64(830_000))
+_FOREIGN = np.uint64(9)
 
 
 def _month_days() -> Mask:
@@ -32,8 +56,28 @@ _LEAP = np.array([year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) for yea
 
 
 def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
-    """18-digit numbers, written together or as 6-8-4 with spaces or hyphens."""
-    return joined([_together(window, runs, tables), _grouped(window, runs, tables)])
+    """18-digit numbers of every kind, written together or in groups; `by_kind` tells them apart."""
+    parts = [_together(window, runs, tables)]
+    sixes = runs.start[np.flatnonzero(runs.length == 6)]
+    for start, gap in ((_parted(window, sixes), 1), (_quoted(window, sixes), 3)):
+        parts += [_grouped(window, start, layout, gap, tables) for layout in _LAYOUTS if start.size]
+    fours = four_fours(window, runs)
+    if fours.size:
+        parts.append(_grouped(window, fours, _FOURS, 1, tables))
+    return joined(parts)
+
+
+def by_kind(people: Candidates) -> list[Candidates]:
+    """Residence permits and permanent residence cards apart from the numbers of residents."""
+    area = people.value // np.uint64(10**11)
+    foreign = people.valid & (area // np.uint64(100_000) == _FOREIGN)
+    permit = people.valid & ((area == _PERMITS[0]) | (area == _PERMITS[1]) | (area == _PERMITS[2]))
+    if not (foreign.any() or permit.any()):
+        return [people]
+    found = [people.of(np.flatnonzero(~(foreign | permit)))]
+    for key, mask in (("cn_residence_permit", permit), ("cn_foreigner_permit", foreign)):
+        found.append(replace(people.of(np.flatnonzero(mask)), key=key))
+    return found
 
 
 def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
@@ -51,27 +95,76 @@ def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     return candidates("cn_resident_id", start, start + 18, value, valid)
 
 
-def _grouped(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
-    start = _group_starts(window, runs)
+def find_rounded(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
+    """18 digits with a region and a date whose last three became zeros: what a spreadsheet leaves (see `damage`)."""
+    start = runs.start[np.flatnonzero(runs.length == 18)]
+    start = start[np.flatnonzero(window.lanes[start + 10] >> np.uint64(40) == _ZEROS)]
+    if not start.size:
+        return nothing("excel_damage")
+    start = start[np.flatnonzero(stands_free(window, start, start + 18))]
+    head, middle = polynomial(window.lanes[start], 10), polynomial(window.lanes[start + 8], 10)
+    valid = _is_born(head, middle, tables)
+    return candidates("excel_damage", start, start + 18, head * np.uint64(10**8) + middle, valid)
+
+
+def _parted(window: Window, start: Places) -> Places:
+    """Those of the runs of six digits with a separator and another digit behind them, and a second such separator of a layout."""
+    data = window.data
+    if start.size:
+        start = start[np.flatnonzero(is_digit(data[start + 7]) & _is_between(window, data[start + 6]))]
+        between = data[start + 6]
+        start = start[np.flatnonzero((data[start + 11] == between) | (data[start + 15] == between))]
+    return start
+
+
+def _quoted(window: Window, start: Places) -> Places:
+    """Those of the runs of six digits that fill a quoted cell of a table before another such cell."""
+    if window.delimiter is None or not start.size:
+        return start[:0]
+    data = window.data
+    start = start[np.flatnonzero((data[start + 6] == _QUOTE) & (data[start + 7] == np.uint8(window.delimiter)))]
+    return start[np.flatnonzero((data[start + 8] == _QUOTE) & is_digit(data[start + 9]))]
+
+
+def _is_between(window: Window, characters: Bytes) -> Mask:
+    """Space, hyphen, or what stands between the cells of a table."""
+    between = is_separator(characters)
+    return between if window.delimiter is None else between | (characters == np.uint8(window.delimiter))
+
+
+def _grouped(window: Window, start: Places, layout: tuple[int, ...], gap: int, tables: DetectorTables) -> Candidates:
+    """Judge groups of so many digits with the same `gap` bytes between all."""
+    offsets, place = list[int](), 0
+    for number, size in enumerate(layout):
+        if number and start.size:
+            start = start[np.flatnonzero(_same(window.data, start, layout[0], place - gap, gap))]
+        offsets += range(place, place + size)
+        place += size + gap
+    size = place - gap
+    if start.size:
+        start = start[_is_digits(window.data, start, offsets[:17]) & stands_free(window, start, start + size)]
     if not start.size:
         return nothing("cn_resident_id")
-    lanes = gather(window, start, _GROUPS[:16])
-    tail = window.data[start + 18], window.data[start + 19]
-    value, valid = _judge(lanes[:, 0], lanes[:, 1], tail[0], tail[1], tables)
-    return candidates("cn_resident_id", start, start + 20, value, valid)
+    lanes = gather(window, start, offsets[:16])
+    digit, check = window.data[start + offsets[16]], window.data[start + offsets[17]]
+    value, valid = _judge(lanes[:, 0], lanes[:, 1], digit, check, tables)
+    valid &= is_digit(check) | ((check | _LOWER) == _X)
+    return candidates("cn_resident_id", start, start + size, value, valid)
 
 
-def _group_starts(window: Window, runs: Runs) -> Places:
-    data = window.data
-    start: Places = runs.start[:-1][(runs.length[:-1] == 6) & (runs.length[1:] == 8) & (runs.steps == 7)]
-    if not start.size:
-        return start
-    last = data[start + 19]
-    shape = is_separator(data[start + 6]) & (data[start + 6] == data[start + 15])
-    shape &= is_digit(data[start + 16]) & is_digit(data[start + 17]) & is_digit(data[start + 18])
-    shape &= is_digit(last) | ((last | _LOWER) == _X)
-    free: Places = start[shape & stands_free(window, start, start + 20)]
-    return free
+def _same(data: Bytes, start: Places, first: int, other: int, gap: int) -> Mask:
+    """Whether the bytes of two gaps are the same."""
+    same = np.ones(start.size, np.bool_)
+    for nth in range(gap if first != other else 0):
+        same &= data[start + first + nth] == data[start + other + nth]
+    return same
+
+
+def _is_digits(data: Bytes, start: Places, offsets: list[int]) -> Mask:
+    known = np.ones(start.size, np.bool_)
+    for offset in offsets if start.size else ():
+        known &= is_digit(data[start + offset])
+    return known
 
 
 def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: DetectorTables) -> tuple[Lanes, Mask]:
@@ -79,11 +172,21 @@ def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: Dete
     last = (digit & np.uint8(0x0F)).astype(np.uint64)
     character = _check_values(check)
     weighed = polynomial(first, 2) * np.uint64(1024) + polynomial(second, 2) * np.uint64(4) + last * np.uint64(2)
-    year = remainder(head, 100) * np.uint64(100) + middle // np.uint64(1_000_000)
     valid = remainder(weighed + character, 11) == 1
-    valid &= tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
-    valid &= (year >= 1900) & (year < 2100) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
+    valid &= _is_born(head, middle, tables)
     return head * np.uint64(10**9) + middle * np.uint64(10) + last, valid
+
+
+def _is_born(head: Lanes, middle: Lanes, tables: DetectorTables) -> Mask:
+    """Whether the first sixteen digits begin with a region and a date of birth from 1900 to 2099."""
+    year = remainder(head, 100) * np.uint64(100) + middle // np.uint64(1_000_000)
+    province = head // np.uint64(1_000_000)
+    known = tables.provinces[province.astype(np.intp)]
+    ninth = np.flatnonzero(province // np.uint64(10) == _FOREIGN)
+    if ninth.size:
+        known[ninth] |= tables.provinces[remainder(head[ninth] // np.uint64(100_000), 100).astype(np.intp)]
+    known &= (year >= 1900) & (year < 2100) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
+    return known
 
 
 def _check_values(check: Bytes) -> Lanes:
@@ -100,17 +203,34 @@ def _is_date(year: Lanes, month_day: Lanes) -> Mask:
     return real
 
 
-def find_old_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
-    """15-digit numbers: region and date must hold, there is no check digit."""
-    start = runs.start[runs.length == 15]
+def find_old_resident_ids(
+    window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]
+) -> list[Candidates]:
+    """15-digit numbers: region and date must hold, there is no check digit, and a word or a cell of its own must say so."""
+    start = runs.start[np.flatnonzero(runs.length == 15)]
+    start = start[np.flatnonzero(stands_free(window, start, start + 15))]
     if not start.size:
-        return nothing("cn_resident_id_15")
-    start = start[stands_free(window, start, start + 15)]
+        return []
     head = polynomial(window.lanes[start], 10)  # region and YY
     tail = remainder(polynomial(window.lanes[start + 7], 10), 10_000_000)  # MMDD and sequence
     year = np.uint64(1900) + remainder(head, 100)
-    valid = tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
-    valid &= _is_date(year, tail // np.uint64(1000))
+    dated = tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
+    dated &= _is_date(year, tail // np.uint64(1000))
     region = head // np.uint64(100)
     value = (region * np.uint64(10_000) + year) * np.uint64(10**7) + tail
-    return candidates("cn_resident_id_15", start, start + 15, value, valid)
+    data = window.data
+    quoted = (data[start - 1] == _QUOTE) & (data[start + 15] == _QUOTE)
+    cell = (fills_cell(window, start) | quoted) & ~_is_charge_card(window, start, head)
+    valid = dated & (cell | after_word(window, start, dated, tables.context["cn_resident_id_15"]))
+    found = Candidates("cn_resident_id_15", start, start + 15, value, valid, dated)
+    return [found if "cn_resident_id_15" in named else found.of(np.flatnonzero(valid | cell))]
+
+
+def _is_charge_card(window: Window, start: Places, head: Lanes) -> Mask:
+    """Whether 15 digits are a card number that begins with 34 or 37, the latter a province as well."""
+    card = (head // np.uint64(1_000_000) == 34) | (head // np.uint64(1_000_000) == 37)
+    digits = luhn_sums(window.lanes[start + 7]) + luhn_sums(
+        keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
+    )
+    luhn: Mask = card & (remainder(digits, 10) == 0)
+    return luhn

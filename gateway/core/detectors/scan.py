@@ -11,41 +11,67 @@ from collections.abc import Callable
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates
-from gateway.core.detectors.cards import find_bank_cards
+from gateway.core.detectors.cards import find_bank_cards, find_imeis
+from gateway.core.detectors.damage import find_damaged
 from gateway.core.detectors.digits import GROUP, SHORTEST, Runs, find_runs
+from gateway.core.detectors.documents import LENGTHS, find_documents
 from gateway.core.detectors.email import find_emails
+from gateway.core.detectors.landlines import find_landlines
 from gateway.core.detectors.lanes import Places, Window
 from gateway.core.detectors.letters import find_credit_codes, find_hkids
-from gateway.core.detectors.phones import find_cn_mobiles, find_hk_mobiles
-from gateway.core.detectors.resident import find_old_resident_ids, find_resident_ids
+from gateway.core.detectors.mrz import find_machine_readable
+from gateway.core.detectors.phones import find_cn_mobiles, find_eights
+from gateway.core.detectors.plates import find_plates
+from gateway.core.detectors.resident import by_kind, find_old_resident_ids, find_resident_ids, find_rounded
 from gateway.core.detectors.tables import DetectorTables
 
 Find = Callable[[Window, Runs, DetectorTables], Candidates]
+FindSome = Callable[[Window, Runs, DetectorTables, frozenset[str]], list[Candidates]]
 
 # One pure function a detector, and the lengths of digit runs it starts from (GROUPS: runs of four, one byte apart).
-# The key is the table it belongs to. Adding a detector touches this table and the data.
+# Those of families give several kinds that share a shape, or need to know which kinds a column names. Reads are spared those
+# that their quality strings would only imitate.
+# Adding a detector touches these tables and the data.
 GROUPS = 0
-FROM_DIGITS: dict[str, tuple[Find, frozenset[int]]] = {
-    "cn_resident_id_15": (find_old_resident_ids, frozenset({15})),
-    "hkid": (find_hkids, frozenset({6, 7})),
-    "cn_mobile": (find_cn_mobiles, frozenset({11, 13, GROUPS})),
-    "hk_mobile": (find_hk_mobiles, frozenset({8, 11, GROUPS})),
-    "bank_card": (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
-    "cn_uscc": (find_credit_codes, frozenset(range(7, 19))),
-}
-_RESIDENT = frozenset({6, 17, 18})
+FROM_DIGITS: tuple[tuple[Find, frozenset[int]], ...] = (
+    (find_hkids, frozenset({6, 7})),
+    (find_cn_mobiles, frozenset({11, 13, GROUPS})),
+    (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
+    (find_credit_codes, frozenset(range(7, 19))),
+)
+OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = (
+    (find_rounded, frozenset({18})),
+    (find_landlines, frozenset({7, 8, GROUPS})),
+)
+FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
+    (find_eights, frozenset({8, 11, GROUPS})),
+    (find_old_resident_ids, frozenset({15})),
+)
+FAMILIES_OUTSIDE_READS: tuple[tuple[FindSome, frozenset[int]], ...] = (
+    (find_imeis, frozenset({15})),
+    (find_documents, LENGTHS),
+    (find_machine_readable, frozenset({7})),
+)
+_RESIDENT = frozenset({6, 17, 18, GROUPS})
 _SMALL = 16_384  # bytes of a window that `may_hold` reads faster than thirty array operations begin
-_DIGITS_ALIKE = bytes.maketrans(b"0123456789-", b"0" * 10 + b" ")
-_SHAPES = (b"0" * SHORTEST, b"0" * GROUP + b" " + b"0" * GROUP, b"@")
+_ALIKE = bytes.maketrans(
+    b"0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ" + bytes(range(0x80, 0xC0)), b"0" * 10 + b" " + b"A" * 26 + b"\x80" * 64
+)
+_SHAPES = (b"0" * SHORTEST, b"0" * GROUP + b" " + b"0" * GROUP, b"@", b"\x80A")
+_POWERS = (b"E+1", b"e+1")
+_NOTHING_NAMED = frozenset[str]()
 
 
-def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list[Candidates]:
+def scan(
+    window: Window, tables: DetectorTables, *, reads: bool = False, named: frozenset[str] = _NOTHING_NAMED
+) -> list[Candidates]:
     """Candidates of every detector that the window owns; detectors that saw no shape of theirs are left out.
 
     Args:
         window: What to scan.
         tables: What to look up.
-        emails: False for formats whose ordinary text imitates addresses (quality strings of reads).
+        reads: The text is of reads, whose quality strings imitate what has no check digit: it is left out.
+        named: Detectors that a column names: shapes that only a column tells apart are handed back for those.
 
     A valid resident identity number is nothing else: its digits are not shown to the other detectors.
     """
@@ -53,24 +79,31 @@ def scan(window: Window, tables: DetectorTables, *, emails: bool = True) -> list
         return []
     runs = find_runs(window)
     present = _lengths(runs)
-    found = [find_emails(window)] if emails else []
+    found = [] if reads else [find_emails(window), find_plates(window), find_damaged(window, tables)]
     if present & _RESIDENT:
         people = find_resident_ids(window, runs, tables)
-        found.append(people)
+        found += by_kind(people)
         runs = _without(window, runs, people.start[people.valid])
         present = _lengths(runs)
-    found += [find(window, runs, tables) for find, lengths in FROM_DIGITS.values() if present & lengths]
+    singles = FROM_DIGITS if reads else FROM_DIGITS + OUTSIDE_READS
+    found += [find(window, runs, tables) for find, lengths in singles if present & lengths]
+    for find_some, lengths in FAMILIES if reads else FAMILIES + FAMILIES_OUTSIDE_READS:
+        if present & lengths:
+            found += find_some(window, runs, tables, named)
     owned = (part.owned(window) for part in found if part.start.size)
     return [part for part in owned if part.start.size]
 
 
 def may_hold(text: bytes) -> bool:
-    """False only where no detector can find anything: no run of digits, no two groups, and no at sign.
+    """False only where no detector can find anything: nothing of what they begin with.
 
-    Those are what `find_runs` and `find_emails` begin with; look-alikes and escapes must have become ASCII before.
+    That is a run of digits, two groups, an at sign, a capital behind a wide character, a power of ten; look-alikes and
+    escapes must have become ASCII before.
     """
-    alike = text.translate(_DIGITS_ALIKE)
-    return any(shape in alike for shape in _SHAPES)
+    alike = text.translate(_ALIKE)
+    if any(shape in alike for shape in _SHAPES):
+        return True
+    return b"+" in text and any(shape in text for shape in _POWERS)
 
 
 def _lengths(runs: Runs) -> set[int]:

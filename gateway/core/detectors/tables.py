@@ -7,12 +7,15 @@ A change must keep: nothing is guessed, an unknown or missing key is refused by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from gateway.core.detectors.dicom import DicomTable, parse_dicom
+from gateway.core.detectors.sensitivity import Sensitivity
 from gateway.core.errors import Unusable
 
 Table = Mapping[str, object]
@@ -21,7 +24,8 @@ _IDENTIFIER_KEYS = {
     "personal", "sensitive", "strength", "class", "chance", "mask", "citation", "hits", "near_misses",
 }  # fmt: skip
 _HEADER_KEYS = {"personal", "sensitive", "certain", "class", "words", "parts", "citation", "hits", "near_misses"}
-_EXTRA_KEYS = {"reports", "provinces", "issuers", "context", "supports"}
+_EXTRA_KEYS = {"reports", "provinces", "issuers", "context", "supports", "forms", "times", "subjects"}
+_LONGEST_FORM = 32  # digits
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,20 @@ class Marks:
     labels: tuple[str, ...]
     brackets: tuple[str, ...]
     internal: tuple[str, ...]
+    formed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrackWords:
+    """Whole headers, in their normal form, and parts of headers that wide characters are written in."""
+
+    times: frozenset[str]
+    subjects: frozenset[str]
+
+    @staticmethod
+    def named(header: str, words: frozenset[str]) -> bool:
+        """Whether a header in its normal form is one of the words, or has one in wide characters in it."""
+        return header in words or any(word in header for word in words if not word.isascii())
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +103,12 @@ class DetectorTables:
         marks: Secrecy and internal marks.
         provinces: Shape (100,), true where two digits begin a region of GB/T 2260 or a residence permit.
         issuer_lengths: Shape (10000,), by the first four digits of a card, bit n set where length n is issued.
-        phone_words: Lower-case UTF-8 words that make eight digits behind them a Hong Kong number.
+        context: Lower-case UTF-8 words by detector that make a number behind them one of its kind.
+        document_keys: Detectors of `documents`, one a row of the next.
+        document_forms: Shape (kinds, 33, 729), by digits and by the letters before them in base 27, true where issued.
+        track: Words for columns of times, and of whoever or whatever is followed.
+        dicom: What in a DICOM object tells who it is about.
+        sensitivity: Categories, combinations, reasons for a level.
     """
 
     detectors: Mapping[str, Detector]
@@ -93,28 +116,47 @@ class DetectorTables:
     marks: Marks
     provinces: npt.NDArray[np.bool_]
     issuer_lengths: npt.NDArray[np.uint32]
-    phone_words: tuple[bytes, ...]
+    context: Mapping[str, tuple[bytes, ...]]
+    document_keys: tuple[str, ...]
+    document_forms: npt.NDArray[np.bool_]
+    track: TrackWords
+    dicom: DicomTable
+    sensitivity: Sensitivity = field(default_factory=Sensitivity)
+
+    @cached_property
+    def any_document(self) -> npt.NDArray[np.bool_]:
+        """Shape (33, 729), true where any document of `document_forms` is."""
+        every: npt.NDArray[np.bool_] = np.logical_or.reduce(self.document_forms)
+        return every
 
 
-def parse_tables(identifiers: Table, marks: Table, headers: Table) -> DetectorTables:
-    """Read the three documents of `policies/detectors`.
+def parse_tables(identifiers: Table, marks: Table, headers: Table, dicom: Table) -> DetectorTables:
+    """Read the documents of `policies/detectors`.
 
     Args:
         identifiers: One table per identifier kind.
         marks: `secrecy_mark` and `internal_mark`.
         headers: One table per header kind.
+        dicom: `dicom_identity` and `face_image`.
 
     Raises:
         Unusable: With the table and key that is missing, unknown or of the wrong type.
     """
     try:
+        documents = {k: _table(identifiers, k) for k in identifiers if "forms" in _table(identifiers, k)}
         return DetectorTables(
             detectors={key: _detector(key, _table(identifiers, key)) for key in identifiers},
             headers=tuple(_header(kind, _table(headers, kind)) for kind in headers),
             marks=_marks(_table(marks, "secrecy_mark"), _table(marks, "internal_mark")),
             provinces=_provinces(_table(identifiers, "cn_resident_id")),
             issuer_lengths=_issuers(_table(identifiers, "bank_card")),
-            phone_words=tuple(w.encode() for w in _strings(_table(identifiers, "hk_mobile"), "context")),
+            context={
+                key: _context(_table(identifiers, key)) for key in identifiers if "context" in _table(identifiers, key)
+            },
+            document_keys=tuple(documents),
+            document_forms=np.stack([_forms(table) for table in documents.values()]),
+            track=_track(_table(identifiers, "track")),
+            dicom=parse_dicom(dicom),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unusable(f"detector tables cannot be read, mend the TOML: {error}") from error
@@ -138,7 +180,7 @@ def _detector(key: str, table: Table) -> Detector:
 def _header(kind: str, table: Table) -> HeaderWords:
     _known(kind, table, _HEADER_KEYS)
     return HeaderWords(
-        kind=kind,
+        kind=str(table.get("reports", kind)),
         personal=_flag(table, "personal"),
         sensitive=_flag(table, "sensitive"),
         certain=_flag(table, "certain"),
@@ -157,8 +199,9 @@ def _marks(secrecy: Table, internal: Table) -> Marks:
         labels=_strings(secrecy, "labels"),
         brackets=_strings(secrecy, "brackets"),
         internal=_strings(internal, "words"),
+        formed=_strings(internal, "formed"),
     )
-    words = marks.levels + marks.internal
+    words = marks.levels + marks.internal + marks.formed
     if any(len(word.encode()) != 3 * len(word) or not 2 <= len(word) <= 4 for word in words):
         raise ValueError("marks are words of two to four Chinese characters")
     return marks
@@ -179,6 +222,29 @@ def _issuers(table: Table) -> npt.NDArray[np.uint32]:
         bits = np.uint32(sum(1 << int(n) for n in issuer["lengths"]))
         lengths[int(first.ljust(4, "0")) : int(last.ljust(4, "9")) + 1] |= bits
     return lengths
+
+
+def _context(table: Table) -> tuple[bytes, ...]:
+    words = tuple(word.encode() for word in _strings(table, "context"))
+    if any(len(word) < 2 or word != word.lower() for word in words):
+        raise ValueError("words of a context have two bytes and more, in lower case")
+    return words
+
+
+def _forms(table: Table) -> npt.NDArray[np.bool_]:
+    """Shape (33, 729): by digits and by letters in base 27."""
+    known = np.zeros((_LONGEST_FORM + 1, 27 * 27), np.bool_)
+    for form in cast("list[dict[str, str | int]]", table["forms"]):
+        codes = [0]
+        for letter in str(form["letters"]):
+            every = "ABCDEFGHJKLMNPQRSTUVWXYZ" if letter == "?" else letter
+            codes = [code * 27 + ord(one) - ord("A") + 1 for code in codes for one in every]
+        known[int(form["digits"]), codes] = True
+    return known
+
+
+def _track(table: Table) -> TrackWords:
+    return TrackWords(frozenset(_strings(table, "times")), frozenset(_strings(table, "subjects")))
 
 
 def _table(document: Table, key: str) -> Table:

@@ -21,7 +21,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.flow.upload import PIECE
+from gateway.flow.pieces import PIECE
 
 LEAST: Final = 8 << 20  # bytes to come below which a connection is worth more kept than taken over
 SPENT: Final = web.RequestKey("spent", bool)

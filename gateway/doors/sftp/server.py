@@ -37,6 +37,7 @@ from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk, DoorLimits
 from gateway.doors.sftp.sessions import VERSION, DoorSession, unlogged
 from gateway.doors.sftp.shares import Shares
+from gateway.doors.sftp.windows import window
 from gateway.flow.defender import Defender, counted_as
 from gateway.flow.enquiry import Enquiry
 from gateway.flow.folders import Folders
@@ -80,6 +81,7 @@ SPOKEN: Final[Mapping[str, Any]] = {
     "allow_pty": False,
     "agent_forwarding": False,
     "x11_forwarding": False,
+    "line_editor": False,  # what wraps every channel for terminals, which there are none of
     "sftp_version": VERSION,
     "rdns_lookup": False,
     "encoding": None,
@@ -310,12 +312,15 @@ class _Connection(asyncssh.SSHServer):
 
     # --- what --------------------------------------------------------------------------------------------------------
 
-    def session_requested(self) -> DoorSession:
+    def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], DoorSession]:
         """A channel; everything else SSH can open is refused by asyncssh's defaults."""
         if self._sessions >= SESSIONS:
             raise asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "too many channels")
+        assert self._connection is not None
         self._sessions += 1
-        return DoorSession(self._desk, self.caller, self._lane, began=self._room.began, ended=self._ended)
+        ends = {"began": self._room.began, "ended": self._ended}
+        session = DoorSession(self._desk, self.caller, self._lane, window=lambda: window(self._room.sessions), **ends)
+        return self._connection.create_server_channel(None, window=window(self._room.sessions + 1)), session
 
     def _ended(self) -> None:
         self._sessions -= 1

@@ -40,6 +40,7 @@ from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk
 from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.sums import parse_command, sums
+from gateway.doors.sftp.windows import grant, grant_nothing_early
 
 VERSION: Final = 3
 OFFERED: Final = (
@@ -172,14 +173,23 @@ class DoorSession(SSHServerStreamSession[bytes]):
         desk: What the door works with.
         caller: Gives the caller.
         lane: The connection's place among those of its institution.
+        window: How many bytes its client may be ahead, now.
         began: Called when the channel is open.
         ended: Called when it is done.
     """
 
     def __init__(
-        self, desk: Desk, caller: Caller, lane: Lane, *, began: Callable[[], None], ended: Callable[[], None]
+        self,
+        desk: Desk,
+        caller: Caller,
+        lane: Lane,
+        *,
+        window: Callable[[], int],
+        began: Callable[[], None],
+        ended: Callable[[], None],
     ) -> None:
         super().__init__(None)
+        self._window = window
         self._desk = desk
         self._caller = caller
         self._lane = lane
@@ -193,7 +203,15 @@ class DoorSession(SSHServerStreamSession[bytes]):
         """The channel is open."""
         super().connection_made(chan)
         unlogged(chan)
+        grant_nothing_early(chan)
+        self._limit = 0  # nothing waits in the channel, where it would not be counted
         self._began()
+
+    def _maybe_resume_reading(self) -> bool:
+        """The library's, after each look at what came: what was read from it may be sent again."""
+        resumed = super()._maybe_resume_reading()
+        grant(self._chan, self._recv_buf_len, self._window())
+        return resumed
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed; work under way ends by itself, at the end of what it reads."""

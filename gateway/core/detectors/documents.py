@@ -1,0 +1,123 @@
+"""Travel documents and identity cards without a public check digit: shape, and a word or a column that names them.
+
+Sources: the forms in `policies/detectors/identifiers.toml`, each with its citation: `letters` before the digits (`?` is any
+letter but I and O) and how many `digits`. One pass serves all kinds. Canonical value: the letters in base 27, then the
+first eight digits (a home return permit ends with two more that count its issues, and change).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.core.detectors.candidates import Candidates, nothing
+from gateway.core.detectors.context import after_word, fills_cell
+from gateway.core.detectors.digits import Runs, stands_free
+from gateway.core.detectors.lanes import (
+    Bytes,
+    Lanes,
+    Mask,
+    Places,
+    Window,
+    first_digits,
+    is_digit,
+    is_letter,
+    polynomial,
+)
+from gateway.core.detectors.tables import DetectorTables
+
+LENGTHS = frozenset({7, 8, 10})
+_UPPER, _BEFORE_A = np.uint8(0xDF), np.uint8(ord("A") - 1)
+_OPEN, _SLASH = np.uint8(ord("(")), np.uint8(ord("/"))
+_BARE = frozenset({"taiwan_permit", "mo_bir"})
+
+
+def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
+    """Letters and digits, by kind; `named` are the kinds that columns name, the others need their word."""
+    data = window.data
+    runs = runs.of((runs.length == 7) | (runs.length == 8) | (runs.length == 10))
+    letters = is_letter(data[runs.start - 1])
+    lettered = np.flatnonzero(letters)
+    found = _lettered(window, runs.start[lettered], runs.length[lettered], tables, named)
+    bare = runs.start[np.flatnonzero((runs.length == 8) & ~letters)]
+    if bare.size and not _BARE & named:  # most numbers of eight digits: one look for the words of both kinds
+        words = tables.context["taiwan_permit"] + tables.context["mo_bir"]
+        bare = bare[np.flatnonzero(after_word(window, bare, np.ones(bare.size, np.bool_), words))]
+    if bare.size:
+        bare = bare[stands_free(window, bare, bare + 8)]
+        number = polynomial(window.lanes[bare], 10)
+        found.append(_named(window, "taiwan_permit", bare, bare + 8, number, tables, named))
+        bir = np.flatnonzero(_begins_bir(data[bare]))
+        found.append(_named(window, "mo_bir", bare[bir], bare[bir] + 8, number[bir], tables, named))
+    return [*found, _macao(window, runs, tables, named)]
+
+
+def _lettered(
+    window: Window, digits: Places, length: Places, tables: DetectorTables, named: frozenset[str]
+) -> list[Candidates]:
+    if not digits.size:
+        return []
+    last, first = _letter(window.data[digits - 1]), _letter(window.data[digits - 2])
+    code = first * 27 + last
+    start, end = digits - 1 - (first > 0), digits + length
+    possible = np.flatnonzero(tables.any_document[length, code])
+    possible = possible[np.flatnonzero(stands_free(window, start[possible], end[possible]))]
+    start, end, length, code, digits = (
+        start[possible],
+        end[possible],
+        length[possible],
+        code[possible],
+        digits[possible],
+    )
+    if not start.size:
+        return []
+    lanes = window.lanes[digits]
+    number = np.where(length == 7, first_digits(lanes, 7), polynomial(lanes, 10))
+    value = code.astype(np.uint64) * np.uint64(10**8) + number
+    found = []
+    for row, key in enumerate(tables.document_keys):
+        here = np.flatnonzero(tables.document_forms[row, length, code])
+        found.append(_named(window, key, start[here], end[here], value[here], tables, named))
+    return found
+
+
+def _letter(characters: Bytes) -> Places:
+    """A to Z of either case as 1 to 26, everything else as 0."""
+    values = ((characters & _UPPER) - _BEFORE_A).astype(np.intp)
+    return np.where(is_letter(characters), values, 0)
+
+
+def _named(
+    window: Window, key: str, start: Places, end: Places, value: Lanes, tables: DetectorTables, named: frozenset[str]
+) -> Candidates:
+    """Candidates of one kind: valid behind a word for it; what only a column could name is left out where none does."""
+    if key not in named:
+        here = np.flatnonzero(~fills_cell(window, start))
+        start, end, value = start[here], end[here], value[here]
+    if not start.size:
+        return nothing(key)
+    every = np.ones(start.size, np.bool_)
+    known = after_word(window, start, every, tables.context[key])
+    found = Candidates(key, start, end, value, known, every)
+    return found if key in named else found.of(np.flatnonzero(known))
+
+
+def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> Candidates:
+    """1234567(8) and 1234567/8."""
+    data = window.data
+    start = runs.start[np.flatnonzero(runs.length == 7)]
+    behind = data[start + 7]
+    start = start[np.flatnonzero(((behind == _OPEN) | (behind == _SLASH)) & is_digit(data[start + 8]))]
+    start = start[np.flatnonzero(_begins_bir(data[start]))]
+    if not start.size:
+        return nothing("mo_bir")
+    bracketed = data[start + 7] == _OPEN
+    end = start + 9 + bracketed
+    shape = np.flatnonzero((~bracketed | (data[start + 9] == ord(")"))) & stands_free(window, start, end))
+    start, end = start[shape], end[shape]
+    number = first_digits(window.lanes[start], 7) * np.uint64(10) + (data[start + 8] & np.uint8(15))
+    return _named(window, "mo_bir", start, end, number, tables, named)
+
+
+def _begins_bir(first: Bytes) -> Mask:
+    known: Mask = (first == ord("1")) | (first == ord("5")) | (first == ord("7")) | (first == ord("8"))
+    return known
