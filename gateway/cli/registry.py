@@ -11,10 +11,12 @@ import typer
 
 from gateway.cli.desk import AsJson, Config, out, read_file, show_json, show_table, with_gateway, write_new
 from gateway.cli.officer import Key, sign_file
+from gateway.core.decide import check_cases
 from gateway.core.errors import Unusable
 from gateway.core.facts import local_day
 from gateway.core.records import KINDS, ActiveRulebook, Record, parse_record, record_table
 from gateway.core.registry import NAMESPACE, Change, Registry, compose_change, parse_change
+from gateway.stores.rulebooks import prc_calendar
 from gateway.wiring import Gateway
 
 app = typer.Typer(
@@ -126,9 +128,13 @@ def activate_rules(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Propose that decisions are made under the installed rule pack from a day on."""
+    """Propose that decisions are made under the installed rule pack from a day on; all its golden cases must pass."""
 
     async def work(gateway: Gateway) -> tuple[str, list[list[object]]]:
+        pack = gateway.policies
+        results = check_cases(pack.cases, pack.rulebook, pack.vocabulary, prc_calendar())
+        if failed := [result.case.id for result in results if result.faults]:
+            raise Unusable(f"golden cases of the pack fail, see `hetao policy test`: {', '.join(failed)}")
         registry = await gateway.registrar.registry()
         digest = gateway.policies.rulebook.digest
         day = date.fromisoformat(active_from) if active_from else local_day(gateway.recorder.clock.now())
