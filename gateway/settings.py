@@ -140,7 +140,17 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
-    Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
+    Setting("policies.folder", "text", "", "folder of the rule pack; empty: the packaged one"),
+    Setting(
+        "policies.signers", "text", "", "file of SSH public keys; the rule pack must be signed by one; empty: by nobody"
+    ),
+    Setting(
+        "controls.profile",
+        "choice",
+        "international",
+        "technical controls that must be kept, or rule T1 denies (policies/profiles.toml)",
+        ("international", "commercial-cryptography"),
+    ),
     Setting(
         "telemetry.log_level", "choice", "info", "least level that is logged", ("debug", "info", "warning", "error")
     ),
