@@ -16,6 +16,7 @@ from gateway.core.errors import BrokenPromise, Unusable
 from gateway.core.identity import Principal
 from gateway.core.persons import unpack
 from gateway.core.transfer import State, Transfer
+from gateway.flow import keeper
 from gateway.flow.enquiry import sender_view
 from gateway.flow.incoming import Announced
 from gateway.flow.recorder import ALL_TIME
@@ -384,3 +385,32 @@ async def test_nothing_of_people_is_kept_over_the_years_where_no_family_is(rig: 
     async with rig.records.read() as view:
         assert [each.persons_lasting for each in await view.files(sent.id)] == [b""]
     assert "440305" not in json.dumps(dict(sent.decision))
+
+
+async def test_people_of_a_small_file_that_was_noted_only_are_known_after_a_crash(rig: Rig, monkeypatch):
+    monkeypatch.setattr(keeper, "LINGER_SECONDS", 3600.0)
+    opened = await rig.intake.open_transfer(
+        HKU, endpoint="sz-in", project="cohort-in", dataset="n", declaration=about(50)
+    )
+    upload = await rig.intake.begin(HKU, opened.id, "a.csv")
+    await upload.feed(table(patients(0, 50)))
+    await upload.finish(Announced(), soon=True)
+    rig.spool.die()
+    rig.restart()
+    assert await rig.intake.keeper.recover() == 1
+    async with rig.records.read() as view:
+        (stored,) = await view.files(opened.id)
+    assert unpack(stored.persons_lasting).size == 50
+
+
+async def test_people_taken_out_of_a_row_are_missed(rig: Rig):
+    opened = await rig.intake.open_transfer(
+        HKU, endpoint="sz-in", project="cohort-in", dataset="r", declaration=about(50)
+    )
+    await rig.intake.receive(HKU, opened.id, "a.csv", chunks(table(patients(0, 50))), Announced())
+    await rig.intake.submit(HKU, opened.id)
+    files = rig.records.state.files
+    files[opened.id, "a.csv"] = replace(files[opened.id, "a.csv"], persons_lasting=b"")
+    await rig.settle()
+    failed = await rig.enquiry.transfer(HKU, opened.id)
+    assert (failed.state, "altered" in failed.reason) == (State.FAILED, True)
