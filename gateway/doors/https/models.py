@@ -41,7 +41,8 @@ Declaration = Annotated[
     dict[str, Any],
     Limit(
         "what the sender says of the data: tables by section (`data`, `hgr`, `exemption`, `duties`, `purpose`, `request`, "
-        "`persons`) with the vocabulary's names, and `filings`, a list of ids of registered filings; unknown words are refused",
+        "`persons`) with the vocabulary's names; `filings`, a list of ids of registered filings; `lineage`, a list of ids of the "
+        "inbound transfers the data derive from; unknown words are refused",
         example={
             "data": {"level": "general", "personal": False, "controlled_technology": False},
             "hgr": {"information": False},
