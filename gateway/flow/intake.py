@@ -227,7 +227,9 @@ class Intake:
             files=len(taken.rows),
             bytes=taken.bytes,
         )
-        if listing is None:  # what a version takes over is looked up when it is submitted: its sender may yet say otherwise
+        if (
+            listing is None
+        ):  # what a version takes over is looked up when it is submitted: its sender may yet say otherwise
             await check_named(ledger.tx, registry, transfer, declared)
         public = {
             "institution": transfer.institution,

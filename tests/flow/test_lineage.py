@@ -20,6 +20,7 @@ from gateway.flow import keeper
 from gateway.flow.enquiry import sender_view
 from gateway.flow.incoming import Announced
 from gateway.flow.recorder import ALL_TIME
+from gateway.flow.reports import Reports, year_of
 from gateway.wire import crypt4gh
 from tests.flow.rig import DUTIES, GENERAL, Rig, chunks, filing, key_pair, personal, sender
 from tests.flow.test_decide import resident_numbers
@@ -147,6 +148,8 @@ async def test_who_came_in_adds_to_no_count_and_the_clearance_commits_to_them(ri
     assert rig.records.state.unions == {}
     audited = await rig.audit.verify()
     assert audited.problems == ()
+    reports = Reports(recorder=rig.recorder, registrar=rig.registrar, ledger=rig.ledger)
+    assert (await reports.outbound("hku-med", year_of(2026), kind="yearly")).about["count"] == 0
     rig.records.state.persons[arrived.id] = replace(kept, nonsensitive=kept.nonsensitive[8:] + b"\xff" * 8)
     assert any("came in under" in each for each in (await rig.audit.verify()).problems)
 
@@ -187,6 +190,7 @@ async def test_looking_at_it_from_hong_kong_makes_it_an_export(rig: Rig):
         (gzip.compress(b"a,b\n1,2\n" * 50)[:-9], State.HELD, "D10"),
         (EICAR, State.HELD, "D10"),  # a scanner is set up: what comes in from abroad is scanned
     ],
+    ids=["mark", "cut", "malware"],
 )
 async def test_what_comes_in_meets_the_rules_that_run_both_ways(rig: Rig, content: bytes, state: State, rule: str):
     name = "a.csv.gz" if content[:2] == b"\x1f\x8b" else "a.txt"
