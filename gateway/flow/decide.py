@@ -29,8 +29,19 @@ from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
+from gateway.core.lineage import Lineage
 from gateway.core.persons import merge, unpack
-from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
+from gateway.core.records import (
+    INBOUND,
+    OUTBOUND,
+    ActiveRulebook,
+    Endpoint,
+    FiledMechanism,
+    Institution,
+    Person,
+    Project,
+    direction_of,
+)
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
@@ -41,6 +52,7 @@ from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Already, Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
+from gateway.flow.lineage import let_in, look_into
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -65,6 +77,7 @@ class Dossier:
     standing: Standing
     counted: Counted
     technical: Technical
+    lineage: Lineage | None
 
 
 class Decider:
@@ -135,14 +148,16 @@ class Decider:
         await asyncio.to_thread(check_rows, files, key)  # off the event loop: ten thousand files take seconds
         joined = await asyncio.to_thread(join, files, year)  # as above: a million people take a second
         standing, counted = await self._count(ledger, transfer, files, joined, year)
+        registry = await self._registrar.fold(ledger.tx, thorough=True)
         return Dossier(
             transfer=transfer,
-            registry=await self._registrar.fold(ledger.tx, thorough=True),
+            registry=registry,
             files=files,
             joined=joined,
             standing=standing,
             counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
+            lineage=await look_into(ledger.tx, self._recorder, registry, transfer, files),
         )
 
     async def _count(
@@ -170,18 +185,22 @@ class Decider:
         on = local_day(self._recorder.clock.now())
         institution = registry.find(Institution, transfer.institution)
         project = registry.find(Project, transfer.project)
+        endpoint = registry.find(Endpoint, transfer.endpoint)
+        # Inbound only where it was recorded so and is so: a recipient that is registered elsewhere by now makes it an export.
+        inbound = transfer.direction == direction_of(institution, endpoint) == INBOUND
         situation = know(
             on=on,
-            direction=transfer.direction,
+            direction=INBOUND if inbound else OUTBOUND,
             institution=institution,
             person=registry.find(Person, transfer.person),
-            endpoint=registry.find(Endpoint, transfer.endpoint),
+            endpoint=endpoint,
             filings=tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution),
             purpose=project.purpose if project else None,
             declared=transfer.declaration,
             findings=dossier.joined.facts,
             counted=dossier.counted,
             technical=dossier.technical,
+            lineage=dossier.lineage,
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
 
@@ -208,7 +227,7 @@ class Decider:
             changes={
                 "decision": {
                     **self._certified(cleared.case, decision, timestamp(now)),
-                    "differences": _differences(dossier, ledger),
+                    **_beside(dossier, ledger),
                 },
                 "registry_revision": dossier.registry.revision,
                 "clearance": document.decode(),
@@ -227,6 +246,8 @@ class Decider:
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
         transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
+        if not decision.derived.export:  # it comes in: nobody of it is counted as sent abroad
+            return await let_in(ledger.tx, transfer, dossier.files)
         carried = await asyncio.to_thread(already, dossier.files, year, frozenset[str]())
         subjects, sequenced = hgr_of(transfer.declaration, joined, carried)
         if subjects or sequenced:
@@ -299,7 +320,7 @@ class Decider:
                 "decision": {
                     **self._certified(case, decision, timestamp(ledger.now)),
                     "case": case.digest(),
-                    "differences": _differences(dossier, ledger),
+                    **_beside(dossier, ledger),
                 },
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
@@ -310,10 +331,15 @@ class Decider:
 # --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
 
 
-def _differences(dossier: Dossier, ledger: Ledgering) -> list[dict[str, Any]]:
-    """Where the content shows more than was declared, as findings with the code of a remedy for the sender."""
+def _beside(dossier: Dossier, ledger: Ledgering) -> dict[str, Any]:
+    """What the row keeps beside the decision.
+
+    Where the content shows more than was declared, as findings with the code of a remedy for the sender; and what was found of a
+    claim that the data came from abroad.
+    """
     found = differences(dossier.transfer.declaration, dossier.joined.facts, local_day(ledger.now))
-    return [{**each.finding(), "remedy": each.remedy} for each in found]
+    told: dict[str, Any] = {"differences": [{**each.finding(), "remedy": each.remedy} for each in found]}
+    return told | ({"lineage": dossier.lineage.to_json()} if dossier.lineage else {})
 
 
 def active_rulebook(registry: Registry, on: Any) -> str:

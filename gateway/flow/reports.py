@@ -156,7 +156,10 @@ async def _cleared(view: Reading, institution: str, project: str, period: Period
     return [
         transfer
         async for transfer in _opened(view, institution, project, period)
-        if transfer.clearance and period.first <= _cleared_on(transfer) <= period.last
+        # What came in is no export, and no report of what left.
+        if transfer.clearance
+        and transfer.decision["derived"]["export"]
+        and period.first <= _cleared_on(transfer) <= period.last
     ]
 
 

@@ -38,6 +38,11 @@ class CountingView:
         statement = select(*_SETS).where(_of(tables.person_sets, entity, year, track))
         return [PersonSet(**row._mapping) for row in await self._counted(statement.order_by(columns.transfer_id))]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
 
+    async def person_set(self, transfer_id: str) -> PersonSet | None:
+        """Who was counted for a transfer, or None."""
+        rows = await self._counted(select(*_SETS).where(tables.person_sets.c.transfer_id == transfer_id))
+        return PersonSet(**rows[0]._mapping) if rows else None  # noqa: SLF001  # as above
+
     async def counted_transfers(self, entity: str, year: int, track: str) -> frozenset[str]:
         """The transfers counted for an entity in a year."""
         statement = select(tables.person_sets.c.transfer_id).where(_of(tables.person_sets, entity, year, track))

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v006"
+REVISION = "v007"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -169,6 +169,8 @@ files = sa.Table(
     _time("received_at"),
     # The version whose delivery brought the bytes; empty where they lie in the vault under this one.
     sa.Column("carried", Word, nullable=False, server_default=""),
+    # Who is in it under the key of a family of projects, for those that have one; NULL in rows of before that was kept.
+    sa.Column("persons_lasting", sa.LargeBinary, nullable=True),
     sa.Index(None, "sha256"),
     sa.Index(None, "transfer_id", "number"),
 )

@@ -214,6 +214,9 @@ class FakeView:
         asked = [each for each in sets if (each.year, each.track) == (year, track)]
         return [each for each in asked if not entity or each.entity == entity]
 
+    async def person_set(self, transfer_id: str) -> PersonSet | None:
+        return self.state.persons.get(transfer_id)
+
     async def counted_transfers(self, entity: str, year: int, track: str) -> frozenset[str]:
         return frozenset(each.transfer_id for each in await self.person_sets(entity, year, track))
 

@@ -35,13 +35,16 @@ from gateway.core.records.parse import (
     parse_record,
     uscc_is_valid,
 )
+from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
 from gateway.core.records.urls import split_url
 
 __all__ = [
     "GBA_CITIES",
+    "INBOUND",
     "KINDS",
     "MAX_TEXT",
     "MECHANISMS",
+    "OUTBOUND",
     "ROLES",
     "STATES",
     "ActiveRulebook",
@@ -57,6 +60,9 @@ __all__ = [
     "Record",
     "SshKey",
     "Webhook",
+    "country_of",
+    "direction_of",
+    "in_mainland",
     "parse_record",
     "password_digest",
     "record_table",
