@@ -54,7 +54,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
     "tar": Parser("tar", streams=True),
     "rar": Parser("closed", function="inspect_rar"),
-    "7z": Parser("closed", function="inspect_7z"),
+    "7z": Parser("seven"),
     "ole2": Parser("closed", function="inspect_ole2"),
     # tables
     "parquet": Parser("parquet"),

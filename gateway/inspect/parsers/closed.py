@@ -27,8 +27,3 @@ def inspect_ole2(source: Source, report: Report) -> None:  # noqa: ARG001  # eve
 def inspect_rar(source: Source, report: Report) -> None:  # noqa: ARG001  # every parser takes both
     """No free library reads RAR."""
     raise Unreadable("rar: no free program reads it; send a ZIP or TAR")
-
-
-def inspect_7z(source: Source, report: Report) -> None:  # noqa: ARG001  # every parser takes both
-    """Not read: see record 0038."""
-    raise Unreadable("7z: not read; send a ZIP or TAR")
