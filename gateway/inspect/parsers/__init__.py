@@ -55,7 +55,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "tar": Parser("tar", streams=True),
     "rar": Parser("closed", function="inspect_rar"),
     "7z": Parser("seven"),
-    "ole2": Parser("closed", function="inspect_ole2"),
+    "ole2": Parser("legacy"),
     # tables
     "parquet": Parser("parquet"),
     "arrow": Parser("arrow"),

@@ -50,7 +50,7 @@ class Members:
         self._held = b""
         self._at = 0
         self._taken = 0  # bytes read from the file
-        self._inflate: isal_zlib._Decompress | None = None
+        self._inflate: isal_zlib.Decompress | None = None
         self._feed = _FIRST
         self._ends = 0  # where in the file the block says that it ends; 0 for other members
         self._ended = False
