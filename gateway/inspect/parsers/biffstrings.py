@@ -12,7 +12,7 @@ from typing import Final
 from gateway.inspect.limits import Unreadable
 
 _LETTERS: Final = re.compile(
-    r"[A-Za-z0-9\u00c0-\u024f][A-Za-z0-9\u00c0-\u024f_ .,:;/@+*()%&'\"-]{3,}|[\u2e80-\u9fff\uf900-\ufaff★☆0-9]{2,}"
+    r"[A-Za-z0-9\u00c0-\u00ff][A-Za-z0-9\u00c0-\u00ff_ .,:;/@+*()%&'\"-]{3,}|[\u2e80-\u9fff\uf900-\ufaff★☆0-9]{2,}"
 )
 _WIDE, _EXTENDED, _RICH = 1, 4, 8
 
