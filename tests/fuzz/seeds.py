@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 
+from tests.fuzz import seeds_legacy
+
 TABLE = b"name,id_number\nA,11010519491231002X\nB,440300199001011238\n"
 
 
@@ -26,4 +28,4 @@ def _gzip() -> Iterator[bytes]:
     yield gzip.compress(TABLE[:20]) + gzip.compress(TABLE[20:])
 
 
-_SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {"text": _text, "gzip": _gzip}
+_SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {"text": _text, "gzip": _gzip, **seeds_legacy.SEEDS}

@@ -54,8 +54,8 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "lz4": Parser("compressed", streams=True, function="inspect_lz4"),
     "tar": Parser("tar", streams=True),
     "rar": Parser("closed", function="inspect_rar"),
-    "7z": Parser("closed", function="inspect_7z"),
-    "ole2": Parser("closed", function="inspect_ole2"),
+    "7z": Parser("seven"),
+    "ole2": Parser("legacy"),
     # tables
     "parquet": Parser("parquet"),
     "arrow": Parser("arrow"),
