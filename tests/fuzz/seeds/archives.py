@@ -13,6 +13,7 @@ from typing import Final
 import lz4.frame
 from backports import zstd
 
+from tests.inspect.test_alignments import blocked
 from tests.inspect.test_closed import OLE2
 from tests.inspect.test_compressed import tarred
 from tests.inspect.test_zip import packed
@@ -32,6 +33,7 @@ def _text() -> Iterator[bytes]:
 def _gzip() -> Iterator[bytes]:
     yield gzip.compress(TABLE, mtime=0)
     yield gzip.compress(TABLE[:20], mtime=0) + gzip.compress(TABLE[20:], mtime=0)
+    yield blocked(TABLE)
 
 
 def _compressed() -> Iterator[bytes]:
@@ -50,7 +52,8 @@ def _tar() -> Iterator[bytes]:
         yield tarred(form, (_LONG, TABLE), ("名单.zip", packed(("a.txt", "words"))))[:8192]
 
 
-def _packages() -> Iterator[bytes]:
+def zipped() -> Iterator[bytes]:
+    """Archives that are nothing more."""
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         yield packed(("a/people.csv", TABLE), ("empty/", ""), method=method, comment=b"words")
     yield packed(("a.zip", packed(("b.zip", packed(("people.csv", TABLE))))))
@@ -70,5 +73,4 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "compressed": _compressed,
     "tar": _tar,
     "closed": _closed,
-    "zip": _packages,
 }

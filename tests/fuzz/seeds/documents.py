@@ -43,7 +43,7 @@ def _workbook() -> bytes:
 
 
 def _packages() -> Iterator[bytes]:
-    yield from archives.SEEDS["zip"]()
+    yield from archives.zipped()
     yield _workbook()
     yield sheet_of_opendocument()
     cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
