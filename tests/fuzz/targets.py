@@ -12,6 +12,7 @@ from gateway.inspect.objects import inspect_file
 from gateway.inspect.parsers import PARSERS
 from gateway.inspect.source import MemoryStore
 from gateway.stores.detectors import load_detector_tables
+from tests.fuzz.repair import REPAIRS
 
 SMALL = Limits(depth=4, members=200, spared=16 << 20, ratio=50, held=16 << 20, pictures="noted")
 # What a format is told by besides its bytes, or what is looked for in a name; other targets are called by their module.
@@ -62,9 +63,11 @@ def names(module: str) -> tuple[str, ...]:
 
 def _of(module: str) -> Callable[[bytes], None]:
     def target(content: bytes) -> None:
-        for name in names(module):
-            parsed(name, content)
+        for each in dict.fromkeys((content, repair(content))):
+            for name in names(module):
+                parsed(name, each)
 
+    repair = REPAIRS.get(module, bytes)
     return target
 
 

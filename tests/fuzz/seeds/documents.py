@@ -30,6 +30,15 @@ def _package(*parts: tuple[str, str]) -> bytes:
     return out.getvalue()
 
 
+def _unpacked(content: bytes) -> bytes:
+    """The same parts, not compressed: mutation reaches their text."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return out.getvalue()
+
+
 def _workbook() -> bytes:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
@@ -44,8 +53,9 @@ def _workbook() -> bytes:
 
 def _packages() -> Iterator[bytes]:
     yield from archives.zipped()
-    yield _workbook()
-    yield sheet_of_opendocument()
+    for content in (_workbook(), sheet_of_opendocument()):
+        yield content
+        yield _unpacked(content)
     cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
     row = "<w:tr>" + cell.format("name") + cell.format("11010519491231002X") + "</w:tr>"
     gone = '<w:del w:author="x"><w:r><w:delText>gone</w:delText></w:r></w:del>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,9 @@ def _alignments(form: str) -> Iterator[bytes]:
 
 
 def _bam() -> Iterator[bytes]:
-    yield from _alignments("bam")
+    for content in _alignments("bam"):
+        yield content
+        yield gzip.decompress(content)  # bare, for mutation; the target puts it into blocks again
     with tempfile.TemporaryDirectory() as folder:
         yield written(Path(folder), "wbu", count=3)
 
@@ -41,6 +44,7 @@ def _bcf() -> Iterator[bytes]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield variants(folder, "wb", count=6, note="words")
+        yield gzip.decompress(variants(folder, "wb", count=6, note="words"))
         yield variants(folder, "wb0", count=3)
         yield variants(folder, "wb", samples=(), alleles=8, count=3, lines=["##PEDIGREE=<ID=P3,Father=P1>"])
 
@@ -56,6 +60,7 @@ def _indexes() -> Iterator[bytes]:
             (folder / "x.vcf.gz").write_bytes(variants(folder, "wz", count=12))
             pysam.tabix_index(str(folder / "x.vcf.gz"), preset="vcf", force=True, csi=csi)
             yield (folder / f"x.vcf.gz.{index}").read_bytes()
+            yield gzip.decompress((folder / f"x.vcf.gz.{index}").read_bytes())
 
 
 def _genotypes() -> Iterator[bytes]:
