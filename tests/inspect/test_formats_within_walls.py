@@ -47,4 +47,3 @@ def _people(found):
 def test_every_format_is_among_the_seeds():
     seen = {sniff(content[:HEAD], name).name for target in SEEDS for content in seeds(target) for name in names(target)}
     assert set(PARSERS) - seen == set()
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ from scipy.sparse import csc_array
 
 from tests.inspect.identities import people, resident_ids
 from tests.inspect.test_arrays import dbf, npy
-from tests.inspect.test_columnar import arrow, nested, parquet
+from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
 from tests.inspect.test_rdata import END, HEAD, attribute, chars, integers, number, plain, texts
 from tests.inspect.test_sqlite import database
@@ -49,12 +48,19 @@ def _arrow() -> Iterator[bytes]:
         yield arrow(nested().slice(0, 3).combine_chunks(), stream=stream, packed="lz4")
     coded = pa.table({"c": pa.array(["a", "b", "a"]).dictionary_encode(), "file": [b"a,b\n1,2\n"] * 3})
     yield arrow(coded)
-    for version in (1, 2):
-        sink = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            feather.write_feather(FEW, sink, version=version)
-        yield sink.getvalue()
+    sink = io.BytesIO()
+    feather.write_feather(FEW, sink)
+    yield sink.getvalue()
+
+
+def _feather() -> Iterator[bytes]:
+    yield feather1(_plain())
+    kinds = {
+        "day": pa.array([1, None], pa.date32()), "at": pa.array([1, 2], pa.timestamp("us")), "yes": [True, None],
+        "raw": [b"a,b\n1,2\n", None], "coded": pa.array(["p", "q"]).dictionary_encode(), "n": pa.array([1, 2], pa.int8()),
+        "long": pa.array(["a", "b"], pa.large_string()),
+    }  # fmt: skip
+    yield feather1(pa.table(kinds))
 
 
 def _sqlite() -> Iterator[bytes]:
@@ -135,6 +141,7 @@ def _rdata() -> Iterator[bytes]:
 SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "parquet": _parquet,
     "arrow": _arrow,
+    "feather": _feather,
     "sqlite": _sqlite,
     "stata": _stata,
     "spss": _spss,
