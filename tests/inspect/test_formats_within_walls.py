@@ -1,4 +1,4 @@
-"""Every format in a real worker: what a parser's libraries need stands within the walls, and nothing is found there that is not found here.
+"""Every format in a real worker: what the libraries of its parser need is allowed there, and the findings are those of here.
 
 A library that starts threads, opens a file late, reads /proc or reserves address space fails only in here.
 """
