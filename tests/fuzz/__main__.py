@@ -2,8 +2,8 @@
 
 What a run found interesting stays in `.fuzz/<target>` beside the project and is where the next run begins, together with
 `tests/fuzz/corpus/<target>`, which is kept with the code, and fresh seeds (`seeds`). `--keep` puts some of what was found into
-the latter, few and small. Exit 1 where a target crashed, hung or lied; the input lies in `.fuzz/<target>-crash-...`, and goes to the
-corpus under its name from `crash-` on: such names stay. Inputs that took long lie beside it (`slow-unit`) and fail nothing.
+the latter, few and small. Exit 1 where a target crashed, hung or lied; the input lies in `.fuzz/<target>-crash-...`, and goes
+to the corpus under its name from `crash-` on: such names stay. Inputs that took long (`slow-unit`) fail nothing.
 """
 
 from __future__ import annotations
