@@ -9,7 +9,10 @@ import atheris
 
 # What reads a stranger's bytes: our parsers and the classifier, and of libraries that are Python all through what parsers use.
 INSTRUMENTED = ["gateway.inspect", "gateway.core", "gateway.wire"]
-ALSO = {"pdf": ["pypdf"], "dicom": ["pydicom"]}  # take longer to prepare than all else together: elsewhere they run uncounted
+ALSO = {
+    "pdf": ["pypdf"],
+    "dicom": ["pydicom"],
+}  # take longer to prepare than all else together: elsewhere they run uncounted
 
 
 def main() -> None:
