@@ -60,7 +60,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "parquet": Parser("parquet"),
     "arrow": Parser("arrow"),
     "arrow_stream": Parser("arrow", function="inspect_stream"),
-    "feather": Parser("arrow", function="inspect_feather"),
+    "feather": Parser("feather"),
     "sqlite": Parser("sqlite"),
     "stata": Parser("stata"),
     "spss": Parser("spss"),
