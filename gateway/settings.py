@@ -133,6 +133,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
+    Setting(
+        "review.escalate_days", "count", 5, "working days after which a transfer that waits for votes is escalated"
+    ),
     Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
     Setting(
         "telemetry.log_level", "choice", "info", "least level that is logged", ("debug", "info", "warning", "error")

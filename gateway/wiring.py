@@ -51,6 +51,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.spotchecks import SpotChecks
 from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
 from gateway.flow.webhooks import Deliveries, Webhooks
@@ -149,6 +150,7 @@ class Gateway:
     locks: Locks
     subtrees: Subtrees
     review: Review
+    spot_checks: SpotChecks
     revocation: Revocation
     webhooks: Webhooks
     audit: Audit
@@ -285,6 +287,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         locks=Locks(recorder),
         subtrees=Subtrees(recorder=recorder, intake=intake, folders=folders, resume=resume),
         review=Review(recorder=recorder, registrar=registrar),
+        spot_checks=SpotChecks(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
@@ -369,6 +372,7 @@ def _decider(
         # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
         controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
         signer=signer,
+        escalate_days=settings.number("review.escalate_days"),
     )
 
 

@@ -185,6 +185,8 @@ def sender_view(transfer: Transfer) -> dict[str, Any]:
         "bytes": transfer.bytes,
         "decision": sender_decision(transfer.decision) if transfer.decision else None,
     }
+    if transfer.escalated_at:
+        shown["escalated_at"] = timestamp(transfer.escalated_at)
     if transfer.reason and transfer.state not in {State.OPEN, State.SUBMITTED}:
         shown["reason"] = transfer.reason
     return shown

@@ -216,6 +216,7 @@ class Classifier:
             births=self._days_of_birth(),
             categories=kinds,
             subject_limits=self._subject_limits,
+            columns=self._names.header if self._has_header else None,
         )
 
     def _days_of_birth(self) -> dict[int, int]:

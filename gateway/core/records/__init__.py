@@ -33,9 +33,10 @@ from gateway.core.records.parse import (
     ROLES,
     STATES,
     parse_record,
-    uscc_is_valid,
 )
+from gateway.core.records.standing import Channel, Delegation
 from gateway.core.records.urls import split_url
+from gateway.core.records.uscc import uscc_is_valid
 
 __all__ = [
     "GBA_CITIES",
@@ -46,7 +47,9 @@ __all__ = [
     "STATES",
     "ActiveRulebook",
     "AppPassword",
+    "Channel",
     "Client",
+    "Delegation",
     "Endpoint",
     "FiledMechanism",
     "Institution",

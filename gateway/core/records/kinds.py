@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from gateway.core.records.standing import Channel, Delegation
+
 Json = Any  # what canonical JSON can carry; narrowed by the record parsers below
 
 
@@ -43,7 +45,10 @@ class Institution:
 
 @dataclass(frozen=True)
 class Person:
-    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer."""
+    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer.
+
+    `qualified`: roles of officers the person may stand in for.
+    """
 
     id: str
     name: str
@@ -51,6 +56,7 @@ class Person:
     real_name_verified: bool = False
     supervisor: str = ""
     valid_to: date | None = None
+    qualified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ class Project:
     """A purpose under which datasets go to named endpoints; `declaration` is the standing one.
 
     `quiet_minutes`: a dataset in a folder nobody wrote to for so long is submitted; 0 turns that off.
+    `escalate_days`: working days after which a held transfer without votes is escalated; 0 as the settings say.
     """
 
     id: str
@@ -115,6 +122,7 @@ class Project:
     purpose: str
     declaration: Mapping[str, Json] = field(default_factory=dict)
     quiet_minutes: int = 0
+    escalate_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -227,6 +235,8 @@ Record = (
     | SshKey
     | AppPassword
     | Webhook
+    | Delegation
+    | Channel
 )
 
 KINDS: dict[str, type[Any]] = {
@@ -241,6 +251,8 @@ KINDS: dict[str, type[Any]] = {
     "sshkey": SshKey,
     "password": AppPassword,
     "webhook": Webhook,
+    "delegation": Delegation,
+    "channel": Channel,
 }
 
 

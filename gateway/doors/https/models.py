@@ -180,6 +180,9 @@ class TransferShown(TypedDict):
     decision: DecisionShown | None
     says: Annotated[str, Limit("the state in the caller's language (`Accept-Language`)")]
     reason: NotRequired[Annotated[str, Limit("why it failed, waits or was rejected")]]
+    escalated_at: NotRequired[
+        Annotated[Instant, Limit("when a held transfer had waited for votes longer than it should")]
+    ]
 
 
 class Transfers(TypedDict):

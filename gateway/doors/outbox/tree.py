@@ -251,6 +251,8 @@ class Tree:
             text("sftp.state", language, state=state, code=shown["state"]),
             text("sftp.transfer", language, id=shown["id"]),
         ]
+        if shown.get("escalated_at"):
+            lines.append(text("sftp.escalated", language, at=shown["escalated_at"]))
         if shown.get("reason"):
             lines.append(text("sftp.reason", language, reason=shown["reason"]))
         if decision := shown["decision"]:
