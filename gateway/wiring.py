@@ -150,7 +150,6 @@ class Gateway:
     locks: Locks
     subtrees: Subtrees
     review: Review
-    spot_checks: SpotChecks
     revocation: Revocation
     webhooks: Webhooks
     audit: Audit
@@ -163,6 +162,11 @@ class Gateway:
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
     defender: Defender
+
+    @property
+    def spot_checks(self) -> SpotChecks:
+        """Looks afterwards at what went through a channel."""
+        return SpotChecks(recorder=self.recorder, registrar=self.registrar)
 
 
 @contextmanager
@@ -287,7 +291,6 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         locks=Locks(recorder),
         subtrees=Subtrees(recorder=recorder, intake=intake, folders=folders, resume=resume),
         review=Review(recorder=recorder, registrar=registrar),
-        spot_checks=SpotChecks(recorder=recorder, registrar=registrar),
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass
 from datetime import date
 from typing import Any, Final, final
@@ -293,11 +292,8 @@ def volumes(channel: Channel, shape: Shape, used: Used) -> Sequence[tuple[str, i
 
 def cures_all(passage: Passage, decision: Decision) -> bool:
     """Whether every rule that does not allow is a hold for a judgement that the passage cures; asked again by the clearance."""
-    against: AbstractSet[tuple[str, str, str]] = {
-        (each.id, each.verdict, each.cure if not each.error else "none")
-        for each in decision.fired
-        if each.verdict != "allow"
-    }
+    against = [each for each in decision.fired if each.verdict != "allow"]
     return bool(against) and all(
-        rule in passage.rules and (verdict, cure) == ("hold", "judgement") for rule, verdict, cure in against
+        each.id in passage.rules and (each.verdict, each.cure, each.error) == ("hold", "judgement", "")
+        for each in against
     )
