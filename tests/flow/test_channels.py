@@ -254,6 +254,25 @@ async def test_a_look_nobody_took_shuts_the_channel(rig: Rig):
     assert (held.state, broken(held)) == (State.HELD, {"unlooked"})
 
 
+@pytest.mark.parametrize("alter", ["deleted", "unsampled", "made good", "invented"])
+async def test_the_audit_sees_altered_passages(rig: Rig, alter: str):
+    await rig.register(channel())
+    gone = await sent(rig)
+    await look(rig, gone, "objection")
+    assert (await rig.audit.verify()).problems == ()
+    passages = rig.records.state.passages
+    row = passages.pop(gone.id)
+    altered = {
+        "unsampled": replace(row, sampled=""),
+        "made good": replace(row, finding="ok"),
+        "invented": replace(row, channel="other"),
+    }
+    if alter != "deleted":
+        passages[gone.id] = altered[alter]
+    (problem,) = (await rig.audit.verify()).problems
+    assert "way through a channel" in problem
+
+
 # --- escalation ----------------------------------------------------------------------------------------------------------
 
 
