@@ -34,7 +34,8 @@ def channels(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         show_json(rows)
         return
-    show_table("channels", list(rows[0]) if rows else ["id"], [list(row.values()) for row in rows])
+    columns = ["id", "project", "until", "transfers", "files", "bytes", "persons", "shut"]
+    show_table("channels", columns, [[row[name] for name in columns] for row in rows])
 
 
 def _row(found: Mapping[str, Any]) -> dict[str, Any]:
