@@ -51,6 +51,7 @@ from gateway.flow.resume import Resume
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.spotchecks import SpotChecks
 from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
 from gateway.flow.webhooks import Deliveries, Webhooks
@@ -164,6 +165,11 @@ class Gateway:
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
     defender: Defender
+
+    @property
+    def spot_checks(self) -> SpotChecks:
+        """Looks afterwards at what went through a channel."""
+        return SpotChecks(recorder=self.recorder, registrar=self.registrar)
 
 
 @contextmanager
@@ -383,6 +389,7 @@ def _decider(
         calendar=prc_calendar(),
         controls=Controls(ledger=ledger, keyring=keyring, protected=not unkept(settings, policies)),
         signer=signer,
+        escalate_days=settings.number("review.escalate_days"),
     )
 
 

@@ -62,6 +62,9 @@ class Tag(StrEnum):
     INCIDENT_DESCRIBED = "incident.described"
     INCIDENT_TOLD = "incident.told"
     INCIDENT_CLOSED = "incident.closed"
+    ESCALATED = "transfer.escalated"
+    SAMPLED = "transfer.sampled"
+    SPOT_CHECKED = "transfer.spot_checked"
 
 
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
@@ -77,7 +80,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),
     Tag.RECONSIDERED: (("because",), ()),
     Tag.CLEARED: (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "basis", "channel"),
         ("facts", "root", "persons"),
     ),
     Tag.LAPSED: (("because",), ()),
@@ -103,6 +106,9 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.INCIDENT_DESCRIBED: ((), ("facts", "transfers", "words")),
     Tag.INCIDENT_TOLD: (("duty",), ("reference",)),
     Tag.INCIDENT_CLOSED: ((), ("reason",)),
+    Tag.ESCALATED: (("held_since",), ()),
+    Tag.SAMPLED: (("channel", "because"), ()),
+    Tag.SPOT_CHECKED: (("channel", "officer", "finding"), ("reason", "signature")),
 }
 
 

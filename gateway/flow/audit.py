@@ -9,12 +9,13 @@ Checked, each finding told with its entry (an empty list means that all of it ho
 5. The openings that still can be opened belong to their entries.
 6. The persons counted for a cleared transfer are as many as its clearance committed to, and each entity's union of a year
    is what its sets make.
+7. What went through a channel, was drawn and was looked into is kept as the ledger says, nothing missing and nothing added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -34,6 +35,15 @@ from gateway.ports import Keyring, LedgerSigner, PersonSet, Reading, Records
 from gateway.wire import Malformed, checkpoint, merkle
 
 PAGE = 2000
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A passage as the ledger tells it."""
+
+    channel: str
+    sampled: str
+    finding: str
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,13 @@ class Audit:
         self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
 
     async def verify(self) -> Audited:
-        """All six checks."""
+        """All seven checks."""
         problems: list[str] = []
         states: dict[str, State] = {}
         leaves: list[bytes] = []
         opened = 0
         counted: dict[str, _Counted] = {}
+        passed: dict[str, _Passed] = {}
         async with self._records.read() as view:
             size = await view.tree_size()
             for start in range(0, size, PAGE):
@@ -84,12 +95,14 @@ class Audit:
                     opening = await self._opening(view, index, body, entry, problems)  # step 5
                     opened += opening is not None
                     _count(counted, entry, opening)
+                    _pass(passed, entry)
             root = merkle.root(leaves)
             signed = await self._checkpoint(view, leaves, problems)  # step 2
             await _compare_states(view, states, problems)
             await self._registry(view, problems)  # step 4
             await _compare_persons(view, counted, problems)  # step 6
             await _compare_inbound(view, counted, problems)
+            await _compare_passages(view, passed, problems)  # step 7
         if len(leaves) != size:
             problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
         return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
@@ -181,6 +194,26 @@ def _count(counted: dict[str, _Counted], entry: Mapping[str, Any], opening: Mapp
         persons = opening["private"]["persons"] if opening else None
         year = local_day(datetime.fromisoformat(entry["at"])).year
         counted[subject] = _Counted(year, persons)
+
+
+def _pass(passed: dict[str, _Passed], entry: Mapping[str, Any]) -> None:
+    """Follow what went through which channel, and what came of the looks into it."""
+    tag, subject, body = entry["tag"], entry["subject"], entry["body"]
+    if tag == Tag.CLEARED.value and body.get("channel"):  # entries of before there were channels name none
+        passed[subject] = _Passed(body["channel"], "", "")
+    elif tag == Tag.SAMPLED.value and subject in passed:
+        passed[subject] = replace(passed[subject], sampled=body["because"])
+    elif tag == Tag.SPOT_CHECKED.value and subject in passed:
+        passed[subject] = replace(passed[subject], finding=body["finding"])
+
+
+async def _compare_passages(view: Reading, passed: Mapping[str, _Passed], problems: list[str]) -> None:
+    rows = {each.transfer_id: _Passed(each.channel, each.sampled, each.finding) for each in await view.passages()}
+    problems += [
+        f"what is kept of {transfer_id}'s way through a channel is not what the ledger says"
+        for transfer_id in sorted({*rows, *passed})
+        if rows.get(transfer_id) != passed.get(transfer_id)
+    ]
 
 
 async def _compare_persons(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:

@@ -173,7 +173,7 @@ class Classifier:
         self._cells.settle(self._tally, self._names, precise=self._geo.precise)
         self._tally.drop_chance()
         self._names.lent |= self._tally.of_one_form()
-        content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
+        content = weigh(self._tally, self._names, self._tables, records=records, flat=self._name not in {"json", "xml"})
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
         told = self._told()
@@ -216,6 +216,7 @@ class Classifier:
             births=self._days_of_birth(),
             categories=kinds,
             subject_limits=self._subject_limits,
+            columns=self._names.header if self._has_header else None,
         )
 
     def _days_of_birth(self) -> dict[int, int]:
@@ -238,10 +239,6 @@ class Classifier:
             persons=persons,
             sensitive=sensitive,
         )
-
-    @property
-    def _flat(self) -> bool:
-        return self._name not in {"json", "xml"}
 
     @property
     def _unread(self) -> str:

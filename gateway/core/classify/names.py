@@ -28,6 +28,7 @@ _HEADER_BYTES = 65_536
 LINES = 20  # lines of a table that may be its header
 _SHORT = 12  # characters of a cell that repeats a header below the first
 _KEYS_CAP = 4096  # distinct keys looked at; beyond that the file's keys are values
+_COLUMNS_KEPT = 2_000
 _LABEL_KINDS = frozenset({"person_name", "medical", "medical_record", "dob", "address", "resident_id_column"})
 
 
@@ -145,6 +146,12 @@ class Names:
     def any_key(self, words: frozenset[str]) -> bool:
         """Whether any key or tag is one of the words."""
         return any(TrackWords.named(normal_form(key.decode("utf-8", "replace")), words) for key in sorted(self._seen))
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        """The names of all columns of a table; None where one has no name, or they are too many or too long to be names."""
+        short = len(self.columns) <= _COLUMNS_KEPT and all(0 < len(name) <= LONGEST_HEADER for name in self.columns)
+        return self.columns if self.columns and short else None
 
     @property
     def named(self) -> frozenset[str]:

@@ -33,10 +33,11 @@ from gateway.core.records.parse import (
     ROLES,
     STATES,
     parse_record,
-    uscc_is_valid,
 )
 from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
+from gateway.core.records.standing import Channel, Delegation
 from gateway.core.records.urls import split_url
+from gateway.core.records.uscc import uscc_is_valid
 
 __all__ = [
     "GBA_CITIES",
@@ -49,7 +50,9 @@ __all__ = [
     "STATES",
     "ActiveRulebook",
     "AppPassword",
+    "Channel",
     "Client",
+    "Delegation",
     "Endpoint",
     "FiledMechanism",
     "Institution",

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from gateway.core.records.standing import Channel, Delegation
+
 Json = Any  # what canonical JSON can carry; narrowed by the record parsers below
 
 
@@ -47,7 +49,10 @@ class Institution:
 
 @dataclass(frozen=True)
 class Person:
-    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer."""
+    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer.
+
+    `qualified`: roles of officers the person may stand in for.
+    """
 
     id: str
     name: str
@@ -55,6 +60,7 @@ class Person:
     real_name_verified: bool = False
     supervisor: str = ""
     valid_to: date | None = None
+    qualified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ class Project:
     `quiet_minutes`: a dataset in a folder nobody wrote to for so long is submitted; 0 turns that off.
     `family`: projects of one name here are one undertaking on both sides of the border: what comes in under one of them may go
     back, processed, under another (Order 16 art 4).
+    `escalate_days`: working days after which a held transfer without votes is escalated; 0 as the settings say.
     """
 
     id: str
@@ -126,6 +133,7 @@ class Project:
     declaration: Mapping[str, Json] = field(default_factory=dict)
     quiet_minutes: int = 0
     family: str = ""
+    escalate_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -238,6 +246,8 @@ Record = (
     | SshKey
     | AppPassword
     | Webhook
+    | Delegation
+    | Channel
 )
 
 KINDS: dict[str, type[Any]] = {
@@ -252,6 +262,8 @@ KINDS: dict[str, type[Any]] = {
     "sshkey": SshKey,
     "password": AppPassword,
     "webhook": Webhook,
+    "delegation": Delegation,
+    "channel": Channel,
 }
 
 
