@@ -152,13 +152,14 @@ def test_an_archive_cut_off_is_never_clean(at):
 @given(st.integers(min_value=0), st.integers(1, 255))
 @settings(max_examples=100, deadline=None)
 def test_a_flipped_byte_is_never_clean(at, flip):
-    """But the minor version, of which nothing depends, and the last bits of a range coder, which no decoder reads."""
+    """Or it is one of which nothing depends: the minor version, last bits of a stream that no decoder reads."""
     for options in ((), ("-m0=LZMA",), ("-m0=BCJ", "-m1=Deflate", "-mhc=off")):
         content = bytearray(packed(*options))
+        start = header_start(bytes(content))
         content[at % len(content)] ^= flip
         found = inspected(bytes(content))
-        assert not found.inspectable or found == inspected(packed(*options))
-        assert not found.inspectable or at % len(content) == 7 or "Deflate" not in str(options)
+        same = found.to_json("") == inspected(packed(*options)).to_json("")
+        assert not found.inspectable or (same and 7 <= at % len(content) < start)
 
 
 @given(st.integers(min_value=0), st.binary(min_size=1, max_size=6))
