@@ -53,9 +53,12 @@ class Classifier:
         tables: What detectors look up.
         block: Bytes of text judged at once; findings do not depend on it for lines shorter than it.
         cap: Distinct identifiers kept before the count becomes an upper bound.
+        header: The first line of the table holds the columns' names for sure; else that is judged by what it says.
     """
 
-    def __init__(self, path: str, tables: DetectorTables, *, block: int = BLOCK, cap: int = CAP) -> None:
+    def __init__(
+        self, path: str, tables: DetectorTables, *, block: int = BLOCK, cap: int = CAP, header: bool = False
+    ) -> None:
         self._path = path
         self._tables = tables
         self._block = block
@@ -63,7 +66,7 @@ class Classifier:
         self._head: bytearray | None = bytearray()
         self._format: Format | None = None
         self._stream: TextStream | None = None
-        self._names = Names(tables)
+        self._names = Names(tables, sure=header)
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
