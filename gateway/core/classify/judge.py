@@ -86,7 +86,12 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, f
     sensitive = personal and any(kind.sensitive for kind in kinds)
     ordinary = personal and any(kind.personal and not kind.sensitive for kind in kinds)
     findings = [_identifier(source, tally, names, strong=source in strong) for source in tally.sources.values()]
-    findings += [_header(column, words, names, records, strong=(column, words) in sure) for column, words in headers]
+    shown = {(source.column, source.detector.kind) for source in strong}  # its values say more than a column's name
+    findings += [
+        _header(column, words, names, records, strong=(column, words) in sure)
+        for column, words in headers
+        if (column, words.kind) not in shown
+    ]
     return Evidence(
         findings=tuple(finding for finding in findings if finding.count),
         persons=replace(persons, sensitive=sensitive, ordinary=ordinary),
