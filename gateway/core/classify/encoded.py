@@ -43,7 +43,7 @@ def _kinds() -> bytes:
 _KINDS = _kinds()
 _ISO_2022 = re.compile(rb"\x1b[$()*+,\-./][$()*+,\-./@A-Z]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
-_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{6,})-?")
+_UTF7 = re.compile(rb"(?<![A-Za-z0-9+/])\+([A-Za-z0-9+/]{6,})(?![A-Za-z0-9+/=])")  # else base64
 
 
 @dataclass

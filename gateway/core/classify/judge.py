@@ -4,7 +4,7 @@ Rules of this module:
 
 1. A source (one detector in one column) is *strong* when its column's header, a JSON key or the words before a lone hit
    name its kind, or when it has at least two hits and more than three times what chance gives for that many candidates
-   (`chance` in the tables) plus one. In a file name one hit with a check digit of small chance is enough.
+   (`chance` in the tables) plus one, or, where words before the first hit name it, at least half of the candidates. In a file name one hit with a check digit of small chance is enough.
 2. Everything else is *weak*: reported, never counted, and it makes nothing personal by itself.
 3. Header words that are `certain` are strong. The others are strong beside a strong person in the same file or beside
    another such kind (a name with an age, an age with a diagnosis), since one of them alone also heads tables of genes,
@@ -108,9 +108,9 @@ def is_strong(source: Source, names: Names, tables: DetectorTables) -> bool:
         return False
     if names.supports(source.column, source.detector.key):
         return True
-    if source.hits == 1:
-        return _named_before(source, tables)
-    return source.hits > 1 + _PER_HIT * source.detector.chance * source.candidates
+    if source.hits > 1 + _PER_HIT * source.detector.chance * source.candidates:
+        return source.hits > 1 or _named_before(source, tables)
+    return (source.hits == 1 or 2 * source.hits >= source.candidates) and _named_before(source, tables)
 
 
 def is_strong_in_name(source: Source, tables: DetectorTables) -> bool:

@@ -62,10 +62,9 @@ def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
 def _ends(before: Bytes) -> Mask:
     """Where a word before says no more of the number behind the row: the line ends, a value does, or another number came."""
     ends = before == NEWLINE
-    quote = before == _QUOTE
-    quote |= before == _APOSTROPHE
-    comma = before == _COMMA
-    ends[:, 1:] |= (quote[:, :-1] & comma[:, 1:]) | (comma[:, :-1] & quote[:, 1:])
+    quote, comma = before == _QUOTE, before == _COMMA
+    closed = quote | (before == _APOSTROPHE)  # ", '" goes on: `(id, phone) VALUES (3, '81234567')`
+    ends[:, 1:] |= (closed[:, :-1] & comma[:, 1:]) | (comma[:, :-1] & quote[:, 1:])
     ends[:, 2:] |= comma[:, :-2] & (before[:, 1:-1] == _SPACE) & quote[:, 2:]
     digits = is_digit(before)
     run = digits[:, : 1 - _NUMBER].copy()

@@ -42,7 +42,6 @@ FROM_DIGITS: tuple[tuple[Find, frozenset[int]], ...] = (
 )
 OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = (
     (find_rounded, frozenset({18})),
-    (find_landlines, frozenset({7, 8, GROUPS})),
 )
 FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
     (find_eights, frozenset({8, 11, 13, GROUPS})),
@@ -51,6 +50,7 @@ FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
 FAMILIES_OUTSIDE_READS: tuple[tuple[FindSome, frozenset[int]], ...] = (
     (find_imeis, frozenset({6, 15})),
     (find_organisation_codes, frozenset({8, 9})),
+    (find_landlines, frozenset({7, 8, GROUPS})),
     (find_documents, LENGTHS),
     (find_machine_readable, frozenset({7})),
 )
