@@ -33,7 +33,9 @@ _TRADITIONAL = frozenset(
     "粵澳轉急兒婦產眼耳鼻喉皮膚神經腫瘤骨呼吸泌消腎臟肝膽胸"
 )
 _SHARE = 0.12  # of the wide characters that must be frequent ones
+_SOME = 0.09  # where something else speaks for an encoding too; Korean read as GB18030 has 0.07
 _FAR, _APART = 3.0, 0.25  # times the share of the other reading, or so much more
+_NEARLY_ALL, _MOST, _ENOUGH = 0.9, 0.75, 12  # of the first level of a character set, and wide characters that tell so
 _PUNCTUATION = frozenset(
     "\u3001\u3002\uff0c\uff1a\uff1b\uff1f\uff01\uff08\uff09\u300a\u300b\u3010\u3011\u201c\u201d\u2018\u2019\u00b7\u2026\u2014\u300c\u300d\u3000"
 )
@@ -74,15 +76,40 @@ def _eight(head: bytes) -> str:
         return "gb18030"
     gb = 0.0 if simplified is None else _frequent(simplified)
     if traditional is None:
-        return "gb18030" if simplified is not None and gb >= _SHARE / 2 and _is_common_gb(simplified) else ""
+        return "gb18030" if simplified is not None and gb >= _SOME and _is_common_gb(simplified) else ""
     big = _frequent(traditional)
     if simplified is None:
         return "big5hkscs" if big >= _SHARE else ""
-    if max(gb, big) < _SHARE:
-        return ""
-    if _is_far(gb, big) and _is_common_gb(simplified):
+    if max(gb, big) >= _SHARE:
+        if _is_far(gb, big) and _is_common_gb(simplified):
+            return "gb18030"
+        if _is_far(big, gb):
+            return "big5hkscs"
+    return _by_rows(simplified, traditional) if max(gb, big) >= _SOME else ""
+
+
+def _by_rows(simplified: str, traditional: str) -> str:
+    """Names of people are few and rare characters: GB18030 or Big5, by whose first level nearly all of them are of.
+
+    GB 2312 has its first level in rows B0 to D7, by sound, of which Big5 reads the later half as rare ones; that of Big5 (A4 to C6)
+    reads as kana, Cyrillic and extensions in GB18030. Korean is of the first level of both, and no encoding.
+    """
+    gb = _first_level(simplified, "gb18030", 0xB0, 0xD7, 0xA1)
+    big = _first_level(traditional, "big5hkscs", 0xA4, 0xC6, 0x40)
+    if gb >= _NEARLY_ALL and big <= _MOST:
         return "gb18030"
-    return "big5hkscs" if _is_far(big, gb) else ""
+    return "big5hkscs" if big >= _NEARLY_ALL and gb <= _MOST else ""
+
+
+def _first_level(text: str, encoding: str, first: int, last: int, second: int) -> float:
+    """Share of the wide characters of those rows and second bytes, punctuation left out; half where they are too few."""
+    wide = [c.encode(encoding) for c in "".join(_WIDE.findall(text))[:_LOOKED] if _is_word(c)]
+    known = sum(1 for c in wide if len(c) == 2 and first <= c[0] <= last and c[1] >= second)
+    return known / len(wide) if len(wide) >= _ENOUGH else 0.5
+
+
+def _is_word(character: str) -> bool:
+    return character not in _PUNCTUATION and not "\uff01" <= character <= "\uff5e"
 
 
 def _is_far(share: float, other: float) -> bool:
@@ -91,7 +118,7 @@ def _is_far(share: float, other: float) -> bool:
 
 def _frequent(text: str) -> float:
     """Share of the wide characters, punctuation and ASCII of twice the width left out, that are frequent in either script."""
-    wide = [c for c in "".join(_WIDE.findall(text))[:_LOOKED] if c not in _PUNCTUATION and not "\uff01" <= c <= "\uff5e"]
+    wide = [c for c in "".join(_WIDE.findall(text))[:_LOOKED] if _is_word(c)]
     if not wide:
         return 0.0
     return max(sum(c in known for c in wide) for known in (_SIMPLIFIED, _TRADITIONAL)) / len(wide)

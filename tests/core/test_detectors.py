@@ -329,6 +329,7 @@ def test_a_table_that_is_not_understood_is_refused(change, says):
 
 def _plain_after_word(text: bytes, start: int) -> bool:
     said = text[max(start - 48, 0) : start].lower().replace(b"_", b" ").replace(b"-", b" ")
+    said = re.sub(rb"(?<=[0-9]) (?=[0-9])", b"0", said)
     said = re.split(rb"\n|[\"'],|, ?\"", said)[-1]
     numbers = list(re.finditer(rb"[0-9]{6,}", said))
     if numbers and re.search(rb"[a-z\x80-\xff]", said[numbers[-1].end() :]):

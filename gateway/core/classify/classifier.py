@@ -175,6 +175,7 @@ class Classifier:
         records = max(self._grid.total() - self._has_header, 0)
         self._cells.settle(self._tally, self._names, precise=self._geo.precise)
         self._tally.drop_chance()
+        self._tally.drop_documents()
         self._names.lent |= self._tally.of_one_form()
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
         named, name_marks = weigh_path(self._path, self._tables)

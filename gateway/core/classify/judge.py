@@ -4,7 +4,8 @@ Rules of this module:
 
 1. A source (one detector in one column) is *strong* when its column's header, a JSON key or the words before a lone hit
    name its kind, or when it has at least two hits and more than three times what chance gives for that many candidates
-   (`chance` in the tables) plus one, or, where words before the first hit name it, at least half of the candidates. In a file name one hit with a check digit of small chance is enough.
+   (`chance` in the tables) plus one, or, where words before one of its
+   first hits name it, at least half of the candidates. In a file name one hit with a check digit of small chance is enough.
 2. Everything else is *weak*: reported, never counted, and it makes nothing personal by itself.
 3. Header words that are `certain` are strong. The others are strong beside a strong person in the same file or beside
    another such kind (a name with an age, an age with a diagnosis), since one of them alone also heads tables of genes,
@@ -120,12 +121,13 @@ def is_strong_in_name(source: Source, tables: DetectorTables) -> bool:
 
 
 def _named_before(source: Source, tables: DetectorTables) -> bool:
-    """Whether the words before a lone hit, on its line, name its kind."""
-    words = normal_form((source.before or b"").decode("utf-8", "ignore"))
+    """Whether the words before one of the first hits, on its line, name its kind."""
+    befores = [normal_form(before.decode("utf-8", "ignore")) for before in source.before]
     return any(
         source.detector.key in header.supports
         and (any(part in words for part in header.parts) or any(words.endswith(word) for word in header.words))
         for header in tables.headers
+        for words in befores
     )
 
 

@@ -110,7 +110,7 @@ def find_imeis(window: Window, runs: Runs, tables: DetectorTables, named: frozen
     Together, or as 35-209900-176148-1.
     """
     start = runs.start[np.flatnonzero(runs.length == 15)]
-    start = start[np.flatnonzero(stands_free(window, start, start + 15))]
+    start = start[np.flatnonzero(stands_free(window, start, start + 15, letters_before=True))]  # IMEI490154203237518
     front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
     parts = [_imei(window, start, 15, front, window.lanes[start + 7], tables)]
     parted = _parted_imeis(window, runs)
@@ -139,4 +139,4 @@ def _parted_imeis(window: Window, runs: Runs) -> Places:
     whole = is_separator(between) & (data[start + 6] == between) & (data[start + 13] == between)
     whole &= is_digit(data[start - 2]) & is_digit(data[start - 3]) & is_digit(data[start + 14])
     start = start[np.flatnonzero(whole)] - 3
-    return start[np.flatnonzero(stands_free(window, start, start + 18))]
+    return start[np.flatnonzero(stands_free(window, start, start + 18, letters_before=True))]

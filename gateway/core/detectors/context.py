@@ -67,6 +67,8 @@ def _ends(before: Bytes) -> Mask:
     ends[:, 1:] |= (closed[:, :-1] & comma[:, 1:]) | (comma[:, :-1] & quote[:, 1:])
     ends[:, 2:] |= comma[:, :-2] & (before[:, 1:-1] == _SPACE) & quote[:, 2:]
     digits = is_digit(before)
+    apart = (before == _SPACE) | (before == _HYPHEN)
+    digits[:, 1:-1] |= apart[:, 1:-1] & digits[:, :-2] & digits[:, 2:]  # 9123 4567 is one number
     run = digits[:, : 1 - _NUMBER].copy()
     for nth in range(1, _NUMBER):
         run &= digits[:, nth : before.shape[1] - _NUMBER + 1 + nth]

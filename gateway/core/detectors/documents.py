@@ -39,12 +39,13 @@ def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: fr
     letters = is_letter(data[runs.start - 1])
     lettered = np.flatnonzero(letters)
     found = _lettered(window, runs.start[lettered], runs.length[lettered], tables, named)
-    bare = runs.start[np.flatnonzero((runs.length == 8) & ~letters)]
+    alone = ~letters | _ends_bir(window, runs.start)
+    bare = runs.start[np.flatnonzero((runs.length == 8) & alone)]
     if bare.size and not _BARE & named:  # most numbers of eight digits: one look for the words of both kinds
         words = tables.context["taiwan_permit"] + tables.context["mo_bir"]
         bare = bare[np.flatnonzero(after_word(window, bare, np.ones(bare.size, np.bool_), words))]
     if bare.size:
-        bare = bare[np.flatnonzero(stands_free(window, bare, bare + 8) & ~_is_middle(window, bare))]
+        bare = bare[np.flatnonzero(stands_free(window, bare, bare + 8, letters_before=True) & ~_is_middle(window, bare))]
         number = polynomial(window.lanes[bare], 10)
         found.append(_named(window, "taiwan_permit", bare, bare + 8, number, tables, named))
         bir = np.flatnonzero(_begins_bir(data[bare]))
@@ -113,7 +114,8 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
         return nothing("mo_bir")
     bracketed = data[start + 7] == _OPEN
     end = start + 9 + bracketed
-    shape = np.flatnonzero((~bracketed | (data[start + 9] == ord(")"))) & stands_free(window, start, end))
+    free = stands_free(window, start, end) | _ends_bir(window, start)
+    shape = np.flatnonzero((~bracketed | (data[start + 9] == ord(")"))) & free)
     start, end = start[shape], end[shape]
     number = first_digits(window.lanes[start], 7) * np.uint64(10) + (data[start + 8] & np.uint8(15))
     return _named(window, "mo_bir", start, end, number, tables, named)
@@ -124,7 +126,7 @@ def _macao_parted(window: Window, start: Places, tables: DetectorTables, named: 
     data = window.data
     start = start[np.flatnonzero((data[start - 1] == _SLASH) & (data[start + 6] == _SLASH))]
     start = start[np.flatnonzero(is_digit(data[start + 7]) & _begins_bir(data[start - 2]))] - 2
-    start = start[np.flatnonzero(stands_free(window, start, start + 10))]
+    start = start[np.flatnonzero(stands_free(window, start, start + 10) | _ends_bir(window, start))]
     if not start.size:
         return nothing("mo_bir")
     first, last = data[start] & np.uint8(15), data[start + 9] & np.uint8(15)
@@ -139,6 +141,13 @@ def _is_middle(window: Window, start: Places) -> Mask:
     behind = is_separator(data[start + 8]) & is_digit(data[start + 9])
     middle: Mask = behind | follows_digits(window, start)
     return middle
+
+
+def _ends_bir(window: Window, start: Places) -> Mask:
+    """Whether the word stands glued to the number: BIR1234567(8)."""
+    data = window.data
+    glued: Mask = ((data[start - 1] & _UPPER) == ord("R")) & ((data[start - 2] & _UPPER) == ord("I"))
+    return glued & ((data[start - 3] & _UPPER) == ord("B"))
 
 
 def _begins_bir(first: Bytes) -> Mask:

@@ -38,7 +38,7 @@ def find_cn_mobiles(window: Window, runs: Runs, _tables: DetectorTables) -> Cand
     pairs = four_pairs(window, runs)
     start = pairs - 4
     three = (
-        is_digit(data[start])
+        (data[start] == ord("1"))
         & is_digit(data[start + 1])
         & is_digit(data[start + 2])
         & (data[start + 3] == data[pairs + 4])
