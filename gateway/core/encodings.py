@@ -91,8 +91,8 @@ def _eight(head: bytes) -> str:
 def _by_rows(simplified: str, traditional: str) -> str:
     """Names of people are few and rare characters: GB18030 or Big5, by whose first level nearly all of them are of.
 
-    GB 2312 has its first level in rows B0 to D7, by sound, of which Big5 reads the later half as rare ones; that of Big5 (A4 to C6)
-    reads as kana, Cyrillic and extensions in GB18030. Korean is of the first level of both, and no encoding.
+    GB 2312 has its first level in rows B0 to D7, of which Big5 reads the later half as rare characters; that of Big5 (A4 to C6)
+    reads as kana, Cyrillic and extensions in GB18030. What is of neither, or of both, has no encoding.
     """
     gb = _first_level(simplified, "gb18030", 0xB0, 0xD7, 0xA1)
     big = _first_level(traditional, "big5hkscs", 0xA4, 0xC6, 0x40)

@@ -340,7 +340,23 @@ def _plain_after_word(text: bytes, start: int) -> bool:
 @given(
     st.lists(
         st.sampled_from(
-            ["Tel", "tel ", "phone:", "联系方式", "电话", "contact_no", "\n", " ", "x" * 9, "61234567 ", "91234567,", "、", '"', ",", "'"]
+            [
+                "Tel",
+                "tel ",
+                "phone:",
+                "联系方式",
+                "电话",
+                "contact_no",
+                "\n",
+                " ",
+                "x" * 9,
+                "61234567 ",
+                "91234567,",
+                "、",
+                '"',
+                ",",
+                "'",
+            ]
         ),
         max_size=60,
     )

@@ -96,4 +96,9 @@ def test_numbers_of_twice_the_width_are_read():
 
 
 def test_korean_is_not_read_as_chinese():
-    assert encoding_of("안녕하세요 저는 한국 사람입니다. 오늘 날씨가 좋습니다 환자 번호 이름 주소 생년월일".encode("euc-kr")) == ""
+    assert (
+        encoding_of(
+            "안녕하세요 저는 한국 사람입니다. 오늘 날씨가 좋습니다 환자 번호 이름 주소 생년월일".encode("euc-kr")
+        )
+        == ""
+    )

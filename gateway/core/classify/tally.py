@@ -195,9 +195,9 @@ class Tally:
         """Forget identity cards of Hong Kong in columns that are named for passports and permits alone."""
         for source in list(self.sources.values()):
             named = [key for key in self._tables.document_keys if self._supported(source.column, key)]
-            if source.detector.key == "hkid" and source.column != NO_COLUMN and named:
-                if not self._supported(source.column, "hkid"):
-                    self.drop(source)
+            own = source.column == NO_COLUMN or self._supported(source.column, "hkid")
+            if source.detector.key == "hkid" and named and not own:
+                self.drop(source)
 
     def drop(self, source: Source) -> None:
         """Forget a source that turned out to be something else."""

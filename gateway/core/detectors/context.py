@@ -11,15 +11,36 @@ A change must keep: only REACH bytes before a place are looked at, fewer than la
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from gateway.core.detectors.lanes import NEWLINE, PAD, Bytes, Loads, Mask, Places, Window, is_digit, is_letter, places_of_pairs
+from gateway.core.detectors.bits import united
+from gateway.core.detectors.digits import Runs, four_pairs
+from gateway.core.detectors.lanes import (
+    NEWLINE,
+    PAD,
+    Bytes,
+    Lanes,
+    Loads,
+    Mask,
+    Places,
+    Window,
+    in_lower_case,
+    is_digit,
+    is_letter,
+    places_of_pairs,
+)
+from gateway.core.detectors.tables import DetectorTables
 
 REACH = 48  # bytes before a number in which a word announces it
 _ROW = REACH + 1
 _ROWS = 1 << 12  # numbers looked before at once
 _QUOTE, _APOSTROPHE, _COMMA, _SPACE = (np.uint8(ord(c)) for c in "\"', ")
 _UNDERSCORE, _HYPHEN = np.uint8(ord("_")), np.uint8(ord("-"))
+_ONES, _LOW7 = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F)
+EIGHT = 8  # digits of the numbers that nothing but a word or a column tells
+_SPELT = {small: (small, small - 32) for small in range(ord("a"), ord("z") + 1)} | {32: tuple(b" _-")}
 _NUMBER = 6  # digits of a number that a word before it may have announced
 
 
@@ -45,6 +66,23 @@ def after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes, 
         some = asked[first : first + _ROWS]
         known[some] = _is_named(window.rows(start[some] - _ROW, _ROW), words)
     return known
+
+
+def announced(window: Window, runs: Runs, start: Places, tables: DetectorTables) -> Mask:
+    """Which of `start`, places of eight digits or of 4-4, have any word of `tables.announcing` before them.
+
+    Most have none: one look at all of the window's serves every detector that begins with eight digits.
+    """
+    if not window.announced:
+        eights = united(runs.start[np.flatnonzero(runs.length == EIGHT)], four_pairs(window, runs))
+        known = after_word(window, eights, np.ones(eights.size, np.bool_), tables.announcing)
+        window.announced.append(eights[np.flatnonzero(known)])
+    (places,) = window.announced
+    if not places.size:
+        return np.zeros(start.size, np.bool_)
+    rank = np.minimum(np.searchsorted(places, start), places.size - 1)
+    found: Mask = places[rank] == start
+    return found
 
 
 def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
@@ -88,22 +126,36 @@ def _says(characters: Bytes) -> Mask:
 
 
 def _word_places(text: Bytes, words: tuple[bytes, ...]) -> Places:
-    """Where words begin, in either case."""
-    lower = text | (((text - np.uint8(65)) < np.uint8(26)).view(np.uint8) << np.uint8(5))
-    lower[np.flatnonzero((text == _UNDERSCORE) | (text == _HYPHEN))] = _SPACE
-    wide = lower.max(initial=0) > 0x7F
-    heads = sorted({int.from_bytes(word[:2], "little") for word in words if wide or word[0] < 0x80})
-    near = places_of_pairs(lower, heads)
+    """Where words begin, in either case: their first two bytes are looked for, and then the rest of each."""
+    near = places_of_pairs(text, _heads(words))
     if not near.size:
         return near
-    lanes = Loads(np.append(lower, np.zeros(PAD - lower.size % 8, np.uint8)).view("<u8"))
-    front, found = lanes[near], [near[:0]]
+    lanes = Loads(np.append(text, np.zeros(PAD - text.size % 8, np.uint8)).view("<u8"))
+    front, found = _plain(lanes[near]), [near[:0]]
     for word in words:
         here = near[(front & _first_bytes(len(word))) == np.uint64(int.from_bytes(word[:8], "little"))]
-        if len(word) > 8:
-            here = here[lanes[here + len(word) - 8] == np.uint64(int.from_bytes(word[-8:], "little"))]
+        for at in range(8, len(word) if here.size else 0, 8):
+            last = min(at, len(word) - 8)  # overlaps what is known where less than eight bytes are left
+            here = here[_plain(lanes[here + last]) == np.uint64(int.from_bytes(word[last : last + 8], "little"))]
         found.append(here)
     return np.concatenate(found)
+
+
+def _plain(lanes: Lanes) -> Lanes:
+    """In lower case, with blanks for underscores and hyphens."""
+    lanes = in_lower_case(lanes)
+    for character in (_UNDERSCORE, _HYPHEN):
+        other = lanes ^ (_ONES * np.uint64(character))
+        same = ~(((other & _LOW7) + _LOW7) | other | _LOW7) >> np.uint64(7)
+        lanes = lanes ^ same * np.uint64(character ^ _SPACE)
+    return lanes
+
+
+@lru_cache(maxsize=64)
+def _heads(words: tuple[bytes, ...]) -> tuple[int, ...]:
+    """The first two bytes of every word, as they may be written."""
+    spelt = {(a, b) for word in words for a in _SPELT.get(word[0], (word[0],)) for b in _SPELT.get(word[1], (word[1],))}
+    return tuple(sorted(a | b << 8 for a, b in spelt))
 
 
 def _first_bytes(count: int) -> np.uint64:

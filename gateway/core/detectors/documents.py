@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, nothing
-from gateway.core.detectors.context import after_word, fills_cell
+from gateway.core.detectors.context import after_word, announced, fills_cell
 from gateway.core.detectors.digits import Runs, follows_digits, is_separator, stands_free
 from gateway.core.detectors.lanes import (
     Bytes,
@@ -34,7 +34,7 @@ _BARE = frozenset({"taiwan_permit", "mo_bir"})
 def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
     """Letters and digits, by kind; `named` are the kinds that columns name, the others need their word."""
     data = window.data
-    sixes = runs.start[np.flatnonzero(runs.length == 6)]
+    every, sixes = runs, runs.start[np.flatnonzero(runs.length == 6)]
     runs = runs.of((runs.length == 7) | (runs.length == 8) | (runs.length == 10))
     letters = is_letter(data[runs.start - 1])
     lettered = np.flatnonzero(letters)
@@ -42,10 +42,11 @@ def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: fr
     alone = ~letters | _ends_bir(window, runs.start)
     bare = runs.start[np.flatnonzero((runs.length == 8) & alone)]
     if bare.size and not _BARE & named:  # most numbers of eight digits: one look for the words of both kinds
-        words = tables.context["taiwan_permit"] + tables.context["mo_bir"]
-        bare = bare[np.flatnonzero(after_word(window, bare, np.ones(bare.size, np.bool_), words))]
+        bare = bare[np.flatnonzero(announced(window, every, bare, tables))]
     if bare.size:
-        bare = bare[np.flatnonzero(stands_free(window, bare, bare + 8, letters_before=True) & ~_is_middle(window, bare))]
+        bare = bare[
+            np.flatnonzero(stands_free(window, bare, bare + 8, letters_before=True) & ~_is_middle(window, bare))
+        ]
         number = polynomial(window.lanes[bare], 10)
         found.append(_named(window, "taiwan_permit", bare, bare + 8, number, tables, named))
         bir = np.flatnonzero(_begins_bir(data[bare]))

@@ -17,7 +17,9 @@ from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, in_
 _AT, _DOT = np.uint8(64), np.uint8(46)
 _SIDE = 64  # the places of one word
 _HYPHEN, _TWO, _UNDERSCORE, _PLUS, _PERCENT = (np.uint8(n) for n in (45, 2, 95, 43, 37))
-_IMAGES = np.array(sorted(int.from_bytes(e, "little") for e in (b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp")), np.uint64)
+_IMAGES = np.array(
+    sorted(int.from_bytes(e, "little") for e in (b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp")), np.uint64
+)
 _GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates
-from gateway.core.detectors.context import after_word
+from gateway.core.detectors.context import after_word, fills_cell
 from gateway.core.detectors.digits import Runs, follows_digits, stands_free
 from gateway.core.detectors.lanes import Lanes, Mask, Window, is_digit, polynomial, remainder
 from gateway.core.detectors.tables import DetectorTables
 
 _WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+_LETTERS = np.uint64(0xC0C0C0C0C0C0C0C0)  # bits of letters and of wide characters, and of no digit or blank
 _HYPHEN, _UPPER, _X = np.uint8(ord("-")), np.uint8(0xDF), np.uint8(ord("X"))
 
 
@@ -25,13 +26,18 @@ def find_organisation_codes(
     """71526726-X and 71526726X behind a word for them, or in a column that is named so."""
     data = window.data
     start = runs.start[np.flatnonzero((runs.length == 8) | (runs.length == 9))]
-    start = start[np.flatnonzero(~follows_digits(window, start))]
     check = start + 8 + (data[start + 8] == _HYPHEN)
-    ends_in_x = (data[check] & _UPPER) == _X
-    shape = np.flatnonzero((is_digit(data[check]) | ends_in_x) & stands_free(window, start, check + 1))
-    if not shape.size:
+    shape = np.flatnonzero(is_digit(data[check]) | ((data[check] & _UPPER) == _X))  # most numbers end before
+    start, check = start[shape], check[shape]
+    if "cn_org_code" not in named:
+        worded = (window.lanes[start - 8] & _LETTERS) != 0  # a word stands within eight bytes, or none does
+        here = np.flatnonzero(worded & ~fills_cell(window, start))
+        start, check = start[here], check[here]
+    free = np.flatnonzero(stands_free(window, start, check + 1) & ~follows_digits(window, start))
+    if not free.size:
         return []
-    start, check, ends_in_x = start[shape], check[shape], ends_in_x[shape]
+    start, check = start[free], check[free]
+    ends_in_x = ~is_digit(data[check])
     lanes = window.lanes[start]
     character = np.where(ends_in_x, np.uint8(10), data[check] & np.uint8(0x0F)).astype(np.uint64)
     good = np.flatnonzero(_checks(lanes, character))

@@ -3,7 +3,8 @@
 Sources: MIIT numbering plan 2017 (1[3-9] and nine digits, country code 86); OFCA numbering plan (eight digits, 4 to 9
 first for mobiles, 2 and 3 for fixed lines, country code 852); CTT numbering plan of Macao (eight digits, 6 first for
 mobiles, country code 853). Eight digits alone say nothing, so a number needs its country code, a column that is named so,
-or, a mobile, a word shortly before it: for telephone (then it is one of Hong Kong), or for Macao. Canonical value: the number with its country code.
+or, a mobile or a fixed line, a word shortly before it: for telephone (then it is one of Hong Kong), or for Macao. What follows
+other digits (the tail of 0755-61234567) is none. Canonical value: the number with its country code.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import numpy as np
 
 from gateway.core.detectors.bits import united
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
-from gateway.core.detectors.context import after_word
+from gateway.core.detectors.context import after_word, announced
 from gateway.core.detectors.digits import Runs, follows_digits, four_pairs, is_separator, stands_free
 from gateway.core.detectors.lanes import Bytes, Lanes, Places, Window, first_digits, is_digit, polynomial
 from gateway.core.detectors.tables import DetectorTables
 
+_EIGHTS = frozenset({"hk_mobile", "hk_landline", "mo_mobile"})
 _ZERO = np.uint8(48)
 _CN = np.uint64(86 * 10**11)
 _HK, _MO = np.uint64(852 * 10**8), np.uint64(853 * 10**8)
@@ -75,8 +77,12 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
     if not start.size:
         return []
     code, first = _code_before(window, start), window.data[start]
-    local = (code == _NO_CODE) & ~follows_digits(window, start)  # the tail of a longer number is none
     mobile, fixed, macao = first >= ord("4"), (first == ord("2")) | (first == ord("3")), first == ord("6")
+    local = (code == _NO_CODE) & (mobile | fixed)
+    if not _EIGHTS & named:  # most numbers of eight digits: one look for the words of all kinds
+        local &= announced(window, runs, start, tables)
+    tail = np.flatnonzero(local)
+    local[tail] = ~follows_digits(window, start[tail])  # the tail of a longer number is none
     in_macao = after_word(window, start, macao & local, tables.context["mo_mobile"])
     telephone = after_word(window, start, mobile & local & ~in_macao, tables.context["hk_mobile"])
     line = after_word(window, start, fixed & local, tables.context["hk_landline"])

@@ -33,7 +33,9 @@ from gateway.core.detectors.lanes import (
 )
 from gateway.core.detectors.tables import DetectorTables
 
-LAST_YEAR = 2049  # nobody is born later yet, and there is no clock here: a later one is a part of what chance would let pass
+LAST_YEAR = (
+    2049  # nobody is born later yet, and there is no clock here: a later one is a part of what chance would let pass
+)
 _ZEROS = np.uint64(0x303030)
 _QUOTE = np.uint8(ord('"'))
 _X, _LOWER = np.uint8(ord("x")), np.uint8(0x20)

@@ -40,9 +40,7 @@ FROM_DIGITS: tuple[tuple[Find, frozenset[int]], ...] = (
     (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
     (find_credit_codes, frozenset(range(7, 19))),
 )
-OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = (
-    (find_rounded, frozenset({18})),
-)
+OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = ((find_rounded, frozenset({18})),)
 FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
     (find_eights, frozenset({8, 11, 13, GROUPS})),
     (find_old_resident_ids, frozenset({15})),

@@ -129,6 +129,12 @@ class DetectorTables:
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
     @cached_property
+    def announcing(self) -> tuple[bytes, ...]:
+        """Words that make eight digits something: telephones of Hong Kong and Macao, permits and cards."""
+        kinds = ("hk_mobile", "hk_landline", "mo_mobile", "taiwan_permit", "mo_bir")
+        return tuple(dict.fromkeys(word for kind in kinds for word in self.context[kind]))
+
+    @cached_property
     def any_document(self) -> npt.NDArray[np.bool_]:
         """Shape (33, 729), true where any document of `document_forms` is."""
         every: npt.NDArray[np.bool_] = np.logical_or.reduce(self.document_forms)
@@ -234,7 +240,9 @@ def _issuers(table: Table) -> npt.NDArray[np.uint32]:
 def _context(table: Table) -> tuple[bytes, ...]:
     words = tuple(word.encode() for word in _strings(table, "context"))
     if any(len(word) < 2 or word != word.lower() or b"_" in word or b"-" in word for word in words):
-        raise ValueError("words of a context have two bytes and more, in lower case, and blanks for hyphens and underscores")
+        raise ValueError(
+            "words of a context have two bytes and more, in lower case, and blanks for hyphens and underscores"
+        )
     return words
 
 
