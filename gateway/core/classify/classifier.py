@@ -20,12 +20,7 @@ from gateway.core.classify.findings import FileFindings, Finding, Hgr
 from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
 from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
-from gateway.core.classify.judge import (
-    count_persons,
-    merged,
-    weigh,
-    with_subjects,
-)
+from gateway.core.classify.judge import count_persons, merged, weigh, with_subjects
 from gateway.core.classify.keys import keys_of
 from gateway.core.classify.levels import LevelMarks, proposed, strictest
 from gateway.core.classify.minors import NUMBERED, UNKNOWN
@@ -122,10 +117,8 @@ class Classifier:
             self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(block.own)
-        columns = (
-            self._names.named if self._grid.delimiter is not None else frozenset[str]()
-        )  # a key stands before its value
-        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns)
+        columns = self._names.named if self._grid.delimiter is not None else None  # a key stands before its value
+        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns or frozenset())
         found += self._cells.find(window, self._grid)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):

@@ -99,7 +99,7 @@ def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
 
 def _ends(before: Bytes) -> Mask:
     """Where a word before says no more of the number behind the row: the line ends, a value does, or another number came."""
-    ends = before == NEWLINE
+    ends: Mask = before == NEWLINE
     quote, comma = before == _QUOTE, before == _COMMA
     closed = quote | (before == _APOSTROPHE)  # ", '" goes on: `(id, phone) VALUES (3, '81234567')`
     ends[:, 1:] |= (closed[:, :-1] & comma[:, 1:]) | (comma[:, :-1] & quote[:, 1:])

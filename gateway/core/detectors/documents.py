@@ -148,7 +148,8 @@ def _ends_bir(window: Window, start: Places) -> Mask:
     """Whether the word stands glued to the number: BIR1234567(8)."""
     data = window.data
     glued: Mask = ((data[start - 1] & _UPPER) == ord("R")) & ((data[start - 2] & _UPPER) == ord("I"))
-    return glued & ((data[start - 3] & _UPPER) == ord("B"))
+    glued &= (data[start - 3] & _UPPER) == ord("B")
+    return glued
 
 
 def _begins_bir(first: Bytes) -> Mask:
