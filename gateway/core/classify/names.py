@@ -41,6 +41,7 @@ class Names:
         kinds: By column (NO_COLUMN for keys, tags and labels) the kinds named there.
         labels: Occurrences of labels by kind, the number of persons that prose alone can give.
         shown: Place of each kind outside tables, the key or tag itself.
+        sure: The first line of the table is known to hold names, whatever it says.
     """
 
     tables: DetectorTables
@@ -48,11 +49,14 @@ class Names:
     kinds: dict[int, list[HeaderWords]] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    sure: bool = False
     lent: set[tuple[int, str]] = field(default_factory=set)  # detectors that more than the header names a column's
     _seen: set[bytes] = field(default_factory=set)
 
     def read_header(self, head: bytes, delimiter: int) -> bool:
         """Read a table's first lines; False where all of them are data."""
+        if self.sure:
+            return self._read_names(head, delimiter)
         found, first = False, True
         lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
@@ -75,6 +79,15 @@ class Names:
                 found = len(cells) > 1 or bool(named)
             first = first and line.startswith(b"# ")
         return found or bool(self.columns)
+
+    def _read_names(self, head: bytes, delimiter: int) -> bool:
+        """Read a first line that is a header for sure; one that holds identifiers names no column in findings all the same."""
+        line = head[:_HEADER_BYTES].split(b"\n", 1)[0].decode("utf-8", "replace").replace("\r", "")
+        cells, _ = _cells(line, delimiter)
+        kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
+        self.kinds |= {column: words for column, words in kinds.items() if words}
+        self.columns = () if self._hold_identifiers([line])[0] else cells
+        return True
 
     def _hold_identifiers(self, texts: list[str]) -> list[bool]:
         """Whether each line holds a valid identifier; all lines are scanned at once."""
@@ -162,7 +175,8 @@ class Names:
         """How findings call a column."""
         if column == NO_COLUMN:
             return "text"
-        if column < len(self.columns) and self.columns[column] and self.kinds:  # else the first line may be data
+        known = self.sure or self.kinds  # else the first line may be data
+        if column < len(self.columns) and self.columns[column] and known:
             return f"column {self.columns[column]}"
         return f"column {column + 1}"
 
