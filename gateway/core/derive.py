@@ -16,6 +16,7 @@ from datetime import date
 from typing import Final
 
 from gateway.core.calendar import WorkCalendar, add_months, add_years
+from gateway.core.records import FiledMechanism
 from gateway.core.situation import Filing, Situation
 
 N_EXEMPT_BELOW: Final = 100_000
@@ -100,9 +101,7 @@ def derive(situation: Situation, calendar: WorkCalendar) -> Derived:
     """
     covering = [filing for filing in situation.filings if _covers(filing, situation)]
     terms = [_term(filing, situation.on, calendar) for filing in covering]
-    in_force = frozenset(
-        term.filing.kind for term in terms if _holds(term, situation) and _fresh(term.filing, situation)
-    )
+    in_force = frozenset(term.filing.kind for term in terms if _in_force(term, situation))
     band, exempt = _band(situation), _exempt(situation)
     carried = _carried(situation, band, exempt, in_force)
     claimed = situation.exemption.claimed
@@ -122,7 +121,23 @@ def derive(situation: Situation, calendar: WorkCalendar) -> Derived:
     )
 
 
+def filings_in_force(situation: Situation, calendar: WorkCalendar) -> tuple[int, ...]:
+    """Which of a closed situation's filings cover it that day, each by itself: their places in `situation.filings`.
+
+    `Derived.in_force` has the kinds of exactly these.
+    """
+    return tuple(
+        at
+        for at, filing in enumerate(situation.filings)
+        if _covers(filing, situation) and _in_force(_term(filing, situation.on, calendar), situation)
+    )
+
+
 # --- filings ---
+
+
+def _in_force(term: _Term, situation: Situation) -> bool:
+    return _holds(term, situation) and _fresh(term.filing, situation)
 
 
 def _covers(filing: Filing, situation: Situation) -> bool:
@@ -132,7 +147,7 @@ def _covers(filing: Filing, situation: Situation) -> bool:
         and filing.purpose in {"", situation.purpose.stated}
         and _covers_types(filing, situation.data.types)
         and _started(filing, situation.on)
-        and situation.on <= _last_day(filing)
+        and situation.on <= last_day(filing)
         and (not filing.persons_cap or _persons_used(filing, situation) <= filing.persons_cap)
     )
 
@@ -145,7 +160,8 @@ def _started(filing: Filing, on: date) -> bool:
     return filing.effective is not None and filing.effective <= on
 
 
-def _last_day(filing: Filing) -> date:
+def last_day(filing: Filing | FiledMechanism) -> date:
+    """The last valid day of a filing; `date.max` where it has none."""
     if filing.valid_to is not None:
         return filing.valid_to
     if filing.effective is None or filing.kind not in VALID_YEARS:

@@ -77,7 +77,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),
     Tag.RECONSIDERED: (("because",), ()),
     Tag.CLEARED: (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
         ("facts", "root", "persons"),
     ),
     Tag.LAPSED: (("because",), ()),

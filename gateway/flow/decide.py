@@ -24,6 +24,7 @@ from typing import Any
 from gateway.core import certificate
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, cures, decide
+from gateway.core.derive import filings_in_force
 from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
@@ -36,14 +37,16 @@ from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
 from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
-from gateway.flow import census
+from gateway.flow import census, usage
+from gateway.flow.additions import hgr_of, samples_of, unkeyed_of
 from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
-from gateway.flow.findings import Already, Joined, already, join
+from gateway.flow.findings import Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
+from gateway.flow.usage import Usage
 from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile, Writing
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
@@ -65,6 +68,8 @@ class Dossier:
     standing: Standing
     counted: Counted
     technical: Technical
+    filings: tuple[FiledMechanism, ...]
+    usages: Mapping[str, Usage]
 
 
 class Decider:
@@ -135,14 +140,19 @@ class Decider:
         await asyncio.to_thread(check_rows, files, key)  # off the event loop: ten thousand files take seconds
         joined = await asyncio.to_thread(join, files, year)  # as above: a million people take a second
         standing, counted = await self._count(ledger, transfer, files, joined, year)
+        registry = await self._registrar.fold(ledger.tx, thorough=True)
+        filings = tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution)
+        capped = [each.id for each in filings if each.persons_cap and transfer.endpoint in each.recipients]
         return Dossier(
             transfer=transfer,
-            registry=await self._registrar.fold(ledger.tx, thorough=True),
+            registry=registry,
             files=files,
             joined=joined,
             standing=standing,
             counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
+            filings=filings,
+            usages={each: await usage.usage(ledger.tx, each, transfer, files, joined, year) for each in capped},
         )
 
     async def _count(
@@ -176,12 +186,15 @@ class Decider:
             institution=institution,
             person=registry.find(Person, transfer.person),
             endpoint=registry.find(Endpoint, transfer.endpoint),
-            filings=tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution),
+            filings=dossier.filings,
             purpose=project.purpose if project else None,
             declared=transfer.declaration,
             findings=dossier.joined.facts,
             counted=dossier.counted,
             technical=dossier.technical,
+            used={
+                each.id: dossier.usages[each.id].of(each.kind) for each in dossier.filings if each.id in dossier.usages
+            },
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
 
@@ -193,6 +206,8 @@ class Decider:
         document = clearance_document(cleared, digest, timestamp(now))
         signature = self._signer.sign(CLEARANCE_NAMESPACE, document)
         counted = await self._count_persons(ledger, dossier, decision)
+        under = carrying(decision, dossier.filings, self._calendar)
+        await self._count_usage(ledger, dossier, under)
         return await ledger.record(
             transfer,
             Tag.CLEARED,
@@ -203,6 +218,7 @@ class Decider:
                 "endpoint_key": cleared.case.endpoint_key,
                 "votes": list(cleared.officers),
                 "mechanism": decision.mechanism,
+                "filings": list(under),
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
             changes={
@@ -261,6 +277,16 @@ class Decider:
             "sensitive": len(counted.sensitive) // 8 + counted.unkeyed_sensitive,
             "nonsensitive": len(counted.nonsensitive) // 8 + counted.unkeyed_nonsensitive,
         }
+
+    async def _count_usage(self, ledger: Ledgering, dossier: Dossier, under: Sequence[str]) -> None:
+        """Count the transfer's persons under each filing that carries it, once they are counted for its entity."""
+        transfer, year = dossier.transfer, local_day(ledger.now).year
+        counted = await ledger.tx.person_set(transfer.id) if under else None
+        for each in under:
+            before = dossier.usages.get(each) or await usage.usage(
+                ledger.tx, each, transfer, dossier.files, dossier.joined, year
+            )
+            await usage.add(ledger.tx, before, counted)
 
     async def _not_cleared(
         self, ledger: Ledgering, dossier: Dossier, decision: Decision, case: Case, count: Tally
@@ -363,33 +389,19 @@ def counting_track(decision: Decision) -> str:
     return census.GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
-def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
-    """The subjects and sequenced subjects without a sample name that a transfer adds: those seen, or declared beyond what was.
+def carrying(decision: Decision, filings: Sequence[FiledMechanism], calendar: WorkCalendar) -> tuple[str, ...]:
+    """The filings a clearance goes under, by id: those in force for it, each by itself.
 
-    Those of carried files were added with the version that brought them: the count is all-time.
+    Args:
+        decision: Made on these filings, in this order.
+        filings: The sender's.
+        calendar: As it was decided with.
     """
-    if not _individual(declared, joined):
-        return 0, 0
-    said: Mapping[str, Any] = declared.get("hgr", {})
-    seen: Mapping[str, Any] = joined.facts["hgr"]
-    subjects = max(said.get("subjects", 0), seen["subjects"]) - len(joined.samples) // 8 - known.subjects
-    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
-    sequenced -= len(joined.sequenced) // 8 + known.sequenced
-    return max(subjects, sequenced), sequenced
-
-
-def samples_of(declared: Mapping[str, Any], joined: Joined) -> tuple[bytes, bytes]:
-    """The samples a transfer counts, packed: all, and the sequenced ones; none where it is of aggregates only."""
-    return (joined.samples, joined.sequenced) if _individual(declared, joined) else (b"", b"")
-
-
-def _individual(declared: Mapping[str, Any], joined: Joined) -> bool:
-    """Whether there is individual-level information on human genetic resources, by the declaration or the content."""
-    said: Mapping[str, Any] = declared.get("hgr", {})
-    seen: Mapping[str, Any] = joined.facts["hgr"]
-    if not (said.get("information") or seen["information"]):
-        return False
-    return not (said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]))
+    if not decision.derived.export:
+        return ()
+    in_force = [filings[at] for at in filings_in_force(decision.situation, calendar)]
+    # What an exemption carries needs no mechanism for personal data; duties for genetic resources stay (rules.md 5).
+    return tuple(each.id for each in in_force if not decision.derived.exempt or each.kind.startswith("HGR_"))
 
 
 async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> tuple[int, int]:
@@ -401,18 +413,6 @@ async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> 
         return int(samples.size), int(sequenced.size)
 
     return await asyncio.to_thread(work)
-
-
-def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> tuple[int, int]:
-    """Persons without a digest that a transfer adds: sensitive, nonsensitive; what is known already left out."""
-    sensitive = unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0))
-    nonsensitive = unkeyed(joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0))
-    return sensitive - known.sensitive, nonsensitive - known.nonsensitive
-
-
-def unkeyed(packed: bytes, rows: int, declared: int) -> int:
-    """Persons without a digest: the rows seen, or what the sender says beyond what was seen, whichever is more."""
-    return max(rows, declared - len(packed) // 8)
 
 
 async def _splitting(tx: Writing, standing: Standing) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v006"
+REVISION = "v009"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -327,6 +327,17 @@ hgr_samples = sa.Table(
     _bytes("samples"),
     _bytes("sequenced"),
     sa.Index(None, "project", "endpoint"),
+)
+
+filing_uses = sa.Table(
+    "filing_uses",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("filing", Word, primary_key=True),
+    _whole("year"),
+    _whole("persons"),
+    _whole("subjects"),
+    sa.Index(None, "filing", "year"),
 )
 
 changes = sa.Table(

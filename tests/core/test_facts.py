@@ -28,7 +28,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "transfer.voted": (("officer", "vote", "ballot"), ("reason", "signature")),
     "transfer.reconsidered": (("because",), ()),
     "transfer.cleared": (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
         ("facts", "root", "persons"),
     ),
     "transfer.lapsed": (("because",), ()),
