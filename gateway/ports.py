@@ -546,6 +546,12 @@ class Reading(Protocol):
     async def ended_before(self, states: Sequence[State], before: datetime, limit: int) -> Sequence[Transfer]:
         """Transfers at one of these ends since before that time whose keys still exist."""
 
+    async def kept_evidence(self, before: datetime, limit: int, after: str = "") -> Sequence[Transfer]:
+        """Transfers at their end since before that time whose evidence is not gone, by id from after one on."""
+
+    async def carriers(self, transfer_id: str) -> frozenset[str]:
+        """Transfers with files whose bytes this one brought."""
+
     async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
         """By state: how many transfers and the oldest `since`, for gauges."""
 
@@ -585,6 +591,9 @@ class Writing(Reading, Protocol):
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer."""
+
+    async def drop_files(self, transfer_id: str) -> None:
+        """Forget all files of a transfer."""
 
     async def put_partial(self, partial: Partial) -> None:
         """Insert or replace the note of an upload."""

@@ -133,6 +133,19 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
+    Setting(
+        "retention.years",
+        "count",
+        3,
+        "years after its end for which a transfer's evidence is kept, 3 at least; 0: nothing is destroyed by itself",
+    ),
+    Setting(
+        "whitelist.needed",
+        "choice",
+        "none",
+        "who must be on a whitelist of the registry to count as filed, or as known by real name",
+        ("none", "institution", "person", "both"),
+    ),
     Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
     Setting(
         "telemetry.log_level", "choice", "info", "least level that is logged", ("debug", "info", "warning", "error")

@@ -23,6 +23,7 @@ from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
 from gateway.core.records import Endpoint
+from gateway.core.retention import Term
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
 from gateway.flow.answers import Answers
@@ -35,6 +36,7 @@ from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
 from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.filings import Filings
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.incidents import Incidents
@@ -48,6 +50,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.reports import Reports
 from gateway.flow.resume import Resume
+from gateway.flow.retention import Retention
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
@@ -64,7 +67,7 @@ from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
-from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+from gateway.stores.rulebooks import Policies, load_policies, load_retention, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
 from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
@@ -154,6 +157,8 @@ class Gateway:
     audit: Audit
     answers: Answers
     incidents: Incidents
+    filings: Filings
+    retention: Retention
     reports: Reports
     conductor: Conductor
     housekeeping: Housekeeping
@@ -255,7 +260,9 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
+    incidents = Incidents(recorder)
+    retention = _retention(settings, recorder, incidents)
+    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings), retention=retention)
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     inspect = _inspect(settings, recorder, registrar, spool, opener)
     stages = {
@@ -288,7 +295,9 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
-        incidents=Incidents(recorder),
+        incidents=incidents,
+        filings=Filings(recorder=recorder, registrar=registrar, calendar=calendar),
+        retention=retention,
         reports=Reports(recorder=recorder, registrar=registrar, ledger=ledger),
         answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
@@ -352,6 +361,23 @@ def _appeal_term(settings: Settings) -> timedelta:
     return timedelta(days=settings.number("review.appeal_days"))
 
 
+def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
+    folder, years = settings.text("policies.folder"), settings.number("retention.years")
+    terms = load_retention(Path(folder) if folder else None)
+    if years and 12 * years < (least := terms["transfer"].months):
+        raise Unusable(f"retention.years is {years}: the law asks for {least // 12} at least ({_cited(terms)})")
+    return Retention(recorder=recorder, incidents=incidents, terms=terms, years=years)
+
+
+def _cited(terms: Mapping[str, Term]) -> str:
+    return ", ".join(terms["transfer"].citations)
+
+
+def _needed(settings: Settings) -> frozenset[str]:
+    asked = settings.text("whitelist.needed")
+    return frozenset({"institution", "person"} if asked == "both" else {asked} - {"none"})
+
+
 def _decider(
     settings: Settings,
     recorder: Recorder,
@@ -369,6 +395,7 @@ def _decider(
         # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
         controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
         signer=signer,
+        whitelist_needed=_needed(settings),
     )
 
 

@@ -69,6 +69,14 @@ class WorkCalendar:
             left, reached = left - self.is_working_day(day), day
         return reached
 
+    def nth_working_day_before(self, end: date, number: int) -> date:
+        """The day that `number` working days before `end` begin on, `end` not counted; `end` itself where `number` is 0."""
+        left, reached = number, end
+        while left > 0 and reached > date.min:
+            reached -= _DAY
+            left -= self.is_working_day(reached)
+        return reached
+
     def is_provisional(self, day: date) -> bool:
         """Whether the day lies beyond the published calendar."""
         return day > self.published_to

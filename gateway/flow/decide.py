@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from math import ceil
 from typing import Any
 
@@ -30,8 +31,18 @@ from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
+from gateway.core.listing import institution_on, person_on, recipient_on
 from gateway.core.persons import merge, unpack
-from gateway.core.records import ActiveRulebook, Endpoint, FiledMechanism, Institution, Person, Project
+from gateway.core.records import (
+    ActiveRulebook,
+    Endpoint,
+    FiledMechanism,
+    Institution,
+    Person,
+    Project,
+    RestrictedRecipient,
+    WhitelistEntry,
+)
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
@@ -82,6 +93,7 @@ class Decider:
         calendar: The mainland's working days.
         controls: The state of the gateway's own controls.
         signer: Signs clearances.
+        whitelist_needed: What must be on a whitelist to count as filed or of real name: `institution`, `person`.
     """
 
     def __init__(
@@ -93,6 +105,7 @@ class Decider:
         calendar: WorkCalendar,
         controls: Controls,
         signer: Signer,
+        whitelist_needed: frozenset[str] = frozenset(),
     ) -> None:
         self._recorder = recorder
         self._registrar = registrar
@@ -100,6 +113,7 @@ class Decider:
         self._calendar = calendar
         self._controls = controls
         self._signer = signer
+        self._needed = whitelist_needed
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Settle one transfer."""
@@ -178,14 +192,11 @@ class Decider:
     def _decide(self, dossier: Dossier) -> Decision:
         registry, transfer = dossier.registry, dossier.transfer
         on = local_day(self._recorder.clock.now())
-        institution = registry.find(Institution, transfer.institution)
         project = registry.find(Project, transfer.project)
         situation = know(
             on=on,
             direction=transfer.direction,
-            institution=institution,
-            person=registry.find(Person, transfer.person),
-            endpoint=registry.find(Endpoint, transfer.endpoint),
+            **self._parties(registry, transfer, on),
             filings=dossier.filings,
             purpose=project.purpose if project else None,
             declared=transfer.declaration,
@@ -197,6 +208,17 @@ class Decider:
             },
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
+
+    def _parties(self, registry: Registry, transfer: Transfer, on: date) -> dict[str, Any]:
+        """Who sends and receives, as lists of that day make them."""
+        institution = registry.find(Institution, transfer.institution)
+        person, endpoint = registry.find(Person, transfer.person), registry.find(Endpoint, transfer.endpoint)
+        whitelist, needed = registry.all(WhitelistEntry), self._needed
+        return {
+            "institution": institution and institution_on(institution, whitelist, on, needed="institution" in needed),
+            "person": person and person_on(person, whitelist, on, needed="person" in needed),
+            "endpoint": endpoint and recipient_on(endpoint, registry.all(RestrictedRecipient), on),
+        }
 
     # --- what is recorded --------------------------------------------------------------------------------------------
 

@@ -157,7 +157,8 @@ async def _cleared(view: Reading, institution: str, project: str, period: Period
     return [
         transfer
         async for transfer in _opened(view, institution, project, period)
-        if transfer.clearance and period.first <= _cleared_on(transfer) <= period.last
+        # What was forgotten has no evidence a report could rest on.
+        if transfer.clearance and transfer.evidence == "kept" and period.first <= _cleared_on(transfer) <= period.last
     ]
 
 
@@ -256,7 +257,7 @@ def _filings(registry: Registry, institution: str, left: Sequence[Left], on: dat
         rows.append(
             (
                 filed.id, filed.kind, filed.recipients, filed.purpose, filed.effective, filed.filed, ends,
-                ends is None or on <= ends, filed.persons_cap or None, len(under), filed.evidence_sha256,
+                ends is None or on <= ends, filed.persons_cap or None, len(under), filed.digests(),
             )
         )  # fmt: skip
     columns = (

@@ -131,6 +131,7 @@ transfers = sa.Table(
     sa.Column("keys_destroyed", sa.Boolean, nullable=False),
     _time("ended_at", nullable=True),
     _whole("last_entry"),
+    sa.Column("evidence", Word, nullable=False, server_default="kept"),
     # Drawn from `decision` on every write, so that they can be asked for: the verdict, and the rules as `|P8|P8.1|`.
     _word("verdict"),
     _word("rules"),

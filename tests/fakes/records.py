@@ -314,6 +314,13 @@ class FakeView:
         ended = [each for at, _, each in sorted(timed) if at < before and each.state in states]
         return [each for each in ended if not each.keys_destroyed][:limit]
 
+    async def kept_evidence(self, before: datetime, limit: int, after: str = "") -> Sequence[Transfer]:
+        kept = [each for _, each in sorted(self.state.transfers.items()) if each.ended_at and each.ended_at < before]
+        return [each for each in kept if each.evidence != "gone" and each.id > after][:limit]
+
+    async def carriers(self, transfer_id: str) -> frozenset[str]:
+        return frozenset(key[0] for key, each in self.state.files.items() if each.carried == transfer_id)
+
     async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
         counts: dict[str, tuple[int, datetime | None]] = {}
         for state in sorted({each.state for each in self.state.transfers.values()}):
@@ -402,6 +409,10 @@ class FakeTransaction(FakeView):
     async def put_files(self, stored: Sequence[StoredFile]) -> None:
         for each in stored:
             await self.put_file(each)
+
+    async def drop_files(self, transfer_id: str) -> None:
+        for key in [each for each in self.state.files if each[0] == transfer_id]:
+            del self.state.files[key]
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         dropped = self.state.files.pop((transfer_id, path), None)

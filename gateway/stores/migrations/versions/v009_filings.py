@@ -1,4 +1,4 @@
-"""Which filings a clearance went under: their caps are counted by it."""
+"""Which filings a clearance went under: their caps are counted by it. And whether a transfer's evidence is kept."""
 
 from __future__ import annotations
 
@@ -33,3 +33,4 @@ def upgrade() -> None:
         owner,
     )
     op.create_index("ix_filing_uses_filing_year", "filing_uses", ["filing", "year"])
+    op.add_column("transfers", sa.Column("evidence", _WORD, nullable=False, server_default="kept"))
