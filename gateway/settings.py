@@ -116,6 +116,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("limits.upload_hours", "count", 72, "how long an unfinished upload (tus) waits for its sender"),
     Setting("inspect.memory_mib", "count", 3_072, "MiB of address space of a process that parses files"),
+    Setting(
+        "inspect.pictures",
+        "choice",
+        "held",
+        "pictures larger than an icon, which no parser understands: held for people, or only noted",
+        ("held", "noted"),
+    ),
     Setting("inspect.seconds", "count", 120, "seconds a parser has for any file, besides one for each 2 MiB"),
     Setting(
         "clamd.address", "text", "", "socket path or host:port of clamd, for endpoints that ask for a scan; empty: none"

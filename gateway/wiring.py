@@ -61,6 +61,7 @@ from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
 from gateway.inspect.clamd import Clamd
+from gateway.inspect.limits import Limits as Expansion
 from gateway.inspect.process import Allowance, Workers
 from gateway.ports import Channel, Connector, EventSigner, Observer, Scanner
 from gateway.settings import Settings
@@ -337,6 +338,7 @@ def _inspect(
     allowance = Allowance(
         memory=settings.number("inspect.memory_mib") << 20,
         seconds=float(settings.number("inspect.seconds")),
+        limits=Expansion(pictures="noted" if settings.text("inspect.pictures") == "noted" else "held"),
     )
     return Inspect(
         recorder=recorder,

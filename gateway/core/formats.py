@@ -103,7 +103,10 @@ def _unsigned(head: bytes) -> Format:
 
 def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
     """A signature of printable characters may also begin a text: then the head must be binary."""
-    return format_.encrypted or not signature.replace(b" ", b"").isalnum() or is_binary(head)
+    lettered = signature.replace(b" ", b"").isalnum()
+    return (
+        format_.encrypted or not lettered or is_binary(head) or format_.name == "spss_portable"
+    )  # which has nothing else
 
 
 def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:

@@ -88,8 +88,7 @@ def size_of(incident: Incident, table: Clocks) -> str:
     by_number = next(
         (size for size in reversed(SIZES[1:]) if persons is not None and persons >= table.sizes[size]), "any"
     )
-    unknown = persons is None and "personal" in incident.true
-    if by_number == "any" and (unknown or incident.true & {"important_data", "secret"}):
+    if by_number == "any" and (persons is None or incident.true & {"important_data", "secret"}):
         return "larger"
     return by_number
 

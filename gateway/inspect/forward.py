@@ -55,6 +55,8 @@ class Cursor:
         Raises:
             Unreadable: They are too many to hold.
         """
+        if size < 0:
+            raise Unreadable(f"{self._name}: a size below zero")
         self.budget.room(size)
         end = self._start + size
         if end <= len(self._ahead):
@@ -98,6 +100,18 @@ class Cursor:
             if not piece:
                 raise Unreadable(f"{self._name}: breaks off")
             size -= len(piece)
+
+    def number(self, size: int = 4, *, signed: bool = False) -> int:
+        """A little-endian number."""
+        return int.from_bytes(self.take(size), "little", signed=signed)
+
+    def more(self) -> bool:
+        """Whether any bytes are left."""
+        return self.ahead() > 0 or bool(self.peek(1))
+
+    def ahead(self) -> int:
+        """Bytes at hand without another read; after `more` at least one."""
+        return len(self._ahead) - self._start
 
     def unpack(self, form: str) -> tuple[int, ...]:
         """Fields by a `struct` format."""

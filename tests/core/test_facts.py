@@ -50,6 +50,10 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "registry.discarded": (("change", "officer"), ("reason",)),
     "client.revoked": (("client",), ("reason",)),
     "transfer.reopened": (("purpose",), ("path",)),
+    "incident.opened": (("incident", "because"), ()),
+    "incident.described": ((), ("facts", "transfers", "words")),
+    "incident.told": (("duty",), ("reference",)),
+    "incident.closed": ((), ("reason",)),
 }
 
 # Never in the open: names, sizes, content digests, exact person counts and reasons (design.md section 7).
@@ -95,9 +99,9 @@ def test_a_new_tag_is_written_down_here_too() -> None:
 def test_the_words_of_a_tag() -> None:
     for tag in Tag:
         subject, _, what = tag.value.partition(".")
-        assert subject in {"transfer", "gateway", "registry", "client"}
+        assert subject in {"transfer", "gateway", "registry", "client", "incident"}
         assert what.replace("_", "").isalpha()
-        assert what.endswith(("ed", "held", "drawn")), "a fact is past"
+        assert what.endswith(("ed", "held", "drawn", "told")), "a fact is past"
         public, private = FIELDS[tag]
         assert len({*public, *private}) == len(public) + len(private)
         assert not NEVER_PUBLIC & set(public), tag

@@ -296,7 +296,7 @@ def test_the_table_of_deadlines_shows_every_standing() -> None:
     assert len(rows) == len(STANDING)
     cells = {row.split(" | ")[0].removeprefix("| "): row for row in rows}
     assert "| 7 d |" in cells["open"]
-    assert "| 6 h |" in cells["submitted"]
+    assert "| 2 d |" in cells["submitted"]
     assert "| 30 d | officers | `hetao review approve` | expired |" in cells["held"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.persons import keyed_digests, pack
-from gateway.flow.findings import already, decision_facts, join
+from gateway.flow.findings import already, decision_facts, join, sample_digests
 from gateway.inspect.objects import inspect_file
 from gateway.inspect.source import MemoryStore
 from gateway.ports import ReceivedFile, StoredFile
@@ -30,7 +30,7 @@ def stored(path: str, content: bytes, number: int = 1, *, year: int = 2026, carr
     people = found.identifiers
     digests = pack(keyed_digests(people, b"k" * 16 + str(year).encode(), b"lab/cohort")) if people.values else b""
     file = ReceivedFile(path, number, len(content), b"", b"", 0, ())
-    facts = decision_facts(found, year)
+    facts = {**decision_facts(found, year), "samples": sample_digests(found, b"all" * 8, b"lab/cohort")}
     sensitive, ordinary = (digests if flag else b"" for flag in (people.sensitive, people.ordinary))
     return StoredFile("t", file, {}, facts, sensitive, ordinary, datetime(2026, 5, 4, tzinfo=UTC), carried=carried)
 
@@ -92,7 +92,10 @@ def test_genotypes_are_of_those_listed_beside_them():
 def test_a_list_that_comes_later_takes_nobody_back():
     files = [stored("a.pgen", PGEN, 1, carried="v1"), stored("b.fam", FAM, 2, carried="v1"), stored("a.fam", FAM, 3)]
     joined, known = join(files, 2026).facts["hgr"], already(files, 2026, {"v1"})
-    assert (joined["subjects"], known.subjects) == (501, 501)
+    assert (joined["subjects"], known.subjects) == (
+        501,
+        0,
+    )  # all have names now, and names are counted once by themselves
 
 
 def test_a_pedigree_reaches_the_facts():
@@ -107,14 +110,14 @@ def test_what_is_carried_was_counted_once():
         stored("a_R2.fastq", READ, 2, carried="v1"),
         stored("b.fastq", READ, 3),
     ]
-    joined = join(files, 2026).facts["hgr"]
+    joined = join(files, 2026)
     known = already(files, 2026, {"v1"})
-    assert (joined["subjects"], known.subjects, known.sequenced) == (2, 1, 1)
+    assert (joined.facts["hgr"]["subjects"], len(joined.samples) // 8, known.subjects, known.sequenced) == (2, 2, 0, 0)
 
 
-def test_years_are_added_up():
+def test_samples_of_two_years_are_the_same_samples():
     files = [stored("a_R1.fastq", READ, 1), stored("a_R2.fastq", READ, 2, year=2025)]
-    assert join(files, 2026).facts["hgr"]["subjects"] == 2
+    assert join(files, 2026).facts["hgr"]["subjects"] == 1
 
 
 @settings(max_examples=60, deadline=None)

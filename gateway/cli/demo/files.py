@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
-import shutil
+import gzip
+import struct
+import zlib
 from collections.abc import Callable
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from gateway.core.errors import Unusable
 
@@ -21,19 +26,38 @@ def penguins(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     source = files("palmerpenguins") / "data" / "penguins.csv"
     (folder / "penguins.csv").write_bytes(source.read_bytes())
+    (folder / "penguins.csv.gz").write_bytes(gzip.compress(source.read_bytes()))  # read as the table it holds
     (folder / "README.txt").write_text("Body measurements of penguins on three islands.\n", encoding="utf-8")
 
 
 def scans(folder: Path) -> None:
-    """DICOM files that the package pydicom ships: a format the gateway does not interpret yet."""
-    from pydicom.data import get_testdata_file  # noqa: PLC0415  # only the demo and the tests have pydicom
+    """Pictures (PNG) of the slices in DICOM files that the package pydicom ships; what pixels show, no parser reads."""
+    from pydicom import dcmread  # noqa: PLC0415  # a second that most demos' starts need not wait for
+    from pydicom.data import get_testdata_file  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("CT_small.dcm", "MR_small.dcm"):
-        source = get_testdata_file(name)
+    for name in ("CT_small", "MR_small"):
+        source = get_testdata_file(f"{name}.dcm")
         if source is None:
-            raise Unusable(f"pydicom does not bring {name}: install the demo extra")
-        shutil.copyfile(str(source), folder / name)
+            raise Unusable(f"pydicom does not bring {name}.dcm: install it again")
+        pixels = dcmread(str(source)).pixel_array.astype(float)
+        grey = (255 * (pixels - pixels.min()) / (np.ptp(pixels) or 1)).astype(np.uint8)
+        (folder / f"{name}.png").write_bytes(_png(grey))
+
+
+def _png(grey: npt.NDArray[np.uint8]) -> bytes:
+    """A greyscale picture (PNG, ISO/IEC 15948): header, one stream of unfiltered rows, end."""
+    height, width = grey.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in grey)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    written = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
 def genomes(folder: Path) -> None:

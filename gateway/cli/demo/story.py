@@ -142,12 +142,12 @@ class Story:
         self._proven("sz-genomics", (receipt, signature), shown, folder, "hku", here)
 
     def _judged(self) -> None:
-        self._say("3", "Scans of a phantom to HKUST: a format the gateway cannot interpret yet, so people judge")
+        self._say("3", "Pictures of scans to HKUST: no parser reads what pixels show, so people judge")
         folder = self._files("phantom", files.scans)
         transfer = self._send("sz-genomics", "hkust-imaging", "phantom-scans", folder, GENERAL)
         shown = self.senders["sz-genomics"].wait(transfer, {"held"}, SOON)
         self._verdict(shown)
-        vote = ["review", "approve", transfer, "--reason", "phantom scans, header and pixels looked at"]
+        vote = ["review", "approve", transfer, "--reason", "pictures of slices, looked at one by one"]
         self._hetao(*vote, "--key", str(self.world.keys / "wu"), refuse="does not count")
         self._note("the system administrator's vote does not count: the three offices are apart")
         self._hetao(*vote, "--key", str(self.world.keys / "chen"))

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Budget, Unreadable
-from gateway.inspect.pieces import Cursor
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source, Stream
 from gateway.inspect.zstandard import opened

@@ -15,9 +15,9 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Budget, Unreadable
 from gateway.inspect.parsers.genome_headers import read_header, tell
-from gateway.inspect.pieces import Cursor
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.runs import legible
 from gateway.inspect.source import Source, Stream

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.bgzf import Blocks, Reader
-from gateway.inspect.pieces import Cursor
 from gateway.inspect.report import Report
 from gateway.inspect.runs import legible
 from gateway.inspect.source import Source, Stream

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Unreadable
-from gateway.inspect.pieces import Cursor
 from gateway.inspect.report import Report
 from gateway.inspect.runs import legible
 from gateway.inspect.source import Source, Stream
