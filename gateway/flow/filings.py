@@ -42,14 +42,6 @@ class Stood:
         return self.used.of(self.filing.kind)
 
 
-@dataclass(frozen=True)
-class Counts:
-    """For gauges: filings by state, and by kind the days until the first one that holds ends."""
-
-    states: Mapping[str, int]
-    days_left: Mapping[str, int]
-
-
 class Filings:
     """Looks at filings.
 
@@ -80,8 +72,11 @@ class Filings:
         registry = await self._registrar.registry()
         return (await self._stood([registry.get(FiledMechanism, filing_id)], on))[0]
 
-    async def counts(self) -> Counts:
-        """What gauges show of the filings as they stood a moment ago; no set of persons is read for it."""
+    async def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """For gauges: filings by state, and by kind the days until the first one that holds ends.
+
+        As they stood a moment ago. Nobody is counted for it, so a filing whose cap is reached is `in_force` here.
+        """
         registry = await self._registrar.recent()
         today = local_day(self._recorder.clock.now())
         found = [(each.kind, standing(each, today, self._calendar)) for each in registry.all(FiledMechanism)]
@@ -90,7 +85,7 @@ class Filings:
         for kind, each in found:
             if each.days_left is not None and each.state not in {"expired", "not_started"}:
                 days[kind] = min(each.days_left, days.get(kind, each.days_left))
-        return Counts({state: states[state] for state in STATES}, days)
+        return {state: states[state] for state in STATES}, days
 
     async def _stood(self, filings: Sequence[FiledMechanism], on: date | None) -> list[Stood]:
         day = on or local_day(self._recorder.clock.now())

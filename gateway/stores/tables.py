@@ -131,10 +131,10 @@ transfers = sa.Table(
     sa.Column("keys_destroyed", sa.Boolean, nullable=False),
     _time("ended_at", nullable=True),
     _whole("last_entry"),
-    sa.Column("evidence", Word, nullable=False, server_default="kept"),
     # Drawn from `decision` on every write, so that they can be asked for: the verdict, and the rules as `|P8|P8.1|`.
     _word("verdict"),
     _word("rules"),
+    sa.Column("evidence", Word, nullable=False, server_default="kept"),
     sa.UniqueConstraint("institution", "endpoint", "project", "dataset", "version"),
     sa.Index(None, "opened_at", "id"),
     sa.Index(None, "state", "next_at"),

@@ -679,6 +679,35 @@ async def test_filings_know_what_went_under_them_and_forget_what_was_given_back(
         assert await tx.drop_persons("t3"), "a use alone was something to take back"
 
 
+async def test_evidence_is_kept_until_it_is_gone_and_whose_files_are_carried_is_known(records: Records) -> None:
+    ended = {"state": State.RECEIPTED, "ended_at": NOW, "keys_destroyed": True}
+    rows = [
+        transfer("t1", **ended),
+        transfer("t2", **ended, evidence="going"),
+        transfer("t3", **ended, evidence="gone"),
+        transfer("t4"),
+        transfer("t5", **{**ended, "ended_at": SOON}),
+    ]
+    await keep(records, *rows)
+    async with records.write() as tx:
+        await tx.put_file(stored(transfer_id="t4", carried="t1"))
+        await tx.put_file(stored(transfer_id="t5"))
+    async with records.read() as view:
+        assert [each.id for each in await view.kept_evidence(SOON, 9)] == ["t1", "t2"]
+        assert await view.kept_evidence(NOW, 9) == []
+        assert [each.id for each in await view.kept_evidence(SOON, 1)] == ["t1"]
+        assert [each.id for each in await view.kept_evidence(SOON, 9, "t1")] == ["t2"]
+        assert await view.carriers("t1") == {"t4"}
+        assert await view.carriers("t4") == frozenset()
+    async with records.write() as tx:
+        await tx.drop_files("t4")
+        await tx.drop_files("t4")
+    async with records.read() as view:
+        assert await view.files("t4") == []
+        assert len(await view.files("t5")) == 1
+        assert await view.carriers("t1") == frozenset()
+
+
 async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:
     await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
     async with records.write() as tx:
