@@ -4,7 +4,8 @@ What it is not: the end of payload keys (`flow.housekeeping`), which goes by app
 
 Steps, with what happens when one fails:
 1. Ask what stands in the way: not at its end, the appeal term, the term of law, an incident, a later version that carries its
-   files. Anything -> Conflict with the day from which it may be, where there is one.
+   files. Anything -> Conflict with the day from which it may be, where there is one. The day it ended is the ledger's; a row
+   that is in another state than the ledger -> BrokenPromise, and its evidence stays for whoever investigates.
 2. In a transaction that looks once more, say in its row that its evidence goes: no new version follows it from then on.
 3. Destroy its secrets, the evidence key among them.
 4. Record `transfer.forgotten`, and take out of its rows what names files or people. A crash before this leaves `going`, and the
@@ -15,16 +16,18 @@ Entries stay as they are: commitments without openings. So proofs hold, and who 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from gateway.core.errors import Conflict
+from gateway.core.documents import parse_document
+from gateway.core.errors import BrokenPromise, Conflict
 from gateway.core.facts import Tag, local_day
+from gateway.core.news import MAX_ENTRY
 from gateway.core.retention import Term, last_kept_day, may_go_from
-from gateway.core.transfer import ENDS, Transfer
+from gateway.core.transfer import ENDS, State, Transfer, advance
 from gateway.flow.incidents import Incidents, Recorded
-from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.recorder import Ledgering, Recorder, check_state
 from gateway.ports import Reading
 
 BATCH = 50
@@ -73,10 +76,9 @@ class Retention:
         while True:
             async with self._recorder.records.read() as view:
                 page = await view.kept_evidence(before, BATCH, after)
-                due = [each for each in page if each.evidence == "going" or await self._free(view, each, incidents)]
+                due = [each for each in page if await self._free(view, each, incidents)]
             for each in due:
-                await self._forget(each, "gateway", incidents)
-            done = done or bool(due)
+                done = await self._forgotten(each, incidents) or done
             if len(page) < BATCH:
                 return done
             after = page[-1].id
@@ -97,19 +99,26 @@ class Retention:
         return transfer if transfer.evidence == "gone" else await self._forget(transfer, by, incidents)
 
     async def kept(self, view: Reading, transfer: Transfer, incidents: list[Recorded]) -> list[Kept]:
-        """Everything that stands in the way on this day, the longest last."""
+        """Everything that stands in the way on this day, the longest last.
+
+        Raises:
+            BrokenPromise: The row is not what the ledger says.
+        """
         today = local_day(self._recorder.clock.now())
-        found = [each for each in self._terms_of(transfer, incidents) if each.last is None or today <= each.last]
+        terms = await self._terms_of(view, transfer, incidents)
+        found = [each for each in terms if each.last is None or today <= each.last]
         if transfer.state in ENDS and not transfer.keys_destroyed:
             found.append(Kept("appeal", None))
         if await view.carriers(transfer.id):
             found.append(Kept("carried", None))
         return sorted(found, key=lambda each: (each.last is None, each.last or date.max, each.because))
 
-    def _terms_of(self, transfer: Transfer, incidents: list[Recorded]) -> list[Kept]:
-        if transfer.ended_at is None:
+    async def _terms_of(self, view: Reading, transfer: Transfer, incidents: list[Recorded]) -> list[Kept]:
+        entries = await view.entries_of(transfer.id)
+        check_state(transfer, entries)
+        ended = _ended_on(entries)
+        if ended is None:
             return [Kept("open", None)]
-        ended = local_day(transfer.ended_at)
         terms = [Kept("term", last_kept_day(self._terms["transfer"], ended, years=self._years))]
         for each in incidents:
             if transfer.id in each.transfers:
@@ -118,18 +127,31 @@ class Retention:
                 terms.append(Kept("incident", last))
         return terms
 
+    async def _forgotten(self, transfer: Transfer, incidents: list[Recorded]) -> bool:
+        """Forget one that is due; whether it is gone. One that cannot go stands in nobody's way."""
+        try:
+            await self._forget(transfer, "gateway", incidents)
+        except (BrokenPromise, Conflict) as wrong:  # its row was moved by hand, or something came in between
+            self._recorder.observer.saw("housekeeping.faltered", transfer_id=transfer.id, code=wrong.code)
+            return False
+        return True
+
     async def _free(self, view: Reading, transfer: Transfer, incidents: list[Recorded]) -> bool:
-        return not await self.kept(view, transfer, incidents)
+        try:
+            return not await self.kept(view, transfer, incidents)
+        except BrokenPromise as altered:
+            self._recorder.observer.saw("housekeeping.faltered", transfer_id=transfer.id, code=altered.code)
+            return False
 
     async def _forget(self, transfer: Transfer, by: str, incidents: list[Recorded]) -> Transfer:
         async def going(ledger: Ledgering) -> date:
             current = await ledger.transfer(transfer.id)
-            if current.evidence == "kept":
-                if reasons := await self.kept(ledger.tx, current, incidents):  # step 1
-                    raise Conflict(_refusal(reasons), code="must-be-kept")
-                await ledger.tx.put_transfer(replace(current, evidence="going"))  # step 2
-            days = [each.last for each in self._terms_of(current, incidents) if each.last is not None]
-            return max(days)
+            if reasons := await self.kept(
+                ledger.tx, current, incidents
+            ):  # step 1, whatever the row says was asked before
+                raise Conflict(_refusal(reasons), code="must-be-kept")
+            await ledger.tx.put_transfer(replace(current, evidence="going"))  # step 2
+            return max(each.last for each in await self._terms_of(ledger.tx, current, incidents) if each.last)
 
         async def gone(ledger: Ledgering) -> Transfer:
             current = await ledger.transfer(transfer.id)
@@ -144,6 +166,18 @@ class Retention:
         await self._recorder.keyring.destroy(transfer.id)  # step 3
         self._recorder.forget_key(transfer.id)
         return await self._recorder.do(gone)
+
+
+def _ended_on(entries: Sequence[tuple[int, bytes]]) -> date | None:
+    """The day of the entry that brought a transfer to its end, by the ledger; None where none did."""
+    state = State.OPEN
+    for _, body in entries:
+        entry = parse_document(body, max_size=MAX_ENTRY, max_depth=12)
+        tag = Tag(entry["tag"])
+        state = state if tag is Tag.OPENED else advance(state, tag)
+        if state in ENDS:
+            return local_day(datetime.fromisoformat(entry["at"]))
+    return None
 
 
 _WORDS = {

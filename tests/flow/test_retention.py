@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -189,3 +190,27 @@ async def test_who_looks_often_is_not_heard_often(rig: Rig) -> None:
     assert not await keeper.round()
     rig.clock.advance(seconds=timedelta(minutes=59).total_seconds())
     assert not await keeper.round()
+
+
+async def test_a_row_that_was_moved_by_hand_stays_and_stands_in_nobodys_way(rig: Rig) -> None:
+    moved, other = sorted([await delivered(rig), await delivered(rig, "other")])
+    rig.records.state.transfers[moved] = replace(rig.records.state.transfers[moved], state=State.WITHDRAWN)
+    await at(rig, date(2029, 11, 21))
+    await retention(rig).round()
+    assert (await rig.transfer(other)).evidence == "gone"
+    assert rig.records.state.transfers[moved].evidence == "kept"
+    assert await rig.keyring.get(moved, "evidence"), "evidence of what was altered stays for whoever investigates"
+    assert "housekeeping.faltered" in [event for event, _ in rig.observer.seen]
+
+
+async def test_a_day_that_was_dated_back_in_the_row_is_not_believed(rig: Rig) -> None:
+    transfer = await delivered(rig)
+    row = rig.records.state.transfers[transfer]
+    long_ago = rig.clock.now() - timedelta(days=4000)
+    rig.records.state.transfers[transfer] = replace(row, ended_at=long_ago, evidence="going")
+    with pytest.raises(Conflict):
+        await retention(rig).forget(transfer, by="operator")
+    rig.records.state.transfers[transfer] = replace(row, ended_at=long_ago)
+    assert "from 2029-11-21 on" in await refused(rig, transfer)
+    await retention(rig).round()
+    assert (await rig.transfer(transfer)).evidence == "kept"
