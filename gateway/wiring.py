@@ -232,8 +232,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
     policies = load_policies(Path(settings.text("policies.folder")) if settings.text("policies.folder") else None)
     rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
-    connectors = InstalledConnectors(_channel(settings))
-    opener = VaultOpener(settings.path("keys.vault_private"))
+    connectors, opener = InstalledConnectors(_channel(settings)), VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
     intake = Intake(
@@ -248,22 +247,11 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         limits=_limits(settings),
     )
     decider = _decider(settings, recorder, registrar, policies, ledger, keyring, signer)
-    seal = Seal(
-        recorder=recorder,
-        registrar=registrar,
-        rulebooks=rulebooks,
-        calendar=calendar,
-        vocabulary=policies.vocabulary,
-        carry=Carry(recorder, spool),
-        opener=opener,
-        signer=signer,
-    )
+    seal = _seal(recorder, registrar, policies, spool, opener, signer)
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
-    incidents = Incidents(recorder)
-    retention = _retention(settings, recorder, incidents)
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings), retention=retention)
+    incidents, retention, housekeeping = _keeping(settings, recorder, spool)
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     inspect = _inspect(settings, recorder, registrar, spool, opener)
     stages = {
@@ -361,6 +349,38 @@ def _scanner(settings: Settings) -> Scanner | None:
 
 def _appeal_term(settings: Settings) -> timedelta:
     return timedelta(days=settings.number("review.appeal_days"))
+
+
+def _seal(
+    recorder: Recorder,
+    registrar: Registrar,
+    policies: Policies,
+    spool: LocalSpool,
+    opener: VaultOpener,
+    signer: FileSigner,
+) -> Seal:
+    return Seal(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=InstalledRulebooks(policies),
+        calendar=prc_calendar(),
+        vocabulary=policies.vocabulary,
+        carry=Carry(recorder, spool),
+        opener=opener,
+        signer=signer,
+    )
+
+
+def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple[Incidents, Retention, Housekeeping]:
+    """What time ends, and what stands in its way."""
+    incidents = Incidents(recorder)
+    retention = _retention(settings, recorder, incidents)
+    appeal = _appeal_term(settings)
+    return (
+        incidents,
+        retention,
+        Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal, retention=retention),
+    )
 
 
 def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:

@@ -116,11 +116,13 @@ class Reports:
         return Report("pipia", about, sections, _evidence(found, self._ledger.origin))
 
     async def filing(self, filing_id: str, period: Period) -> Report:
-        """The annex of a filing: what was sent under its mechanism to its recipients, against its cap and term."""
+        """The annex of a filing: what was cleared under it, against its cap and term."""
         registry = await self._registrar.registry()
         filed = registry.get(FiledMechanism, filing_id)
         found = await self._gather(filed.institution, period)
-        under = [each for each in found.left if each.mechanism == filed.kind and each.endpoint in filed.recipients]
+        async with self._recorder.records.read() as view:
+            used = {each.transfer_id for each in await view.filing_uses(filing_id)}
+        under = [each for each in found.left if each.id in used]
         narrowed = Gathered(**{**{f.name: getattr(found, f.name) for f in fields(Gathered)}, "left": under})
         sections = (
             details(under),

@@ -63,6 +63,7 @@ def run(rig: Rig, monkeypatch: pytest.MonkeyPatch):
         )
         return asyncio.run(work(gateway))
 
+    monkeypatch.setattr(filings.out, "width", 250)  # a cell on one line, whatever terminal runs the tests
     for module in (filings, ledger):
         monkeypatch.setattr(module, "with_gateway", opened)
 
