@@ -422,8 +422,10 @@ def carrying(decision: Decision, filings: Sequence[FiledMechanism], calendar: Wo
     if not decision.derived.export:
         return ()
     in_force = [filings[at] for at in filings_in_force(decision.situation, calendar)]
-    # What an exemption carries needs no mechanism for personal data; duties for genetic resources stay (rules.md 5).
-    return tuple(each.id for each in in_force if not decision.derived.exempt or each.kind.startswith("HGR_"))
+    data = decision.situation.data
+    # What is exempt, or about nobody, needs no mechanism of the personal-data track; other duties stay (rules.md 5, Order 16 art 3).
+    needed = (data.personal or data.level == "important") and not decision.derived.exempt
+    return tuple(each.id for each in in_force if needed or each.kind.startswith(("HGR_", "MOFCOM")))
 
 
 async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> tuple[int, int]:

@@ -120,7 +120,7 @@ async def test_what_needs_no_filing_is_under_none_and_what_is_exempt_neither(rig
     exempt = {**declared(), "exemption": {"claimed": "art5.3", "evidence": ["emergency"]}}
     state, _ = await sent(rig, 3, dataset="urgent", declaration=exempt)
     assert (state, (await rig.transfer(made.id)).state) == (State.RECEIPTED, State.RECEIPTED)
-    assert (await used(rig, "scc")).persons == 0
+    assert await used(rig, "scc") == usage.Used(0, 0, True, 0)
 
 
 async def test_a_use_that_was_taken_out_or_put_in_is_found(rig: Rig) -> None:
