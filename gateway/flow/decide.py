@@ -423,7 +423,7 @@ def carrying(decision: Decision, filings: Sequence[FiledMechanism], calendar: Wo
         return ()
     in_force = [filings[at] for at in filings_in_force(decision.situation, calendar)]
     data = decision.situation.data
-    # What is exempt, or about nobody, needs no mechanism of the personal-data track; other duties stay (rules.md 5, Order 16 art 3).
+    # What is exempt, or about nobody, needs no mechanism of the personal-data track; other duties stay (rules.md 5).
     needed = (data.personal or data.level == "important") and not decision.derived.exempt
     return tuple(each.id for each in in_force if needed or each.kind.startswith(("HGR_", "MOFCOM")))
 
