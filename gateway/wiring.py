@@ -22,8 +22,8 @@ from connectors.courier import HttpsCourier
 from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
+from gateway.core.keeping import LEAST_YEARS
 from gateway.core.records import Endpoint
-from gateway.core.retention import Term
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
 from gateway.flow.answers import Answers
@@ -68,7 +68,7 @@ from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
-from gateway.stores.rulebooks import Policies, load_policies, load_retention, prc_calendar
+from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
 from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
@@ -384,15 +384,12 @@ def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple
 
 
 def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
-    folder, years = settings.text("policies.folder"), settings.number("retention.years")
-    terms = load_retention(Path(folder) if folder else None)
-    if years and 12 * years < (least := terms["transfer"].months):
-        raise Unusable(f"retention.years is {years}: the law asks for {least // 12} at least ({_cited(terms)})")
-    return Retention(recorder=recorder, incidents=incidents, terms=terms, years=years)
-
-
-def _cited(terms: Mapping[str, Term]) -> str:
-    return ", ".join(terms["transfer"].citations)
+    years = settings.number("retention.years")
+    if years and years < LEAST_YEARS:
+        raise Unusable(
+            f"retention.years is {years}: Order 790 art 12 asks for {LEAST_YEARS} at least, and 0 leaves it to people"
+        )
+    return Retention(recorder=recorder, incidents=incidents, years=years)
 
 
 def _needed(settings: Settings) -> frozenset[str]:

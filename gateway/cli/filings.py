@@ -22,9 +22,9 @@ from gateway.cli.registry import describe
 from gateway.core.derive import last_day
 from gateway.core.errors import Unusable
 from gateway.core.filings import TO_DO, URGENT
+from gateway.core.keeping import last_kept_day
 from gateway.core.records import FiledMechanism, Record, parse_record, record_table
 from gateway.core.registry import NAMESPACE, compose_change
-from gateway.core.retention import kept_to
 from gateway.flow.filings import Stood, missing_documents, recorded_document
 from gateway.stores.locales import load_catalogue
 from gateway.wiring import Gateway
@@ -248,7 +248,7 @@ def _told(each: Stood) -> dict[str, Any]:
 
 def _kept_to(filing: FiledMechanism) -> date | None:
     last = last_day(filing)
-    return None if last == date.max else kept_to(last, 3)
+    return None if last == date.max else last_kept_day(last)
 
 
 def _shown(found: list[Stood], lang: str | None, *, as_json: bool) -> None:

@@ -16,15 +16,15 @@ Entries stay as they are: commitments without openings. So proofs hold, and who 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Conflict
 from gateway.core.facts import Tag, local_day
+from gateway.core.keeping import LEAST_YEARS, last_kept_day, may_go_from
 from gateway.core.news import MAX_ENTRY
-from gateway.core.retention import Term, last_kept_day, may_go_from
 from gateway.core.transfer import ENDS, State, Transfer, advance
 from gateway.flow.incidents import Incidents, Recorded
 from gateway.flow.recorder import Ledgering, Recorder, check_state
@@ -53,14 +53,14 @@ class Retention:
     Args:
         recorder: The only writer.
         incidents: Whose transfers are kept.
-        terms: The legal minimum by object (`core.retention`).
         years: What the operator asks for; 0: nothing goes by itself.
+        least: What the law asks for, in years.
     """
 
-    def __init__(self, *, recorder: Recorder, incidents: Incidents, terms: Mapping[str, Term], years: int) -> None:
+    def __init__(self, *, recorder: Recorder, incidents: Incidents, years: int, least: int = LEAST_YEARS) -> None:
         self._recorder = recorder
         self._incidents = incidents
-        self._terms = terms
+        self._least = least
         self._years = years
         self._looked: datetime | None = None
 
@@ -70,7 +70,7 @@ class Retention:
         if not self._years or (self._looked is not None and timedelta(0) <= now - self._looked < PACE):
             return False
         self._looked = now
-        shortest = timedelta(days=28 * self._terms["transfer"].months)  # no month has fewer days
+        shortest = timedelta(days=365 * self._least)  # no year has fewer days
         before, after, done = now - shortest, "", False
         incidents = await self._incidents.list()
         while True:
@@ -119,13 +119,16 @@ class Retention:
         ended = _ended_on(entries)
         if ended is None:
             return [Kept("open", None)]
-        terms = [Kept("term", last_kept_day(self._terms["transfer"], ended, years=self._years))]
+        terms = [Kept("term", self._last(ended))]
         for each in incidents:
             if transfer.id in each.transfers:
                 closed = each.closed_at and local_day(each.closed_at)
-                last = last_kept_day(self._terms["incident"], closed, years=self._years) if closed else None
+                last = self._last(closed) if closed else None
                 terms.append(Kept("incident", last))
         return terms
+
+    def _last(self, start: date) -> date:
+        return last_kept_day(start, years=self._years, least=self._least)
 
     async def _forgotten(self, transfer: Transfer, incidents: list[Recorded]) -> bool:
         """Forget one that is due; whether it is gone. One that cannot go stands in nobody's way."""

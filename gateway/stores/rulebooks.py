@@ -10,7 +10,6 @@ A change must keep these:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -25,14 +24,12 @@ from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Case, parse_cases
 from gateway.core.errors import StoreError, Unusable
 from gateway.core.incident import Clocks, parse_clocks
-from gateway.core.retention import Term, parse_retention
 from gateway.core.rulebook import Rulebook, parse_rulebook
 from gateway.core.situation import Vocabulary, parse_vocabulary
 
 DIGEST: Final = "DIGEST"
 VOCABULARY: Final = "vocabulary.toml"
 CLOCKS: Final = "clocks.toml"
-RETENTION: Final = "retention.toml"
 _FOLDERS: Final = ("instruments", "rules")
 
 
@@ -123,23 +120,6 @@ def load_clocks(folder: Path | None = None) -> Clocks:
     except OSError as error:
         raise StoreError(f"{CLOCKS} cannot be read: {error}", retry=False) from error
     return parse_clocks(document, rulebook)
-
-
-def load_retention(folder: Path | None = None) -> Mapping[str, Term]:
-    """How long what is kept must be kept at least, by object; a pack without a table of its own has the packaged one.
-
-    Raises:
-        Unusable: Where the table or the pack cannot be used.
-        StoreError: Where it cannot be read.
-    """
-    rulebook = load_policies(folder).rulebook
-    own = packaged_policies() if folder is None else folder
-    root = own if own.joinpath(RETENTION).is_file() else packaged_policies()
-    try:
-        document = root.joinpath(RETENTION).read_bytes()
-    except OSError as error:
-        raise StoreError(f"{RETENTION} cannot be read: {error}", retry=False) from error
-    return parse_retention(document, rulebook)
 
 
 @cache
