@@ -121,6 +121,8 @@ class StoredFile:
         seal: HMAC over the above under the transfer's evidence key (`flow.recall`); the database cannot make one.
         modified_at: The time of last change the sender gave it, for clients that compare; None where it gave none.
         carried: The version whose delivery brought the bytes; empty where they lie in the vault under this one.
+        persons_lasting: Packed digests of everybody identified in it under the family's key (`core.persons.lineage_key`), which
+            holds over the years; empty where its project belongs to no family.
     """
 
     transfer_id: str
@@ -133,6 +135,7 @@ class StoredFile:
     seal: bytes = b""
     modified_at: datetime | None = None
     carried: str = ""
+    persons_lasting: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,8 @@ class PersonSet:
         transfer_id: The transfer.
         entity: The legal entity counted against.
         year: Calendar year of the clearance, Asia/Shanghai.
-        track: `national` (N and S of Order 16) or `gba`; transfers under exempt routes are not counted at all.
+        track: `national` (N and S of Order 16) or `gba`; transfers under exempt routes are not counted at all. On `inbound` are
+            those who came in from abroad (`flow.lineage`): they count to nothing, and their year is 0, which is all time.
         sensitive: Packed digests.
         nonsensitive: Packed digests.
         unkeyed_sensitive: Persons known only by number; added as they are, an upper bound.

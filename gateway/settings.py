@@ -153,7 +153,17 @@ SETTINGS: tuple[Setting, ...] = (
         "who must be on a whitelist of the registry to count as filed, or as known by real name",
         ("none", "institution", "person", "both"),
     ),
-    Setting("policies.folder", "text", "", "folder of rule packs; empty: the packaged one"),
+    Setting("policies.folder", "text", "", "folder of the rule pack; empty: the packaged one"),
+    Setting(
+        "policies.signers", "text", "", "file of SSH public keys; the rule pack must be signed by one; empty: by nobody"
+    ),
+    Setting(
+        "controls.profile",
+        "choice",
+        "international",
+        "technical controls that must be kept, or rule T1 denies (policies/profiles.toml)",
+        ("international", "commercial-cryptography"),
+    ),
     Setting(
         "telemetry.log_level", "choice", "info", "least level that is logged", ("debug", "info", "warning", "error")
     ),

@@ -68,6 +68,8 @@ from gateway.settings import Settings
 from gateway.stores.database import Database
 from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
+from gateway.stores.offers import missing_controls
+from gateway.stores.packs import read_signers
 from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
 from gateway.stores.spool import LocalSpool
@@ -230,7 +232,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     spool, keyring = LocalSpool(data / "vault"), FileKeyring(data / "keyring", clock, entropy)
     signer = FileSigner(settings.path("keys.signing"))
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
-    policies = load_policies(Path(settings.text("policies.folder")) if settings.text("policies.folder") else None)
+    policies = _policies(settings)
     rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
     connectors, opener = InstalledConnectors(_channel(settings)), VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
@@ -296,6 +298,17 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         connectors=connectors,
         defender=Defender(records=database, clock=clock, observer=observer, defence=_defence(settings)),
     )
+
+
+def _policies(settings: Settings) -> Policies:
+    folder, signers = settings.text("policies.folder"), settings.text("policies.signers")
+    trusted = read_signers(settings.path("policies.signers")) if signers else frozenset()
+    return load_policies(Path(folder) if folder else None, signers=trusted)
+
+
+def unkept(settings: Settings, policies: Policies) -> tuple[str, ...]:
+    """What of the profile of technical controls this gateway does not keep: rule T1 denies while there is any."""
+    return missing_controls(policies.profiles, settings.text("controls.profile"), settings.text("https.minimum_tls"))
 
 
 def _uploads(settings: Settings, recorder: Recorder, intake: Intake, resume: Resume) -> Uploads:
@@ -411,8 +424,7 @@ def _decider(
         registrar=registrar,
         rulebooks=InstalledRulebooks(policies),
         calendar=prc_calendar(),
-        # Crypt4GH and a running ledger are how this gateway is built; what a setting can weaken is the door's TLS.
-        controls=Controls(ledger=ledger, keyring=keyring, protected=settings.text("https.minimum_tls") == "1.3"),
+        controls=Controls(ledger=ledger, keyring=keyring, protected=not unkept(settings, policies)),
         signer=signer,
         whitelist_needed=_needed(settings),
     )

@@ -19,7 +19,7 @@ from gateway.core.listing import restricted_by
 from gateway.core.records import Endpoint, RestrictedRecipient, WhitelistEntry
 from gateway.flow.decide import active_rulebook
 from gateway.identity.revocationlists import RevocationLists, load_bundle
-from gateway.wiring import Gateway
+from gateway.wiring import Gateway, unkept
 
 Check = Callable[[Gateway], Awaitable[str]]
 LITTLE_SPACE = 5 << 30  # bytes; below, uploads of research data will fail soon
@@ -123,7 +123,17 @@ async def _rules(gateway: Gateway) -> str:
     digest = active_rulebook(registry, local_day(gateway.recorder.clock.now()))
     if digest != gateway.policies.rulebook.digest:
         raise GatewayError(f"pack {digest[:12]} is active, {gateway.policies.rulebook.digest[:12]} is installed")
-    return f"pack {digest[:12]}, {len(gateway.policies.rulebook.rules)} rules"
+    signed = f"signed by {gateway.policies.signer}" if gateway.policies.signer else "not signed"
+    laxer = gateway.policies.rulebook.choices.flags()
+    readings = f", readings laxer than the default: {', '.join(laxer)}" if laxer else ""
+    return f"pack {digest[:12]}, {len(gateway.policies.rulebook.rules)} rules, {signed}{readings}"
+
+
+async def _controls(gateway: Gateway) -> str:
+    profile = gateway.settings.text("controls.profile")
+    if missing := unkept(gateway.settings, gateway.policies):
+        raise GatewayError(f"profile {profile} is not kept and rule T1 denies every transfer: {'; '.join(missing)}")
+    return f"profile {profile} is kept"
 
 
 async def _ledger(gateway: Gateway) -> str:
@@ -167,6 +177,7 @@ _CHECKS: dict[str, Check] = {
     "rules": _rules,
     "filings": _filings,
     "lists": _lists,
+    "controls": _controls,
     "ledger": _ledger,
     "disk": _disk,
     "clock": _clock,

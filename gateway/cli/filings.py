@@ -19,12 +19,12 @@ from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_j
 from gateway.cli.language import LanguageOption, spoken
 from gateway.cli.officer import Key, sign_file
 from gateway.cli.registry import describe
-from gateway.core.derive import last_day
 from gateway.core.errors import Unusable
 from gateway.core.filings import TO_DO, URGENT
 from gateway.core.keeping import last_kept_day
 from gateway.core.records import FiledMechanism, Record, parse_record, record_table
 from gateway.core.registry import NAMESPACE, compose_change
+from gateway.core.terms import last_day
 from gateway.flow.filings import Stood, missing_documents, recorded_document
 from gateway.stores.locales import load_catalogue
 from gateway.wiring import Gateway

@@ -21,14 +21,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.cli import decided
+from gateway.cli import REFUSED, decided
 from gateway.cli.desk import Config
+from gateway.cli.officer import sign_file
 from gateway.cli.verdicts import STYLE, WORDS, show_decision
-from gateway.core.decide import CaseResult, check_cases, decide, uncovered
+from gateway.core.choices import Choice
+from gateway.core.decide import CaseResult, check_cases, decide
 from gateway.core.errors import GatewayError, Unusable
 from gateway.core.rulebook import Rule, Rulebook
 from gateway.core.situation import Situation, parse_situation
-from gateway.stores.rulebooks import Policies, load_policies, prc_calendar, stated_digest, write_digest
+from gateway.stores.packs import NAMESPACE, SIGNATURE, checked_signer, signed_bytes, write_signature
+from gateway.stores.rulebooks import Policies, load_policies, prc_calendar, stated_digest, untried, write_digest
 
 UNUSABLE: Final = 2
 
@@ -66,11 +69,14 @@ def check(
 
 @app.command("test")
 def run_cases(as_json: JsonOption = False, policies: PoliciesOption = None) -> None:
-    """Decide the golden cases. Exits 1 where one fails, a rule has no hit or near miss, or DIGEST states another pack."""
+    """Decide the golden cases.
+
+    Exits 1 where one fails, a rule has no hit or near miss, no rule would fire on some facts, or DIGEST states another pack.
+    """
     pack = _load(policies, verify=False)
     results = check_cases(pack.cases, pack.rulebook, pack.vocabulary, prc_calendar())
     failed = [result for result in results if result.faults]
-    gaps = (*uncovered(pack.cases, pack.rulebook), *_digest_gap(policies, pack))
+    gaps = (*untried(pack), *_digest_gap(policies, pack))
     if as_json:
         failures = [{"case": result.case.id, "faults": list(result.faults)} for result in failed]
         _print_json({"cases": len(results), "failed": failures, "uncovered": gaps, "rulebook": pack.rulebook.digest})
@@ -134,6 +140,44 @@ def digest(
     typer.echo(found)
 
 
+@app.command()
+def sign(
+    key: Annotated[Path, typer.Option("--key", help="Your private SSH key; security keys sign with ssh-keygen -Y.")],
+    policies: Annotated[Path, typer.Option("--policies", help="The rule pack's directory.")],
+) -> None:
+    """Sign a pack's DIGEST (SSHSIG, namespace hetao-policy), after all its cases passed."""
+    pack = _load(policies, verify=False)
+    failed = [
+        result.case.id
+        for result in check_cases(pack.cases, pack.rulebook, pack.vocabulary, prc_calendar())
+        if result.faults
+    ]
+    if wrong := (*failed, *untried(pack), *_digest_gap(policies, pack)):
+        typer.echo(f"not signed, see `hetao policy test`: {', '.join(wrong)}", err=True)
+        raise typer.Exit(REFUSED)
+    try:
+        write_signature(policies, sign_file(key, NAMESPACE, signed_bytes(pack.rulebook.digest)))
+        by = checked_signer(policies, pack.rulebook.digest, frozenset())
+    except GatewayError as error:
+        _stop(error)
+    typer.echo(f"{SIGNATURE} by {by} over {pack.rulebook.digest}")
+
+
+@app.command()
+def choices(as_json: JsonOption = False, lang: LangOption = "en", policies: PoliciesOption = None) -> None:
+    """List what the law leaves open, and how the pack reads it."""
+    listed = _load(policies).rulebook.choices.entries.values()
+    if as_json:
+        _print_json([_choice_json(choice) for choice in listed])
+        return
+    table = Table("", "", "reading", "other readings", "", box=None, pad_edge=False)
+    for choice in listed:
+        others = ", ".join(option for option in choice.options if option != choice.taken)
+        mark = "[bold yellow]laxer[/]" if choice.laxer else ""
+        table.add_row(choice.point, escape(choice.questions[lang]), f"{choice.id} = {choice.taken}", others, mark)
+    Console().print(table)
+
+
 app.command()(decided.certificate)
 app.command()(decided.verify)
 app.command()(decided.replay)
@@ -179,6 +223,20 @@ def _stop(error: GatewayError) -> NoReturn:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _choice_json(choice: Choice) -> dict[str, Any]:
+    return {
+        "id": choice.id,
+        "point": choice.point,
+        "question": dict(choice.questions),
+        "options": list(choice.options),
+        "default": choice.default,
+        "taken": choice.taken,
+        "laxer": choice.laxer,
+        "read_by": list(choice.read_by),
+        "citations": list(choice.citations),
+    }
 
 
 def _rule_json(rule: Rule) -> dict[str, Any]:

@@ -11,10 +11,12 @@ import typer
 
 from gateway.cli.desk import AsJson, Config, out, read_file, show_json, show_table, with_gateway, write_new
 from gateway.cli.officer import Key, sign_file
+from gateway.core.decide import check_cases
 from gateway.core.errors import Unusable
 from gateway.core.facts import local_day
 from gateway.core.records import KINDS, ActiveRulebook, Record, parse_record, record_table
 from gateway.core.registry import NAMESPACE, Change, Registry, compose_change, parse_change
+from gateway.stores.rulebooks import Policies, prc_calendar
 from gateway.wiring import Gateway
 
 app = typer.Typer(
@@ -126,19 +128,37 @@ def activate_rules(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Propose that decisions are made under the installed rule pack from a day on."""
+    """Propose that decisions are made under the installed rule pack from a day on; all its golden cases must pass."""
 
     async def work(gateway: Gateway) -> tuple[str, list[list[object]]]:
         registry = await gateway.registrar.registry()
-        digest = gateway.policies.rulebook.digest
-        day = date.fromisoformat(active_from) if active_from else local_day(gateway.recorder.clock.now())
-        change = compose_change(registry.head, (("rulebook", ActiveRulebook(f"pack-{digest[:12]}", digest, day)),))
+        record = activation(gateway.policies, active_from or str(local_day(gateway.recorder.clock.now())))
+        change = compose_change(registry.head, (("rulebook", record),))
         return await gateway.registrar.propose(change, sign_file(key, NAMESPACE, change.document)), describe(
             change, registry
         )
 
     digest, rows = with_gateway(config, work)
     _show_change(digest, rows, "proposed; a second officer approves with: hetao registry approve", as_json=as_json)
+
+
+def activation(pack: Policies, active_from: str) -> ActiveRulebook:
+    """The record that makes a pack decide from a day on.
+
+    The day is in its id: an activation for a later day stands beside the one in force, and takes nothing from today.
+
+    Raises:
+        Unusable: A golden case of the pack fails, or the day is none.
+    """
+    results = check_cases(pack.cases, pack.rulebook, pack.vocabulary, prc_calendar())
+    if failed := [result.case.id for result in results if result.faults]:
+        raise Unusable(f"golden cases of the pack fail, see `hetao policy test`: {', '.join(failed)}")
+    try:
+        day = date.fromisoformat(active_from)
+    except ValueError as wrong:
+        raise Unusable("--from must be a day such as 2026-12-01") from wrong
+    digest = pack.rulebook.digest
+    return ActiveRulebook(f"pack-{digest[:12]}-{day}", digest, day)
 
 
 @app.command()

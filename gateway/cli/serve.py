@@ -51,7 +51,7 @@ from gateway.telemetry.logs import LogObserver, configure_logs
 from gateway.telemetry.metrics import PrometheusObserver, share_counts
 from gateway.telemetry.observers import Observers
 from gateway.telemetry.server import make_metrics_app
-from gateway.wiring import Gateway, open_deliveries, open_gateway
+from gateway.wiring import Gateway, open_deliveries, open_gateway, unkept
 
 LIVING = "living.lock"
 PARENT = 0  # a worker's standard input is a socket to its parent (`workers`, rule 3)
@@ -102,6 +102,8 @@ async def _serve(settings: Settings, worker: int) -> None:
         await stack.enter_async_context(watching_lateness(metrics.late))
         ports = {"https_port": https_port, "sftp_port": sftp_port, "page_port": page_port, "metrics_port": metrics_port}
         observer.saw("gateway.started", **ports)
+        for reason in unkept(settings, gateway.policies):  # T1 denies everything: say so before anybody wonders
+            observer.saw("controls.failed", profile=settings.text("controls.profile"), reason=reason)
         if worker:
             os.write(PARENT, b"+")
         deliveries = stack.enter_context(open_deliveries(gateway, TokenKeys(settings.path("keys.tokens"))))

@@ -41,6 +41,8 @@ COLUMNS = (
     "opened_at",
     "since",
     "root",
+    "direction",
+    "lineage",
 )
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000)]
 Institution = Annotated[str, typer.Option("--institution")]
@@ -50,6 +52,7 @@ Dataset = Annotated[str, typer.Option("--dataset")]
 StateName = Annotated[str, typer.Option("--state", help="A state name, several separated by commas.")]
 Verdict = Annotated[str, typer.Option("--verdict", help="allow, hold or deny.")]
 Rule = Annotated[str, typer.Option("--rule", help="A rule id that fired, such as P8.")]
+Direction = Annotated[str, typer.Option("--direction", help="outbound or inbound.")]
 Since = Annotated[str, typer.Option("--since", help="Opened on or after this day, YYYY-MM-DD (Asia/Shanghai).")]
 Until = Annotated[str, typer.Option("--until", help="Opened before this day.")]
 Digest = Annotated[str, typer.Option("--digest", help="SHA-256 of a file, hex.")]
@@ -74,6 +77,8 @@ def row(transfer: Transfer) -> dict[str, Any]:
         "opened_at": transfer.opened_at.isoformat(timespec="seconds"),
         "since": transfer.since.isoformat(timespec="seconds"),
         "root": transfer.root,
+        "direction": transfer.direction,
+        "lineage": " ".join(transfer.declaration.get("lineage", ())),
     }
 
 
@@ -100,6 +105,7 @@ def _wanted(asked: dict[str, str]) -> TransferFilter:
         states=states,
         since=days.get("since"),
         until=days.get("until"),
+        extra={"direction": asked["direction"]} if asked.get("direction") else {},
     )
 
 
@@ -121,6 +127,7 @@ def search(
     since: Since = "",
     until: Until = "",
     digest: Digest = "",
+    direction: Direction = "",
     limit: Limit = 50,
     config: Config = None,
     as_json: AsJson = False,
@@ -137,6 +144,7 @@ def search(
         "since": since,
         "until": until,
         "digest": digest,
+        "direction": direction,
     }
     wanted = _wanted(asked)
     found = with_gateway(config, lambda gateway: gateway.enquiry.transfers(SHELL, wanted, limit=limit))
@@ -163,10 +171,22 @@ def show(transfer: str, lang: LanguageOption = None, config: Config = None, as_j
         shown = {**row(found), "reason": found.reason, "decision": dict(found.decision)}
         show_json({**shown, **content, "ledger": history})
         return
-    show_fields({**row(found), "reason": found.reason, "due": found.due})
+    show_fields({**row(found), "reason": found.reason, "due": found.due, **_lineage(found)})
     show_found(reviewed, spoken(lang, os.environ))
     rows = [[each["index"], each["at"], each["tag"], each["actor"], each["body"]] for each in history]
     show_table("ledger", ["entry", "at", "what", "who", "with"], rows)
+
+
+def _lineage(transfer: Transfer) -> dict[str, Any]:
+    """What was found of a claim that the data came from abroad: exact numbers, this is for officers and auditors."""
+    found = transfer.decision.get("lineage")
+    if not found:
+        return {}
+    sides = {
+        name: "{identified} identified, {by_number} by number".format(**found[name])
+        for name in ("came_in", "going_out")
+    }
+    return {"lineage found": found["state"], **sides, "added": found["added"]}
 
 
 @app.command()

@@ -70,7 +70,7 @@ class WorkCalendar:
         return reached
 
     def nth_working_day_before(self, end: date, number: int) -> date:
-        """The day that `number` working days before `end` begin on, `end` not counted; `end` itself where `number` is 0."""
+        """The `number`th working day counted back from `end`, which is not counted; `end` itself where `number` is 0."""
         left, reached = number, end
         while left > 0 and reached > date.min:
             reached -= _DAY

@@ -10,17 +10,21 @@ The rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 from gateway.core.errors import Unusable
-from gateway.core.records import Endpoint, Project, Record
+from gateway.core.records import Endpoint, Project, Record, country_of
 from gateway.core.situation import Vocabulary
 
 SECTIONS = ("data", "hgr", "exemption", "duties", "purpose", "request", "persons")
 MAX_FILINGS = 64
+MAX_LINEAGE = 64
 DECLARATION = "declaration.toml"  # the file of a dataset that says all this, where the door has folders
+
+_TRANSFER = re.compile(r"t[a-z2-7]{24}")
 
 # Strictest first: the order in which levels are compared, declared with declared and declared with detected.
 LEVELS = ("secret", "core", "important", "important_suspected", "unknown", "general")
@@ -44,7 +48,8 @@ def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> di
     """A declaration as JSON can carry it.
 
     Args:
-        document: Tables by section, and `filings`, a list of registered filings' ids.
+        document: Tables by section; `filings`, a list of registered filings' ids; `lineage`, a list of the inbound transfers
+            that the data derive from (Order 16 art 4). Whether these exist is looked up where the registry is at hand.
         vocabulary: The authority on names, types and words.
 
     Raises:
@@ -57,8 +62,10 @@ def parse_declaration(document: Mapping[str, Any], vocabulary: Vocabulary) -> di
     for section, table in document.items():
         if section == "filings":
             declared["filings"] = _filings(table, faults)
+        elif section == "lineage":
+            declared["lineage"] = _lineage(table, faults)
         elif section not in SECTIONS:
-            faults.append(f"unknown section {section!r}: use {', '.join((*SECTIONS, 'filings'))}")
+            faults.append(f"unknown section {section!r}: use {', '.join((*SECTIONS, 'filings', 'lineage'))}")
         elif not isinstance(table, Mapping):
             faults.append(f"{section} must be a table")
         else:
@@ -82,7 +89,9 @@ def check_records(records: Iterable[Record], vocabulary: Vocabulary) -> None:
     for record in records:
         if isinstance(record, Project):
             parse_declaration(record.declaration, vocabulary)
-        if isinstance(record, Endpoint) and (fault := vocabulary.facts["recipient.place"].refuse(record.place)):
+        if isinstance(record, Endpoint) and (
+            fault := vocabulary.facts["recipient.place"].refuse(country_of(record.place))
+        ):
             raise Unusable(f"endpoint {record.id!r}: place {fault}")
 
 
@@ -139,3 +148,11 @@ def _filings(listed: Any, faults: list[str]) -> list[str]:
         faults.append(f"filings must be a list of at most {MAX_FILINGS} filing ids")
         return []
     return list(listed)
+
+
+def _lineage(listed: Any, faults: list[str]) -> list[str]:
+    fits = isinstance(listed, list) and len(listed) <= MAX_LINEAGE
+    if not fits or not all(isinstance(each, str) and _TRANSFER.fullmatch(each) for each in listed):
+        faults.append(f"lineage must be a list of at most {MAX_LINEAGE} ids of inbound transfers")
+        return []
+    return sorted(set(listed))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from gateway.core.calendar import WorkCalendar, add_months, add_years
-from gateway.core.records import FiledMechanism
+from gateway.core.calendar import WorkCalendar, add_months
+from gateway.core.choices import CAREFUL, Choices
 from gateway.core.situation import Filing, Situation
+from gateway.core.terms import last_day
 
 N_EXEMPT_BELOW: Final = 100_000
 """Order 16 art 5(4): fewer persons than this, nothing sensitive, need no mechanism."""
@@ -34,12 +35,6 @@ FILING_WORKING_DAYS: Final = 10
 PIPIA_FRESH_MONTHS: Final = 3
 """Filing guide to Order 13 and GBA guideline art 5: the assessment is at most three months old at filing."""
 
-VALID_YEARS: Final = {"SA": 3, "CERT": 3}
-"""Order 16 art 9 (result valid three years from issue); certificates likewise."""
-
-EXTENDED_YEARS: Final = 6
-"""Order 16 art 9: a result may be extended by three more years."""
-
 NINE_CITIES: Final = frozenset(
     {"Guangzhou", "Shenzhen", "Zhuhai", "Foshan", "Huizhou", "Dongguan", "Zhongshan", "Jiangmen", "Zhaoqing"}
 )
@@ -50,12 +45,14 @@ EVIDENCE: Final = {
     "art3": frozenset[str](),
     "art4": frozenset({"collected_abroad"}),
     "art5.1": frozenset({"contract_with_individual"}),
-    # "labour rules and collective contract": both are asked for, the stricter reading of an open question.
     "art5.2": frozenset({"labour_rules", "collective_contract", "employees"}),
     "art5.3": frozenset({"emergency"}),
     "reg35.6": frozenset({"statutory_duty"}),
 }
 """What proves each exemption. Art 6 is absent: no negative list is configured."""
+
+_EITHER: Final = (frozenset({"labour_rules", "employees"}), frozenset({"collective_contract", "employees"}))
+"""Art 5(2) where the choice `labour_rules` reads "and" as "or"."""
 
 _NOT_BY_GBA: Final = frozenset({"important", "core", "secret"})
 _CONTRACTS: Final = frozenset({"SCC", "GBA"})
@@ -92,17 +89,18 @@ class _Term:
     provisional: bool
 
 
-def derive(situation: Situation, calendar: WorkCalendar) -> Derived:
+def derive(situation: Situation, calendar: WorkCalendar, choices: Choices = CAREFUL) -> Derived:
     """Everything derived from a closed situation.
 
     Args:
         situation: Closed upwards.
         calendar: The mainland's working days.
+        choices: How the pack reads what the law leaves open.
     """
-    covering = [filing for filing in situation.filings if _covers(filing, situation)]
+    covering = [filing for filing in situation.filings if _covers(filing, situation, choices)]
     terms = [_term(filing, situation.on, calendar) for filing in covering]
     in_force = frozenset(term.filing.kind for term in terms if _in_force(term, situation))
-    band, exempt = _band(situation), _exempt(situation)
+    band, exempt = _band(situation, choices), _exempt(situation, choices)
     carried = _carried(situation, band, exempt, in_force)
     claimed = situation.exemption.claimed
     return Derived(
@@ -121,7 +119,7 @@ def derive(situation: Situation, calendar: WorkCalendar) -> Derived:
     )
 
 
-def filings_in_force(situation: Situation, calendar: WorkCalendar) -> tuple[int, ...]:
+def filings_in_force(situation: Situation, calendar: WorkCalendar, choices: Choices = CAREFUL) -> tuple[int, ...]:
     """Which of a closed situation's filings cover it that day, each by itself: their places in `situation.filings`.
 
     `Derived.in_force` has the kinds of exactly these.
@@ -129,7 +127,7 @@ def filings_in_force(situation: Situation, calendar: WorkCalendar) -> tuple[int,
     return tuple(
         at
         for at, filing in enumerate(situation.filings)
-        if _covers(filing, situation) and _in_force(_term(filing, situation.on, calendar), situation)
+        if _covers(filing, situation, choices) and _in_force(_term(filing, situation.on, calendar), situation)
     )
 
 
@@ -140,14 +138,14 @@ def _in_force(term: _Term, situation: Situation) -> bool:
     return _holds(term, situation) and _fresh(term.filing, situation)
 
 
-def _covers(filing: Filing, situation: Situation) -> bool:
+def _covers(filing: Filing, situation: Situation, choices: Choices) -> bool:
     """Recipient, purpose, types, days and cap; what a kind asks beyond that is `_holds` and `_fresh`."""
     return (
         situation.recipient.id in filing.recipients
         and filing.purpose in {"", situation.purpose.stated}
         and _covers_types(filing, situation.data.types)
         and _started(filing, situation.on)
-        and situation.on <= last_day(filing)
+        and situation.on <= last_day(filing, choices)
         and (not filing.persons_cap or _persons_used(filing, situation) <= filing.persons_cap)
     )
 
@@ -158,16 +156,6 @@ def _covers_types(filing: Filing, types: tuple[str, ...]) -> bool:
 
 def _started(filing: Filing, on: date) -> bool:
     return filing.effective is not None and filing.effective <= on
-
-
-def last_day(filing: Filing | FiledMechanism) -> date:
-    """The last valid day of a filing; `date.max` where it has none."""
-    if filing.valid_to is not None:
-        return filing.valid_to
-    if filing.effective is None or filing.kind not in VALID_YEARS:
-        return date.max
-    extended = filing.kind == "SA" and filing.extended
-    return add_years(filing.effective, EXTENDED_YEARS if extended else VALID_YEARS[filing.kind])
 
 
 def _persons_used(filing: Filing, situation: Situation) -> int:
@@ -241,31 +229,46 @@ def _gba(situation: Situation, covering: list[Filing]) -> str:
 # --- numbers, exemptions, what carries ---
 
 
-def _band(situation: Situation) -> str:
+def _band(situation: Situation, choices: Choices) -> str:
     """Which mechanism the sender and the numbers ask for; the first match counts (Order 16 arts 5(4), 7, 8)."""
     persons = situation.persons
     if not situation.data.personal:
         return "none"
     if situation.sender.ciio:
         return "assessment"
-    if not situation.data.sensitive and persons.nonsensitive < N_EXEMPT_BELOW:
+    if (
+        not situation.data.sensitive
+        and persons.nonsensitive < N_EXEMPT_BELOW
+        and _may_be_small(persons.sensitive, choices)
+    ):
         return "small"
     if persons.nonsensitive >= N_ASSESSMENT_FROM or persons.sensitive >= S_ASSESSMENT_FROM:
         return "assessment"
     return "contract"
 
 
-def _exempt(situation: Situation) -> str:
+def _may_be_small(sensitive: int, choices: Choices) -> bool:
+    """Whether a sender of so many persons with sensitive data may still use art 5(4) for others (rules.md 12.13)."""
+    return not sensitive or choices.taken("sensitive_senders") == "n-only"
+
+
+def _exempt(situation: Situation, choices: Choices) -> str:
     """The claimed exemption if it is proven; none of them covers anything but general data (Order 16 art 5 last)."""
     claimed = situation.exemption.claimed
     proven = (
         claimed in EVIDENCE
-        and EVIDENCE[claimed] <= set(situation.exemption.evidence)
+        and _shown(claimed, frozenset(situation.exemption.evidence), choices)
         and situation.data.level == "general"
         and situation.data.personal is (claimed != "art3")
         and not (claimed == "art4" and situation.exemption.mainland_data_added)
     )
     return claimed if proven else ""
+
+
+def _shown(claimed: str, evidence: frozenset[str], choices: Choices) -> bool:
+    if claimed == "art5.2" and choices.taken("labour_rules") == "either":
+        return any(words <= evidence for words in _EITHER)
+    return EVIDENCE[claimed] <= evidence
 
 
 def _carried(situation: Situation, band: str, exempt: str, in_force: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from gateway.core.catalogue import Catalogue
 from gateway.core.situation import Vocabulary
 
 _NAMED: Final = ("column", "key")
+_LINEAGE: Final = frozenset({"lineage_added", "lineage_unproven"})
 _PLACES: Final = {
     "text": "text",
     "header": "header",
@@ -85,6 +86,8 @@ class Explanation:
             return self._known("level", level) + self.text(
                 "finding.because", reason=self._known("level_reason", reason)
             )
+        if found["kind"] in _LINEAGE:
+            return self._known("lineage", found["where"])
         if found["kind"] == "declared_less":
             return self._known("declared_less", found["where"].replace(".", "-"), found["where"])
         return " + ".join(self._place(part) for part in found["where"].split(" + "))
@@ -98,6 +101,8 @@ class Explanation:
     def _counts(self, found: Mapping[str, Any]) -> str:
         if found["kind"] == "declared_less":
             return self.text("finding.declared", declared=_said(found["declared"]), detected=_said(found["detected"]))
+        if found["kind"] in _LINEAGE:
+            return self.text("lineage.count", count=found["count"])
         return self.text("finding.counts", count=found["count"], distinct=found["distinct"])
 
     def _known(self, section: str, word: str, otherwise: str = "") -> str:

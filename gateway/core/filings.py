@@ -18,8 +18,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from gateway.core.calendar import WorkCalendar, add_months
-from gateway.core.derive import FILING_WORKING_DAYS, last_day
+from gateway.core.derive import FILING_WORKING_DAYS
 from gateway.core.records import FiledMechanism
+from gateway.core.terms import last_day
 
 STATES: Final = ("not_started", "in_force", "unfiled", "overdue", "extension", "expiring", "full", "expired")
 """As they come in a filing's life; `full` is one in force whose cap is reached."""

@@ -21,7 +21,8 @@ from typing import Any
 from gateway.core.classify import is_minor
 from gateway.core.declaration import LEVELS
 from gateway.core.differences import undeclared_types
-from gateway.core.records import Endpoint, FiledMechanism, Institution, Person
+from gateway.core.lineage import DOUBTED, PROVEN, Lineage
+from gateway.core.records import Endpoint, FiledMechanism, Institution, Person, country_of
 from gateway.core.situation import (
     Data,
     Duties,
@@ -73,6 +74,7 @@ def know(
     findings: Table | None,
     counted: Counted | None,
     technical: Technical | None,
+    lineage: Lineage | None,
     used: Mapping[str, int] | None = None,
 ) -> Situation:
     """The situation of a transfer on a day.
@@ -89,6 +91,7 @@ def know(
         findings: The joined findings of all files (`flow.findings`).
         counted: Persons so far.
         technical: The state of the gateway's own controls.
+        lineage: What was found of a claim that the data came from abroad.
         used: Persons sent under filings by their ids, this transfer included. One that is not among them is taken to have
             carried everybody of the year; that is less than an older one may have, so a caller who decides counts those
             that have a cap.
@@ -109,7 +112,7 @@ def know(
         data=data,
         hgr=hgr,
         persons=_persons(nothing.persons, counted, said, findings, personal=personal, sensitive=sensitive),
-        exemption=_exemption(nothing.exemption, said.get("exemption", {})),
+        exemption=_exemption(nothing.exemption, said.get("exemption", {}), lineage),
         duties=_duties(nothing.duties, said.get("duties", {}), personal=personal),
         filings=tuple(_filing(each, used or {}) for each in filings or ()),
         purpose=Purpose(stated=said.get("purpose", {}).get("stated", purpose or "")),
@@ -147,7 +150,7 @@ def _recipient(nothing: Recipient, endpoint: Endpoint | None) -> Recipient:
         return nothing
     return Recipient(
         id=endpoint.id,
-        place=endpoint.place,
+        place=country_of(endpoint.place),
         mainland_controlled=endpoint.mainland_controlled,
         listed_pipl42=endpoint.listed_pipl42,
         in_hetao_hk_park=endpoint.in_hetao_hk_park,
@@ -251,11 +254,16 @@ def _persons(
     )
 
 
-def _exemption(nothing: Exemption, said: Table) -> Exemption:
+def _exemption(nothing: Exemption, said: Table, lineage: Lineage | None) -> Exemption:
+    claimed, evidence = said.get("claimed", ""), tuple(said.get("evidence", ()))
+    proven = lineage is not None and lineage.state == PROVEN
+    # Of a claim nobody looked into nothing is known; of one that was, the sender's word counts unless it is contradicted.
+    doubted = claimed == "art4" if lineage is None else lineage.state in DOUBTED
     return Exemption(
-        claimed=said.get("claimed", ""),
-        evidence=tuple(said.get("evidence", ())),
-        mainland_data_added=said.get("mainland_data_added", nothing.mainland_data_added),
+        claimed=claimed,
+        evidence=(*evidence, *({"collected_abroad"} - {*evidence} if proven else ())),
+        mainland_data_added=doubted
+        or said.get("mainland_data_added", False if proven else nothing.mainland_data_added),
     )
 
 

@@ -14,6 +14,7 @@ Not here: which key, which ledger, which year's counts (the flow's and the store
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
@@ -48,6 +49,18 @@ def keyed_digests(persons: PersonSet, key: bytes, scope: bytes = b"") -> Digests
         raise Unusable("the counting key must have 16 to 64 bytes: make a new one with the keyring")
     parts = [_of_kind(kind, values, key, scope) for kind, values in persons.values.items()]
     return merge(*parts)
+
+
+def lineage_key(key: bytes, family: str) -> bytes:
+    """The key under which people of one family of projects are compared over the years (`core.lineage`), 32 bytes.
+
+    Derived for each family, so that nobody can be followed from one undertaking into another.
+
+    Args:
+        key: The counting key of all time.
+        family: The projects' registered family.
+    """
+    return hmac.digest(key, b"hetao/lineage/v1\0" + family.encode(), "sha256")
 
 
 def _of_kind(kind: str, values: Digests, key: bytes, scope: bytes) -> Digests:

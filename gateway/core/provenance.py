@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from gateway.core.lineage import ADDED, PROVEN, UNPROVEN
+
 Source = Literal["declared", "detected", "declared and detected", "registry", "ledger", "gateway", "assumed"]
 
 # Facts that one source alone tells.
@@ -33,7 +35,10 @@ _SEEN: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def sources(
-    situation: Mapping[str, Any], declared: Mapping[str, Any], findings: Mapping[str, Any]
+    situation: Mapping[str, Any],
+    declared: Mapping[str, Any],
+    findings: Mapping[str, Any],
+    lineage: Mapping[str, Any] | None = None,
 ) -> dict[str, Source]:
     """The source of every fact, by dotted path; `filings` as a whole.
 
@@ -41,6 +46,7 @@ def sources(
         situation: As `situation_document` gives it.
         declared: The declaration.
         findings: The joined findings.
+        lineage: What was found of a claim that data came from abroad (`Lineage.to_json`).
     """
     found: dict[str, Source] = {}
     for section, values in situation.items():
@@ -50,6 +56,11 @@ def sources(
         for name, value in values.items():
             path = f"{section}.{name}"
             found[path] = _FIXED.get(path) or _SECTIONS.get(section) or _told(path, value, declared, findings)
+    state = (lineage or {}).get("state", UNPROVEN)
+    if state != UNPROVEN:  # then the people in the bytes decided, or that they could not be compared
+        found["exemption.mainland_data_added"] = "detected" if state in {PROVEN, ADDED} else "assumed"
+    if state == PROVEN:
+        found["exemption.evidence"] = "detected"
     return found
 
 

@@ -26,6 +26,7 @@ from gateway.core.records import (
     KINDS,
     AppPassword,
     Client,
+    Endpoint,
     FiledMechanism,
     Officer,
     Person,
@@ -275,6 +276,8 @@ def _references(record: Record) -> list[tuple[str, str]]:
         return [("institution", record.institution), ("person", record.person)]
     if isinstance(record, Webhook):
         return [("institution", record.institution)]
+    if isinstance(record, Endpoint):
+        return [("institution", record.institution)] if record.institution else []
     if isinstance(record, Person):
         found = [("institution", record.institution)] if record.institution else []
         return found + ([("person", record.supervisor)] if record.supervisor else [])

@@ -114,7 +114,12 @@ class Answers:
             "transfer": transfer.id,
             "state": transfer.state.value,
             "decision": dict(transfer.decision),
-            "sources": sources(transfer.decision["situation"], transfer.declaration, transfer.findings),
+            "sources": sources(
+                transfer.decision["situation"],
+                transfer.declaration,
+                transfer.findings,
+                transfer.decision.get("lineage"),
+            ),
             "differences": [*transfer.decision.get("differences", ())],
             "smallest": [list(names) for names in smallest(pack, known, self._calendar)],
         }

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -27,8 +28,8 @@ from gateway.core.facts import Tag, local_day, opens
 from gateway.core.persons import SHARD_BITS
 from gateway.core.transfer import State, advance
 from gateway.flow import usage
-from gateway.flow.census import GBA, KINDS, NATIONAL, rebuilt
-from gateway.flow.recorder import EVIDENCE, open_opening
+from gateway.flow.census import GBA, INBOUND, KINDS, NATIONAL, rebuilt
+from gateway.flow.recorder import ALL_TIME, EVIDENCE, open_opening
 from gateway.flow.registrar import Registrar
 from gateway.flow.tree import high_water
 from gateway.flow.usage import EVERYBODY, UNDER_FILINGS
@@ -93,6 +94,7 @@ class Audit:
             await self._registry(view, problems)  # step 4
             await _compare_persons(view, counted, problems)  # step 6
             await _compare_filings(view, counted, problems)  # step 7
+            await _compare_inbound(view, counted, problems)
         if len(leaves) != size:
             problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
         return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
@@ -225,6 +227,20 @@ async def _compare_filings(view: Reading, counted: Mapping[str, _Counted], probl
         found = dict(await view.person_shards(filing, year, UNDER_FILINGS, EVERYBODY, range(1 << SHARD_BITS)))
         if (made, shards) != (union, found):
             problems.append(f"the union of the persons of {year} under filing {filing} is not what its sets make")
+
+
+async def _compare_inbound(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
+    """Who came in is of no year, and has no union."""
+    sets = {each.transfer_id: each for each in await view.person_sets("", ALL_TIME, INBOUND)}
+    for transfer_id, each in counted.items():
+        if each.persons and each.persons["track"] == INBOUND:
+            found = sets.get(transfer_id)
+            _compare_set(transfer_id, each.persons, found, problems)
+            if found and sha256(found.nonsensitive).hexdigest() != each.persons["digests"]:
+                problems.append(f"who came in under {transfer_id} is not what its clearance committed to")
+    problems += [
+        f"{each} is said to have come in, which the ledger does not say" for each in sorted(set(sets) - set(counted))
+    ]
 
 
 def _compare_set(transfer_id: str, said: Mapping[str, Any], found: PersonSet | None, problems: list[str]) -> None:

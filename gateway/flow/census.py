@@ -25,6 +25,7 @@ from gateway.core.persons import Digests, among, merge, new_digests, pack, shard
 from gateway.ports import PersonSet, PersonSums, PersonUnion, Reading, Writing
 
 NATIONAL, GBA = "national", "gba"  # tracks: N and S of Order 16, and what goes under a GBA contract
+INBOUND = "inbound"  # who came in from abroad, all time: counts to nothing and has no union (`flow.lineage`)
 KINDS = ("sensitive", "nonsensitive")
 Shards = Mapping[int, Digests]
 

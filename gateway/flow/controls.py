@@ -27,7 +27,7 @@ class Controls:
     Args:
         ledger: Whose checkpoints count.
         keyring: Where the newest checkpoint is kept beside the database.
-        protected: Whether settings keep the technical controls of the profile (TLS 1.3, sealed payloads).
+        protected: Whether every control of the profile is kept (`policies/profiles.toml`).
     """
 
     def __init__(self, *, ledger: LedgerSigner, keyring: Keyring, protected: bool) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from gateway.core import certificate
 from gateway.core.calendar import WorkCalendar
+from gateway.core.choices import Choices
 from gateway.core.decide import Decision, cures, decide
 from gateway.core.derive import filings_in_force
 from gateway.core.differences import differences
@@ -31,9 +32,12 @@ from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
+from gateway.core.lineage import Lineage
 from gateway.core.listing import institution_on, person_on, recipient_on
 from gateway.core.persons import merge, unpack
 from gateway.core.records import (
+    INBOUND,
+    OUTBOUND,
     ActiveRulebook,
     Endpoint,
     FiledMechanism,
@@ -42,6 +46,7 @@ from gateway.core.records import (
     Project,
     RestrictedRecipient,
     WhitelistEntry,
+    direction_of,
 )
 from gateway.core.registry import Registry
 from gateway.core.review import Case, Tally, tally
@@ -54,6 +59,7 @@ from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
+from gateway.flow.lineage import let_in, look_into
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -81,6 +87,7 @@ class Dossier:
     technical: Technical
     filings: tuple[FiledMechanism, ...]
     usages: Mapping[str, Usage]
+    lineage: Lineage | None
 
 
 class Decider:
@@ -167,6 +174,7 @@ class Decider:
             technical=await self._controls.check(ledger.tx, ledger.now),
             filings=filings,
             usages={each: await usage.usage(ledger.tx, each, transfer, files, joined, year) for each in capped},
+            lineage=await look_into(ledger.tx, self._recorder, registry, transfer, files),
         )
 
     async def _count(
@@ -193,9 +201,15 @@ class Decider:
         registry, transfer = dossier.registry, dossier.transfer
         on = local_day(self._recorder.clock.now())
         project = registry.find(Project, transfer.project)
+        endpoint, institution = (
+            registry.find(Endpoint, transfer.endpoint),
+            registry.find(Institution, transfer.institution),
+        )
+        # Inbound only where it was recorded so and is so: a recipient that is registered elsewhere by now makes it an export.
+        inbound = transfer.direction == direction_of(institution, endpoint) == INBOUND
         situation = know(
             on=on,
-            direction=transfer.direction,
+            direction=INBOUND if inbound else OUTBOUND,
             **self._parties(registry, transfer, on),
             filings=dossier.filings,
             purpose=project.purpose if project else None,
@@ -206,6 +220,7 @@ class Decider:
             used={
                 each.id: dossier.usages[each.id].of(each.kind) for each in dossier.filings if each.id in dossier.usages
             },
+            lineage=dossier.lineage,
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
 
@@ -228,7 +243,8 @@ class Decider:
         document = clearance_document(cleared, digest, timestamp(now))
         signature = self._signer.sign(CLEARANCE_NAMESPACE, document)
         counted = await self._count_persons(ledger, dossier, decision)
-        under = carrying(decision, dossier.filings, self._calendar)
+        choices = self._rulebooks.rulebook(decision.rulebook).choices
+        under = carrying(decision, dossier.filings, self._calendar, choices)
         await self._count_usage(ledger, dossier, under)
         return await ledger.record(
             transfer,
@@ -246,7 +262,7 @@ class Decider:
             changes={
                 "decision": {
                     **self._certified(cleared.case, decision, timestamp(now)),
-                    "differences": _differences(dossier, ledger),
+                    **_beside(dossier, ledger),
                 },
                 "registry_revision": dossier.registry.revision,
                 "clearance": document.decode(),
@@ -265,6 +281,8 @@ class Decider:
     async def _count_persons(self, ledger: Ledgering, dossier: Dossier, decision: Decision) -> dict[str, Any]:
         """Count the transfer's persons on the track its route belongs to; returns what was counted."""
         transfer, joined, year = dossier.transfer, dossier.joined, local_day(ledger.now).year
+        if not decision.derived.export:  # it comes in: nobody of it is counted as sent abroad
+            return await let_in(ledger.tx, transfer, dossier.files)
         carried = await asyncio.to_thread(already, dossier.files, year, frozenset[str]())
         subjects, sequenced = hgr_of(transfer.declaration, joined, carried)
         if subjects or sequenced:
@@ -347,7 +365,7 @@ class Decider:
                 "decision": {
                     **self._certified(case, decision, timestamp(ledger.now)),
                     "case": case.digest(),
-                    "differences": _differences(dossier, ledger),
+                    **_beside(dossier, ledger),
                 },
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
@@ -358,10 +376,15 @@ class Decider:
 # --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
 
 
-def _differences(dossier: Dossier, ledger: Ledgering) -> list[dict[str, Any]]:
-    """Where the content shows more than was declared, as findings with the code of a remedy for the sender."""
+def _beside(dossier: Dossier, ledger: Ledgering) -> dict[str, Any]:
+    """What the row keeps beside the decision.
+
+    Where the content shows more than was declared, as findings with the code of a remedy for the sender; and what was found of a
+    claim that the data came from abroad.
+    """
     found = differences(dossier.transfer.declaration, dossier.joined.facts, local_day(ledger.now))
-    return [{**each.finding(), "remedy": each.remedy} for each in found]
+    told: dict[str, Any] = {"differences": [{**each.finding(), "remedy": each.remedy} for each in found]}
+    return told | ({"lineage": dossier.lineage.to_json()} if dossier.lineage else {})
 
 
 def active_rulebook(registry: Registry, on: Any) -> str:
@@ -411,17 +434,20 @@ def counting_track(decision: Decision) -> str:
     return census.GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
-def carrying(decision: Decision, filings: Sequence[FiledMechanism], calendar: WorkCalendar) -> tuple[str, ...]:
+def carrying(
+    decision: Decision, filings: Sequence[FiledMechanism], calendar: WorkCalendar, choices: Choices
+) -> tuple[str, ...]:
     """The filings a clearance goes under, by id: those in force for it, each by itself.
 
     Args:
         decision: Made on these filings, in this order.
         filings: The sender's.
         calendar: As it was decided with.
+        choices: Of the pack it was decided under.
     """
     if not decision.derived.export:
         return ()
-    in_force = [filings[at] for at in filings_in_force(decision.situation, calendar)]
+    in_force = [filings[at] for at in filings_in_force(decision.situation, calendar, choices)]
     data = decision.situation.data
     # What is exempt, or about nobody, needs no mechanism of the personal-data track; other duties stay (rules.md 5).
     needed = (data.personal or data.level == "important") and not decision.derived.exempt

@@ -16,6 +16,7 @@ from gateway.core.documents import parse_document
 from gateway.core.errors import Conflict, NotFound, NotPermitted
 from gateway.core.facts import timestamp
 from gateway.core.identity import Permission, Principal
+from gateway.core.lineage import remedy as lineage_remedy
 from gateway.core.records import Endpoint, Project
 from gateway.core.registry import Registry
 from gateway.core.transfer import STANDING, State, Transfer
@@ -176,6 +177,7 @@ def sender_view(transfer: Transfer) -> dict[str, Any]:
         "project": transfer.project,
         "dataset": transfer.dataset,
         "version": transfer.version,
+        "direction": transfer.direction,
         "state": transfer.state.value,
         "since": timestamp(transfer.since),
         "opened_at": timestamp(transfer.opened_at),
@@ -185,6 +187,8 @@ def sender_view(transfer: Transfer) -> dict[str, Any]:
         "bytes": transfer.bytes,
         "decision": sender_decision(transfer.decision) if transfer.decision else None,
     }
+    if named := transfer.declaration.get("lineage"):
+        shown["lineage"] = list(named)
     if transfer.reason and transfer.state not in {State.OPEN, State.SUBMITTED}:
         shown["reason"] = transfer.reason
     return shown
@@ -204,6 +208,9 @@ def sender_decision(decision: Mapping[str, Any]) -> dict[str, Any]:
     shown = {key: decision[key] for key in ("verdict", "rules", "citations", "mechanism", "remedies", "rulebook")}
     # What was declared lower than it was found: in words, without the numbers.
     told = {each["remedy"] for each in decision.get("differences", ())}
+    if found := decision.get("lineage"):
+        shown["lineage"] = {"state": found["state"], "added": rounded(found["added"])}
+        told |= {lineage_remedy(found)} - {""}
     shown["remedies"] = [*shown["remedies"], *({"code": code} for code in sorted(told))]
     persons = decision["situation"]["persons"]
     return {**shown, "persons": {name: rounded(count) for name, count in persons.items()}}

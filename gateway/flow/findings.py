@@ -23,6 +23,7 @@ from typing import Any
 from gateway.core.classify import Classifier, FileFindings, PersonSet, youngest
 from gateway.core.declaration import LEVELS
 from gateway.core.differences import differences
+from gateway.core.lineage import finding as lineage_finding
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, merge, pack, packed_digests, unpack
 from gateway.flow.cohorts import beside, join_hgr, samples_of_files, unnamed
@@ -59,6 +60,7 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "classes": list(findings.classes),
         "rows_sensitive": sum(each.uncounted for each in people if each.sensitive),
         "rows_nonsensitive": sum(each.uncounted for each in people if each.ordinary),
+        "rows": sum(each.uncounted for each in people),
         "newest_birth": youngest(findings),
         "categories": {name: list(types) for name, types in findings.categories.items()},
         "subject_limits": dict(findings.subject_limits),
@@ -73,6 +75,12 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
 def person_digests(findings: FileFindings, key: bytes, scope: bytes) -> tuple[bytes, bytes]:
     """Who is in a file, packed: those with sensitive data, those with other. A million people take a second or two."""
     return packed_digests([*findings.people, findings.minors], key, scope)
+
+
+def lasting_digests(findings: FileFindings, key: bytes) -> bytes:
+    """Everybody identified in a file, packed, under the key of a family of projects (`core.persons.lineage_key`)."""
+    people = [each for each in (*findings.people, findings.minors) if each.values]
+    return pack(merge(*(keyed_digests(each, key) for each in people)))
 
 
 def sample_digests(findings: FileFindings, key: bytes, scope: bytes) -> str:
@@ -90,17 +98,20 @@ def sample_digests(findings: FileFindings, key: bytes, scope: bytes) -> str:
     return pack(keyed_digests(PersonSet({SAMPLE_KIND: named}), key, scope)).hex()
 
 
-def said_on_the_whole(facts: Mapping[str, Any], declared: Mapping[str, Any], on: date) -> list[dict[str, Any]]:
+def said_on_the_whole(
+    facts: Mapping[str, Any], declared: Mapping[str, Any], on: date, lineage: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """What stands in no file by itself: findings about a transfer, in the form of a file's.
 
     Args:
         facts: As `join` made them; empty where nothing was classified.
         declared: The declaration.
         on: The day they are looked at.
+        lineage: What the decision found of a claim that they came from abroad (`core.lineage`).
     """
     if not facts:
         return []
-    found = [difference.finding() for difference in differences(declared, facts, on)]
+    found = lineage_finding(lineage or {}) + [difference.finding() for difference in differences(declared, facts, on)]
     many = facts.get("many_subjects", 0)
     if many:
         level = {

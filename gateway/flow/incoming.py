@@ -16,7 +16,7 @@ sender goes on from there or sends the file again.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +29,7 @@ from gateway.core.intake import Limits, Part, check_quota, check_room
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import settled_name
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import decision_facts, person_digests, sample_digests
+from gateway.flow.findings import decision_facts, lasting_digests, person_digests, sample_digests
 from gateway.flow.keeper import Along, Arrived, Keeper, changed, forget, require_state
 from gateway.flow.manifests import Capture, Memory
 from gateway.flow.pieces import Pieces
@@ -64,7 +64,8 @@ class Announced:
 class Reception:
     """What every incoming file needs: the recorder, the vault, the classifier, worker threads and bounds.
 
-    `opener` opens what this gateway sealed itself, and only to go on with it (`reread`).
+    `opener` opens what this gateway sealed itself, and only to go on with it (`reread`). `family_key` makes the key under
+    which people of a project's family are compared (`flow.lineage`); empty where it belongs to none.
     """
 
     recorder: Recorder
@@ -75,6 +76,7 @@ class Reception:
     pool: Executor
     limits: Limits
     keeper: Keeper
+    family_key: Callable[[str], Awaitable[bytes]]
     memory: Memory = field(default_factory=Memory)
     pieces: Pieces = field(default_factory=Pieces)
 
@@ -297,6 +299,7 @@ class Incoming:
         year = local_day(now).year
         year_key = await self._reception.recorder.year_key(year)
         sample_key = await self._reception.recorder.year_key(ALL_TIME)
+        family_key = await self._reception.family_key(self._transfer.project)
 
         def make(passed: Passed) -> StoredFile:
             _check_announced(passed, announced)
@@ -316,6 +319,7 @@ class Incoming:
                 persons_nonsensitive=nonsensitive,
                 received_at=now,
                 modified_at=announced.modified or self.modified,
+                persons_lasting=lasting_digests(findings, family_key) if family_key else b"",
             )
 
         return make

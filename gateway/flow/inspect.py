@@ -29,8 +29,9 @@ from gateway.core.classify import on_day
 from gateway.core.facts import local_day
 from gateway.core.records import Endpoint
 from gateway.core.transfer import Transfer
-from gateway.flow.findings import decision_facts, person_digests, sample_digests
+from gateway.flow.findings import decision_facts, lasting_digests, person_digests, sample_digests
 from gateway.flow.incoming import scope_of
+from gateway.flow.lineage import family_key_of
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import ALL_TIME, Recorder
 from gateway.flow.registrar import Registrar
@@ -88,10 +89,11 @@ class Inspect:
         year = local_day(self._recorder.clock.now()).year
         year_key = await self._recorder.year_key(year)
         sample_key = await self._recorder.year_key(ALL_TIME)
+        family_key = await family_key_of(self._recorder, await self._registrar.registry(), transfer.project)
         rows: dict[int, StoredFile] = {}
         with self._inspection.open() as inspecting:
             for stored in wanted:
-                counting = (year, year_key, sample_key, scope_of(transfer))
+                counting = (year, year_key, sample_key, scope_of(transfer), family_key)
                 work = partial(self._row, inspecting, stored, headers, counting, scanned=scanned)
                 row = sealed_row(await _interruptible(inspecting, work), evidence_key)
                 rows[stored.file.number] = row
@@ -114,12 +116,12 @@ class Inspect:
         inspecting: Inspecting,
         stored: StoredFile,
         headers: Mapping[str, bytes],
-        counting: tuple[int, bytes, bytes, bytes],
+        counting: tuple[int, bytes, bytes, bytes, bytes],
         *,
         scanned: bool,
     ) -> StoredFile:
-        """The steps of a file, in a worker thread; `counting` is the year, its key, that of samples, and their scope."""
-        file, (year, year_key, sample_key, scope) = stored.file, counting
+        """The steps of a file, in a worker thread; `counting`: year, its key, that of samples, their scope, the family's key."""
+        file, (year, year_key, sample_key, scope, family_key) = stored.file, counting
         keys: dict[bytes, None] = {}
         for name in dict.fromkeys(part.name for part in file.parts):
             keys |= dict.fromkeys(self._opener.open(headers.get(name, b"")))
@@ -136,6 +138,7 @@ class Inspect:
                 facts={**decision_facts(findings, year), "samples": sample_digests(findings, sample_key, scope)},
                 persons_sensitive=sensitive,
                 persons_nonsensitive=ordinary,
+                persons_lasting=lasting_digests(findings, family_key) if family_key else b"",
             )
         return self._scan(row, tuple(keys)) if scanned else row
 

@@ -31,13 +31,14 @@ from gateway.core.identity import Permission, Principal
 from gateway.core.intake import Limits, Part, check_quota, check_room, check_submission, files_root
 from gateway.core.manifests import manifest_kind
 from gateway.core.names import DatasetName, parse_identifier, parse_path, parse_segment, settled_name
-from gateway.core.records import Endpoint, Project
+from gateway.core.records import Endpoint, Institution, Project, direction_of
 from gateway.core.situation import Vocabulary
 from gateway.core.transfer import State, Transfer, deadline
 from gateway.flow.carry import Carry, Listing
 from gateway.flow.findings import says_something
 from gateway.flow.incoming import Announced, Incoming, Reception, forget_row
 from gateway.flow.keeper import Keeper, changed, require_state
+from gateway.flow.lineage import check_named, family_key_of
 from gateway.flow.locks import promised
 from gateway.flow.recall import check_rows, sealed_row
 from gateway.flow.recorder import Ledgering, Recorder
@@ -108,7 +109,9 @@ class Intake:
         self._limits = limits
         self.keeper = Keeper(recorder=recorder, spool=spool, pool=pool, limits=limits)
         sealer = VaultSealer(vault_public, recorder.entropy, recorder.clock)
-        self.reception = Reception(recorder, spool, sealer, opener, classifier, pool, limits, self.keeper)
+        self.reception = Reception(
+            recorder, spool, sealer, opener, classifier, pool, limits, self.keeper, self._family_key
+        )
         self._carry = Carry(recorder, spool)
         self._uploading: Counter[str] = Counter()
         self._arriving: dict[str, list[Incoming]] = {}
@@ -165,6 +168,9 @@ class Intake:
                 await self._carry.abandon(transfer_id)
         return opened
 
+    async def _family_key(self, project: str) -> bytes:
+        return await family_key_of(self._recorder, await self._registrar.recent(), project)
+
     async def _dataset_name(self, principal: Principal, endpoint: str, project: str, dataset: str) -> DatasetName:
         registry = await self._registrar.registry()
         found = registry.get(Project, parse_identifier(project, "project"))
@@ -198,6 +204,8 @@ class Intake:
             declared = listing.declaration
         taken = listing or Listing()
         await self._check_open_transfers(ledger, principal)
+        registry = await self._registrar.fold(ledger.tx)
+        parties = registry.find(Institution, name.institution), registry.find(Endpoint, name.endpoint)
         latest = await ledger.tx.latest_version(name.institution, name.endpoint, name.project, name.dataset)
         now = ledger.now
         transfer = Transfer(
@@ -207,7 +215,7 @@ class Intake:
             project=name.project,
             dataset=name.dataset,
             version=latest + 1,
-            direction="outbound",
+            direction=direction_of(*parties),
             door=principal.door.value,
             person=principal.person,
             client=principal.client,
@@ -219,6 +227,10 @@ class Intake:
             files=len(taken.rows),
             bytes=taken.bytes,
         )
+        if (
+            listing is None
+        ):  # what a version takes over is looked up when it is submitted: its sender may yet say otherwise
+            await check_named(ledger.tx, registry, transfer, declared)
         public = {
             "institution": transfer.institution,
             "endpoint": transfer.endpoint,
@@ -530,6 +542,7 @@ class Intake:
         async def job(ledger: Ledgering) -> Transfer:
             transfer = await ledger.transfer(transfer_id)
             held = transfer.state is State.HELD
+            await check_named(ledger.tx, await self._registrar.fold(ledger.tx), transfer, joined)
             if not held and transfer.declaration == (words if transfer.state is State.OPEN else joined):
                 return transfer
             # An open transfer keeps its own words; what stands under them is joined when it is submitted.
@@ -607,6 +620,7 @@ class Intake:
         if said.root and root != said.root:
             raise Conflict("the files changed while they were looked at")
         declared = stand_on(standing, transfer.declaration)
+        await check_named(ledger.tx, await self._registrar.fold(ledger.tx), transfer, declared)
         submitted = await ledger.record(
             transfer,
             Tag.SUBMITTED,

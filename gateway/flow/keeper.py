@@ -525,6 +525,7 @@ def _note(arrived: Arrived, evidence_key: bytes) -> bytes:
             "received_at": stored.received_at.isoformat(),
             "modified_at": stored.modified_at.isoformat() if stored.modified_at else "",
             "header": arrived.header.hex(),
+            "lasting": stored.persons_lasting.hex(),
         },
         ensure_ascii=False,
     ).encode()
@@ -560,5 +561,6 @@ def _noted(note: bytes, evidence_key: bytes) -> Arrived:
         persons_nonsensitive=bytes.fromhex(said["nonsensitive"]),
         received_at=datetime.fromisoformat(said["received_at"]),
         modified_at=datetime.fromisoformat(modified) if modified else None,
+        persons_lasting=bytes.fromhex(said.get("lasting", "")),  # notes of before it was kept have none
     )
     return Arrived(stored, bytes.fromhex(said["header"]))

@@ -66,6 +66,8 @@ def _seal(stored: StoredFile, evidence_key: bytes) -> bytes:
     ]
     if stored.carried:
         told.append(stored.carried)
+    if stored.persons_lasting:
+        told.append({"lasting": stored.persons_lasting.hex()})
     return hmac.digest(key, canonical.encode(told), "sha256")
 
 
@@ -99,6 +101,20 @@ async def check_transfer(view: Reading, transfer: Transfer, evidence_key: bytes)
         raise BrokenPromise(
             f"the row of {transfer.id} is not what the ledger recorded: it was altered; open an incident"
         )
+
+
+async def cleared_persons(view: Reading, transfer_id: str, evidence_key: bytes) -> dict[str, Any]:
+    """What a transfer's clearance committed to of its persons; empty where it has none.
+
+    Raises:
+        BrokenPromise: Where the entry's opening is not its own.
+    """
+    persons: dict[str, Any] = {}
+    for index, body in await view.entries_of(transfer_id):
+        entry = parse_document(body)
+        if entry["tag"] == Tag.CLEARED.value:  # the last one: a clearance may lapse and be earned again
+            persons = (await _private(view, index, body, entry, evidence_key))["persons"]
+    return persons
 
 
 async def own_words(view: Reading, transfer_id: str, evidence_key: bytes) -> dict[str, Any]:

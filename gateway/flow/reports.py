@@ -17,14 +17,13 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from gateway.core.calendar import add_years
-from gateway.core.derive import EXTENDED_YEARS, VALID_YEARS
 from gateway.core.errors import NotFound, Unusable
 from gateway.core.facts import local_day
 from gateway.core.persons import merge, unpack
 from gateway.core.records import Endpoint, FiledMechanism, Institution, Project
 from gateway.core.registry import Registry
 from gateway.core.reporting import Left, Report, Section, by_recipient, details
+from gateway.core.terms import last_day
 from gateway.core.transfer import State, Transfer
 from gateway.flow.census import GBA, NATIONAL
 from gateway.flow.recorder import Recorder
@@ -159,8 +158,12 @@ async def _cleared(view: Reading, institution: str, project: str, period: Period
     return [
         transfer
         async for transfer in _opened(view, institution, project, period)
+        # What came in is no export, and no report of what left.
         # What was forgotten has no evidence a report could rest on.
-        if transfer.clearance and transfer.evidence == "kept" and period.first <= _cleared_on(transfer) <= period.last
+        if transfer.clearance
+        and transfer.evidence == "kept"
+        and transfer.decision["derived"]["export"]
+        and period.first <= _cleared_on(transfer) <= period.last
     ]
 
 
@@ -270,11 +273,9 @@ def _filings(registry: Registry, institution: str, left: Sequence[Left], on: dat
 
 
 def valid_to(filed: FiledMechanism) -> date | None:
-    """The last valid day of a filing, as `core.derive` reads it; None where it has none."""
-    if filed.valid_to is not None or filed.effective is None or filed.kind not in VALID_YEARS:
-        return filed.valid_to
-    extended = filed.kind == "SA" and filed.extended
-    return add_years(filed.effective, EXTENDED_YEARS if extended else VALID_YEARS[filed.kind])
+    """The last valid day of a filing, as `core.terms` reads it; None where it has none."""
+    last = last_day(filed)
+    return None if last == date.max else last
 
 
 def _about(found: Gathered) -> dict[str, Any]:

@@ -66,7 +66,9 @@ class Review:
             "decision": dict(transfer.decision),
             "findings": dict(transfer.findings),
             "declaration": dict(transfer.declaration),
-            "on_the_whole": said_on_the_whole(transfer.findings, transfer.declaration, today),
+            "on_the_whole": said_on_the_whole(
+                transfer.findings, transfer.declaration, today, transfer.decision.get("lineage")
+            ),
             "files": [_shown(stored, secret=secret) for stored in files],
         }
         if transfer.state is State.HELD:

@@ -460,6 +460,7 @@ def _stored_file(row: _Row) -> StoredFile:
         transfer_id=values["transfer_id"],
         file=ReceivedFile(**received),
         **{name: values[name] for name in _STORED},
+        persons_lasting=values["persons_lasting"] or b"",
     )
 
 

@@ -170,6 +170,8 @@ files = sa.Table(
     _time("received_at"),
     # The version whose delivery brought the bytes; empty where they lie in the vault under this one.
     sa.Column("carried", Word, nullable=False, server_default=""),
+    # Who is in it under the key of a family of projects, for those that have one; NULL in rows of before that was kept.
+    sa.Column("persons_lasting", sa.LargeBinary, nullable=True),
     sa.Index(None, "sha256"),
     sa.Index(None, "transfer_id", "number"),
 )

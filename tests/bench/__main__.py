@@ -3,7 +3,8 @@
 Names: `scan` (detectors against SHA-256 in the same run), `large_file` (one file by PUT, memory and digest),
 `sftp` (the SFTP door beside OpenSSH and rclone), `https` (the HTTPS door beside nginx and rclone), `rss` (memory under many
 uploads at once), `folders` (trees of many small files, the whole way), `persons` (counting millions of them), `corpus` (how
-well identifiers are found, beside Presidio; `corpus [seed] [--show] [--files] [--write]`).
+well identifiers are found, beside Presidio; `corpus [seed] [--show] [--files] [--write]`), `policy` (decisions, and replay of
+100,000 of them).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib
 import sys
 
 QUICK = ("scan", "large_file", "sftp")
-NAMES = (*QUICK, "https", "rss", "folders", "persons", "corpus")
+NAMES = (*QUICK, "https", "rss", "folders", "persons", "corpus", "policy")
 
 
 def main(arguments: list[str]) -> None:

@@ -163,3 +163,40 @@ def test_a_pack_that_cannot_be_used_exits_2(tmp_path, facts):
     result = run("check", facts(""), "--policies", tmp_path / "nowhere")
     assert result.exit_code == 2
     assert "cannot be read" in result.stderr
+
+
+# --- what the law leaves open ---
+
+
+def test_choices_are_listed_for_people_and_for_machines():
+    told = run("choices", "--lang", "zh-Hans")
+    assert told.exit_code == 0
+    assert "labour_rules = both" in told.stdout.replace("\n", " ")
+    listed = json.loads(run("choices", "--json").stdout)
+    assert [each["id"] for each in listed] == list(pack().rulebook.choices.entries)
+    assert not any(each["laxer"] for each in listed)
+    assert set(listed[0]) == {
+        "id", "point", "question", "options", "default", "taken", "laxer", "read_by", "citations",
+    }  # fmt: skip
+
+
+def test_a_laxer_reading_is_marked_and_flagged(folder, facts):
+    path = folder / "choices.toml"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('taken = "both"', 'taken = "either"'), "utf-8")
+    assert run("digest", "--policies", folder, "--write").exit_code == 0
+    assert "laxer" in run("choices", "--policies", folder).stdout
+    made = json.loads(run("check", facts(""), "--policies", folder, "--json").stdout)
+    assert (made["verdict"], made["flags"]) == ("allow", ["choice-labour_rules"])
+    # Cases state flags exactly: a pack with a laxer reading says so in each of its cases, or does not pass.
+    assert run("test", "--policies", folder).exit_code == 1
+
+
+def test_facts_without_a_rule_fail_the_packs_test(folder):
+    path = folder / "rules/3-personal-information.toml"
+    text = path.read_text("utf-8")
+    path.write_text(
+        text.replace("when = 'band == \"small\"'", "when = 'band == \"small\" && sender.government_funded'"), "utf-8"
+    )
+    result = run("test", "--policies", folder, "--json")
+    assert (result.exit_code, "no rule fires on 2024-03-22, export: band = 'small'" in result.stdout) == (1, True)

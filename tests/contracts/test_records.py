@@ -385,10 +385,10 @@ async def test_files_are_replaced_by_path_and_listed_by_code_point(records: Reco
         await tx.put_transfer(transfer())
         for number, path in enumerate(paths):
             await tx.put_file(stored(path=path, number=number))
-        await tx.put_file(stored(path="b", number=9, parts=()))
+        await tx.put_file(stored(path="b", number=9, parts=(), persons_lasting=b"\1" * 8))
     async with records.read() as view:
         assert [each.file.path for each in await view.files("t1")] == sorted(paths)
-        assert await view.file("t1", "b") == stored(path="b", number=9, parts=())
+        assert await view.file("t1", "b") == stored(path="b", number=9, parts=(), persons_lasting=b"\1" * 8)
         assert await view.file("t1", "数据") == stored(path="数据", number=5)
         assert await view.file("t1", "none") is None
         assert await view.files("t2") == []
@@ -605,6 +605,7 @@ async def test_persons_are_counted_once_and_given_back(records: Records) -> None
     async with records.read() as view:
         assert await view.person_sets("sz-lab", 2026, "national") == sets[:2]
         assert await view.person_sets("", 2026, "national") == [sets[0], sets[1], sets[4]]
+        assert [await view.person_set(each) for each in ("t2", "t9")] == [sets[1], None]
     async with records.write() as tx:
         assert await tx.drop_persons("t1")
         assert not await tx.drop_persons("t1")

@@ -8,7 +8,7 @@ from datetime import date
 import cel
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.core.decide import check_cases, cures, decide, parse_cases, uncovered
@@ -120,6 +120,31 @@ def test_a_stricter_fact_never_loosens_the_verdict(found, data):
     before = decide(pack().rulebook, found, prc_calendar())
     after = decide(pack().rulebook, stricter, prc_calendar())
     assert STRICTNESS[after.verdict] >= STRICTNESS[before.verdict], path
+
+
+@CALM
+@given(situations(), st.data())
+def test_a_filing_taken_away_never_loosens_the_verdict_but_for_two_kinds(found, data):
+    """A lapsed assessment denies (D8), and so does a GBA contract whose data go outside (P6)."""
+    kept = [filing for filing in found.filings if filing.kind not in {"SA", "GBA"}]
+    assume(kept)
+    gone = data.draw(st.sampled_from(kept))
+    fewer = replace(found, filings=tuple(filing for filing in found.filings if filing is not gone))
+    before, after = (decide(pack().rulebook, each, prc_calendar()) for each in (found, fewer))
+    assert STRICTNESS[after.verdict] >= STRICTNESS[before.verdict], gone
+
+
+@pytest.mark.parametrize(
+    ("facts", "rules"),
+    [
+        ({"filings": [{**SIGNED, "kind": "SA", "effective": date(2020, 1, 1)}]}, ["D8", "P8"]),
+        ({"filings": [{**SIGNED, "kind": "GBA"}], "recipient": {"onward": ["SG"]}}, ["P6.1", "P6", "P8"]),
+    ],
+)
+def test_the_two_kinds_whose_removal_loosens(facts, rules):
+    known = {"data": {"sensitive": True}, **facts}
+    assert list(decision(**known).rules) == rules
+    assert decision(**{**known, "filings": []}).verdict == "hold"
 
 
 def test_no_rule_is_a_hold_that_nobody_clears():

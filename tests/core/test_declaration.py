@@ -104,6 +104,23 @@ def test_all_complaints_come_at_once() -> None:
         assert word in message
 
 
+# --- lineage ---------------------------------------------------------------------------------------------------------------
+
+INBOUND = "t" + "abcdefgh234567" + "zyxwvutsrq"
+
+
+def test_lineage_is_a_set_of_transfers() -> None:
+    assert declare({"lineage": [INBOUND, INBOUND]}) == {"lineage": [INBOUND]}
+    assert declare({"lineage": []}) == {"lineage": []}
+
+
+@pytest.mark.parametrize(
+    "said", [INBOUND, [INBOUND.upper()], [INBOUND[:-1]], [INBOUND + "a"], [7], [None], {"a": INBOUND}, [INBOUND] * 65]
+)
+def test_what_is_no_lineage(said: Any) -> None:
+    assert "lineage must be a list of at most 64 ids" in refused({"lineage": said})
+
+
 # --- dates -----------------------------------------------------------------------------------------------------------------
 
 

@@ -87,3 +87,10 @@ def test_people_are_exact_or_at_most(explain, exact):
     assert "12" in said
     assert "345" in said
     assert said != explain.persons({**facts, "persons_exact": not exact})
+
+
+@pytest.mark.parametrize("state", ["added", "unproven", "unnamed", "lost"])
+def test_what_is_found_of_lineage_has_words(explain, state):
+    kind = "lineage_added" if state == "added" else "lineage_unproven"
+    said = explain.finding(finding(kind, state))
+    assert (said.kind != kind, said.where != state, "3" in said.counts, "2" in said.counts) == (True, True, True, False)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.keeping import LEAST_YEARS, last_kept_day, may_go_from
+from gateway.stores.rulebooks import load_retention
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,7 @@ def test_no_term_ends_before_three_years_are_over(start: date, years: int) -> No
     last = last_kept_day(start, years=years)
     assert last >= date(start.year + LEAST_YEARS, start.month, min(start.day, 28))
     assert may_go_from(last) > last
+
+
+def test_the_pack_asks_for_no_longer_term() -> None:
+    assert load_retention().rows["provision_records"].months <= 12 * LEAST_YEARS

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.core.decide import Decision, decide
 from gateway.core.declaration import SECTIONS, parse_declaration
 from gateway.core.known import LEVELS, Counted, know
+from gateway.core.lineage import ADDED, LOST, PROVEN, UNNAMED, UNPROVEN, Lineage
 from gateway.core.records import Endpoint, FiledMechanism, Institution, Person
 from gateway.core.situation import (
     Filing,
@@ -100,8 +101,9 @@ KNOWN: dict[str, Any] = {
     "findings": CLEAN,
     "counted": COUNTED,
     "technical": FINE,
+    "lineage": None,  # nobody claims that the data came from abroad
 }
-SOURCES = [name for name in KNOWN if name not in {"on", "direction"}]
+SOURCES = [name for name in KNOWN if name not in {"on", "direction", "lineage"}]
 
 # The same without a person in it: nothing but general data, allowed by Order 16 article 3.
 IMPERSONAL: dict[str, Any] = {
@@ -200,7 +202,7 @@ def test_knowing_less_still_never_allows(missing: set[str], genetic: bool) -> No
 
 @pytest.mark.parametrize("direction", ["outbound", "inbound"])
 def test_knowing_nothing_is_the_strictest_situation(direction: str) -> None:
-    nothing = situation(on=TODAY, direction=direction, **dict.fromkeys(SOURCES))
+    nothing = situation(on=TODAY, direction=direction, **dict.fromkeys([*SOURCES, "lineage"]))
     expected = strictest(TODAY)
     unclaimed = replace(expected.data, anonymous_claimed=False)  # a claim nobody made was not made
     assert nothing == replace(expected, direction=direction, data=unclaimed)
@@ -217,6 +219,43 @@ def test_whatever_is_known_can_be_recorded_and_thawed(source: str | None) -> Non
     """Sealing decides again from the record."""
     found = close_upwards(situation(**{**KNOWN, **({source: None} if source else {})}))
     assert thaw_situation(situation_document(found), VOCABULARY) == found
+
+
+# --- a claim that the data came from abroad ------------------------------------------------------------------------------------
+
+EVIDENCE = {"claimed": "art4", "evidence": ["collected_abroad"], "mainland_data_added": False}
+BARE = {"claimed": "art4"}
+
+
+@pytest.mark.parametrize(
+    ("exemption", "lineage", "evidence", "added"),
+    [
+        (EVIDENCE, None, True, True),  # nobody looked: nothing is known of it
+        (EVIDENCE, Lineage(UNPROVEN), True, False),  # the sender's word, as it always was
+        (BARE, Lineage(UNPROVEN), False, True),
+        (BARE, Lineage(PROVEN), True, False),  # the people in the bytes are the evidence
+        (EVIDENCE, Lineage(PROVEN), True, False),
+        ({**EVIDENCE, "mainland_data_added": True}, Lineage(PROVEN), True, True),  # the stricter wins
+        (EVIDENCE, Lineage(ADDED, 1), True, True),
+        (EVIDENCE, Lineage(UNNAMED), True, True),
+        (EVIDENCE, Lineage(LOST), True, True),
+        ({"claimed": "art5.1", "evidence": ["emergency"], "mainland_data_added": False}, None, False, False),
+    ],
+)
+def test_what_lineage_makes_of_a_claim(exemption: Any, lineage: Any, evidence: bool, added: bool) -> None:  # noqa: FBT001 - a table
+    said_so = {**DECLARED, "exemption": exemption}
+    found = situation(**{**KNOWN, "declared": said_so, "lineage": lineage}).exemption
+    assert ("collected_abroad" in found.evidence, found.mainland_data_added) == (evidence, added)
+    fired = decision(KNOWN, declared=said_so, lineage=lineage).rules
+    claim_holds = exemption["claimed"] == "art4" and evidence and not added
+    assert ("P1" in fired, "P19" in fired) == (claim_holds, not claim_holds)
+
+
+@given(st.sampled_from([None, *(Lineage(state) for state in (PROVEN, ADDED, UNPROVEN, UNNAMED, LOST))]), st.booleans())
+def test_lineage_never_makes_less_of_what_a_sender_admits(lineage: Any, admits: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
+    said_so = {**DECLARED, "exemption": {**EVIDENCE, "mainland_data_added": admits}}
+    found = situation(**{**KNOWN, "declared": said_so, "lineage": lineage}).exemption
+    assert found.mainland_data_added or not admits
 
 
 # --- each declared key in turn -------------------------------------------------------------------------------------------------

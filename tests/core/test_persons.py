@@ -15,6 +15,7 @@ from gateway.core.errors import Unusable
 from gateway.core.persons import (
     counting_year,
     keyed_digests,
+    lineage_key,
     merge,
     merge_persons,
     new_digests,
@@ -32,6 +33,12 @@ def _persons(kind: str, *values: int, **rest) -> PersonSet:
 def test_the_digest_is_keyed_blake2b_of_kind_and_value():
     expected = hashlib.blake2b(b"hkid\0\0" + (7).to_bytes(8, "big"), digest_size=8, key=KEY).digest()
     assert pack(keyed_digests(_persons("hkid", 7), KEY)) == expected
+
+
+def test_a_familys_key_follows_nobody_into_another_family():
+    keys = {lineage_key(KEY, "cohort"), lineage_key(KEY, "cohort-2"), lineage_key(KEY[::-1], "cohort"), KEY}
+    assert len(keys) == 4
+    assert len({pack(keyed_digests(_persons("hkid", 7), key)) for key in keys}) == 4
 
 
 def test_kind_and_key_separate_the_scope_only_samples():

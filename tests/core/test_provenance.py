@@ -61,3 +61,17 @@ def test_every_fact_has_a_source():
     document = situation_document(parse_situation(PERSONAL, PACK.vocabulary))
     paths = {f"{section}.{name}" for section, values in document.items() if isinstance(values, dict) for name in values}
     assert paths | {"on", "direction", "filings"} == set(found)
+
+
+def test_what_lineage_decided_was_not_declared():
+    said = {"exemption": {"claimed": "art4", "evidence": ["collected_abroad"], "mainland_data_added": False}}
+    document = situation_document(parse_situation({**PERSONAL, **said}, PACK.vocabulary))
+
+    def of(state):
+        found = sources(document, said, {}, {"state": state} if state else None)
+        return found["exemption.evidence"], found["exemption.mainland_data_added"]
+
+    assert of("") == of("unproven") == ("declared", "declared")
+    assert of("proven") == ("detected", "detected")
+    assert of("added") == ("declared", "detected")
+    assert of("unnamed") == of("lost") == ("declared", "assumed")

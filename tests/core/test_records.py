@@ -38,6 +38,7 @@ from gateway.core.records import (
     SshKey,
     Webhook,
     WhitelistEntry,
+    direction_of,
     parse_record,
     password_digest,
     record_table,
@@ -77,15 +78,15 @@ EXAMPLES: dict[str, Record] = {
 PERMANENT: dict[str, tuple[str, ...]] = {
     "institution": (
         "id", "name_zh", "name_en", "uscc", "filing_number", "filed_from", "filed_to", "ciio", "overseas_controlled",
-        "gba_city", "health_org", "government_funded", "in_ftz",
+        "gba_city", "health_org", "government_funded", "in_ftz", "place",
     ),
     "person": ("id", "name", "institution", "real_name_verified", "supervisor", "valid_to"),
     "client": ("id", "institution", "person", "jwk", "scopes", "valid_to", "jwks", "certificate", "bound_tokens"),
     "endpoint": (
         "id", "name", "place", "connector", "recipient_key", "settings", "ranges", "mainland_controlled",
-        "listed_pipl42", "in_hetao_hk_park", "onward", "malware_scan", "registration", "also_named",
+        "listed_pipl42", "in_hetao_hk_park", "onward", "malware_scan", "institution", "registration", "also_named",
     ),
-    "project": ("id", "institution", "endpoints", "purpose", "declaration", "quiet_minutes"),
+    "project": ("id", "institution", "endpoints", "purpose", "declaration", "quiet_minutes", "family"),
     "filing": (
         "id", "institution", "kind", "recipients", "purpose", "data_types", "effective", "filed", "valid_to", "extended",
         "persons_cap", "evidence_sha256", "number", "authority", "evidence",
@@ -173,6 +174,14 @@ WRONG: list[tuple[str, Mapping[str, Any], str]] = [
     ("endpoint", {"place": ""}, "place must be"),
     ("endpoint", {"place": "Hong Kong"}, "place must be"),
     ("endpoint", {"place": "hk"}, "place must be"),
+    ("endpoint", {"place": "HK-"}, "place must be"),
+    ("endpoint", {"institution": "sz-lab"}, "institution is for endpoints in the mainland"),
+    ("institution", {"place": "Hong Kong"}, "place must be"),
+    ("institution", {"place": "HK", "uscc": ""}, "gba_city is for institutions in the mainland"),
+    ("institution", {"uscc": ""}, "check character"),
+    ("institution", {"place": "CN-SZ", "uscc": ""}, "check character"),
+    ("institution", {"place": "HK", "gba_city": "", "uscc": USCC[:-1] + "0"}, "check character"),
+    ("project", {"family": "The Cohort"}, "family must be"),
     ("endpoint", {"recipient_key": ""}, "recipient_key must be"),
     ("endpoint", {"recipient_key": base64.b64encode(bytes(31)).decode()}, "recipient_key must be"),
     ("endpoint", {"recipient_key": base64.b64encode(bytes(32)).decode().rstrip("=")}, "recipient_key must be"),
@@ -426,6 +435,34 @@ def test_defaults_claim_nothing() -> None:
     assert Client("x", "x", "x", {}).scopes == ()
     assert FiledMechanism("x", "x", "SCC", ()).effective is None
     assert Project("x", "x", (), "p").declaration == {}
+
+
+OUTSIDE = {"place": "HK", "uscc": "", "gba_city": ""}
+INSIDE = {"place": "CN-SZ", "institution": "sz-lab"}
+
+
+@pytest.mark.parametrize(
+    ("institution", "endpoint", "direction"),
+    [
+        ({}, {}, "outbound"),
+        (OUTSIDE, INSIDE, "inbound"),
+        (OUTSIDE, {"place": "CN"}, "inbound"),
+        ({**OUTSIDE, "place": "MO"}, INSIDE, "inbound"),
+        (OUTSIDE, {}, "outbound"),  # between two places outside: the stricter rules
+        ({}, INSIDE, "outbound"),  # between two places inside: the same
+        ({"place": "CN-SZ"}, {}, "outbound"),
+        ({}, {"place": "TW"}, "outbound"),
+    ],
+)
+def test_the_registry_says_which_way_it_goes(
+    institution: Mapping[str, Any], endpoint: Mapping[str, Any], direction: str
+) -> None:
+    sends = parse_record("institution", {**record_table(EXAMPLES["institution"]), **institution})
+    receives = parse_record("endpoint", {**record_table(EXAMPLES["endpoint"]), **endpoint})
+    assert isinstance(sends, Institution)
+    assert isinstance(receives, Endpoint)
+    assert direction_of(sends, receives) == direction
+    assert direction_of(None, receives) == direction_of(sends, None) == "outbound"
 
 
 def test_documents_of_a_filing_are_read_back_and_named_by_digest_once() -> None:

@@ -11,6 +11,7 @@ from gateway.core.decide.decision import _variables
 from gateway.core.derive import derive
 from gateway.core.errors import Unusable
 from gateway.core.rulebook import operands, parse_condition, parse_rulebook
+from gateway.core.rulebook.choices import with_choices
 from gateway.core.rulebook.condition import Junction, Listing, Literal, Node, Not, Path, Relation
 from gateway.core.situation import close_upwards
 from gateway.stores.rulebooks import prc_calendar
@@ -217,8 +218,10 @@ def values_of(found) -> dict[str, Any]:
 def test_the_library_reads_every_rule_as_the_tree_does(found):
     values = values_of(found)
     context = cel.Context(variables=values)
+    vocabulary = with_choices(pack().vocabulary, pack().rulebook.choices.entries)
     for rule in pack().rulebook.rules:
-        assert rule.program.execute(context) is judge(condition(rule.condition), values), rule.id
+        tree = parse_condition(rule.condition, vocabulary)
+        assert rule.program.execute(context) is judge(tree, values), rule.id
 
 
 _ATOMS = st.sampled_from(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import date, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from gateway.core.derive import EVIDENCE, NINE_CITIES
+from gateway.core.rulebook import CHOICES, Rulebook, parse_rulebook
 from gateway.core.situation import Filing, Situation, parse_situation
 from gateway.core.situation.sections import SECTIONS
-from gateway.stores.rulebooks import Policies, load_policies
+from gateway.stores.rulebooks import Policies, load_policies, packaged_policies
 
 ON = date(2026, 11, 20)
 
@@ -24,6 +27,24 @@ CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @cache
 def pack() -> Policies:
     return load_policies()
+
+
+@cache
+def documents() -> dict[str, bytes]:
+    """The packaged pack's documents by path, as its digest covers them."""
+    root = Path(str(packaged_policies()))
+    paths = [*root.glob("*.toml"), *root.glob("instruments/*.toml"), *root.glob("rules/*.toml")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+@cache
+def read_as(**readings: str) -> Rulebook:
+    """The packaged pack with other readings of open questions."""
+    text = documents()[CHOICES].decode()
+    for name, taken in readings.items():
+        text, count = re.subn(rf'(id = "{name}"\n(?:.*\n)*?taken = ")[^"]*"', rf'\g<1>{taken}"', text, count=1)
+        assert count == 1, name
+    return parse_rulebook({**documents(), CHOICES: text.encode()}, pack().vocabulary)
 
 
 def situation(**document: Any) -> Situation:

@@ -33,7 +33,7 @@ def penguins(folder: Path) -> None:
 def scans(folder: Path) -> None:
     """Pictures (PNG) of the slices in DICOM files that the package pydicom ships; what pixels show, no parser reads."""
     from pydicom import dcmread  # noqa: PLC0415  # a second that most demos' starts need not wait for
-    from pydicom.data import get_testdata_file  # noqa: PLC0415
+    from pydicom.data import get_testdata_file  # noqa: PLC0415  # the same
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("CT_small", "MR_small"):

@@ -20,6 +20,7 @@ from typing import Any
 from gateway.core.calendar import WorkCalendar
 from gateway.core.decide import Decision, decide
 from gateway.core.known import Counted, know
+from gateway.core.lineage import UNPROVEN, Lineage
 from gateway.core.persons import unpack
 from gateway.core.rulebook import Rulebook
 from gateway.core.situation import UNKNOWN_COUNT, Situation
@@ -176,6 +177,8 @@ def _situation(
         findings=joined.facts,
         counted=counted,
         technical=facts.technical,
+        # Who came in is known to the gateway alone: a forecast takes the sender's word and can say nothing against it.
+        lineage=Lineage(UNPROVEN),
     )
     sender = facts.sender if "sender" in stated else known.sender
     recipient = facts.recipient if "recipient" in stated else known.recipient

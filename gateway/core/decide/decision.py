@@ -128,7 +128,7 @@ def decide(rulebook: Rulebook, situation: Situation, calendar: WorkCalendar) -> 
         calendar: The mainland's working days.
     """
     closed = close_upwards(situation)  # step 1
-    derived = derive(closed, calendar)  # step 2
+    derived = derive(closed, calendar, rulebook.choices)  # step 2
     fired = _evaluate(rulebook, closed, derived)  # step 3
     fired.sort(key=lambda pair: _STRICTNESS[pair[0].verdict])  # step 4: the sort is stable
     rules = [rule for _, rule in fired]
@@ -137,7 +137,7 @@ def decide(rulebook: Rulebook, situation: Situation, calendar: WorkCalendar) -> 
     return Decision(  # step 5
         verdict=verdict,
         fired=outcomes,
-        flags=_flags(fired, derived),
+        flags=_flags(fired, derived, rulebook),
         citations=tuple(CitedArticle(rule.id, citation) for rule in rules for citation in rule.citations),
         mechanism=_mechanism(fired, verdict),
         remedies=tuple(
@@ -176,7 +176,7 @@ def _evaluate(rulebook: Rulebook, situation: Situation, derived: Derived) -> lis
 
 def _variables(rulebook: Rulebook, situation: Situation, derived: Derived) -> dict[str, Any]:
     """What conditions read: only readable facts, none of them a date; lists for tuples, as CEL wants them."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"choice": rulebook.choices.readings()}
     for section, names in rulebook.operands.items():
         if section:
             found[section] = _plain(vars(getattr(situation, section)), names)
@@ -204,8 +204,10 @@ def _failed(rule: Rule, why: str) -> FiredRule:
     return FiredRule(rule.id, rule.row, "deny" if rule.verdict == "deny" else "hold", "none", why)
 
 
-def _flags(fired: list[tuple[FiredRule, Rule]], derived: Derived) -> tuple[str, ...]:
-    found = {flag for outcome, rule in fired if not outcome.error for flag in rule.flags}
+def _flags(fired: list[tuple[FiredRule, Rule]], derived: Derived, rulebook: Rulebook) -> tuple[str, ...]:
+    found = set(rulebook.choices.flags()) | {
+        flag for outcome, rule in fired if not outcome.error for flag in rule.flags
+    }
     if derived.provisional:
         found.add("provisional-calendar")
     if any(outcome.error for outcome, _ in fired):

@@ -36,13 +36,16 @@ from gateway.core.records.parse import (
     STATES,
     parse_record,
 )
+from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
 from gateway.core.records.urls import split_url
 
 __all__ = [
     "GBA_CITIES",
+    "INBOUND",
     "KINDS",
     "MAX_TEXT",
     "MECHANISMS",
+    "OUTBOUND",
     "ROLES",
     "STATES",
     "ActiveRulebook",
@@ -61,6 +64,9 @@ __all__ = [
     "SshKey",
     "Webhook",
     "WhitelistEntry",
+    "country_of",
+    "direction_of",
+    "in_mainland",
     "parse_record",
     "password_digest",
     "plain",

@@ -20,7 +20,10 @@ Json = Any  # what canonical JSON can carry; narrowed by the record parsers belo
 
 @dataclass(frozen=True)
 class Institution:
-    """A legal entity that sends; its registration counts, not where its server stands."""
+    """A legal entity that sends; its registration counts, not where its server stands.
+
+    `place` is where it is registered, as an endpoint's; empty: in the mainland. One outside has no unified social credit code.
+    """
 
     id: str
     name_zh: str
@@ -35,6 +38,7 @@ class Institution:
     health_org: bool = False
     government_funded: bool = False
     in_ftz: bool = False
+    place: str = ""
 
     def filed_on(self, day: date) -> bool:
         """Whether the filing holds on that day, last day included."""
@@ -84,7 +88,10 @@ class Client:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A recipient in Hong Kong: where its bytes go, to which key they are sealed, and what the law must know of it."""
+    """A recipient: where its bytes go, to which key they are sealed, and what the law must know of it.
+
+    `institution` is who receives there, for an endpoint in the mainland: what came in is that institution's to process.
+    """
 
     id: str
     name: str
@@ -98,6 +105,7 @@ class Endpoint:
     in_hetao_hk_park: bool = False
     onward: tuple[str, ...] = ()
     malware_scan: bool = False  # every file for it must be scanned and found clean
+    institution: str = ""
     registration: str = ""  # its number in the register of the place; lists of restricted recipients name it
     also_named: tuple[str, ...] = ()  # its other names, such as the Chinese one
 
@@ -111,6 +119,8 @@ class Project:
     """A purpose under which datasets go to named endpoints; `declaration` is the standing one.
 
     `quiet_minutes`: a dataset in a folder nobody wrote to for so long is submitted; 0 turns that off.
+    `family`: projects of one name here are one undertaking on both sides of the border: what comes in under one of them may go
+    back, processed, under another (Order 16 art 4).
     """
 
     id: str
@@ -119,6 +129,7 @@ class Project:
     purpose: str
     declaration: Mapping[str, Json] = field(default_factory=dict)
     quiet_minutes: int = 0
+    family: str = ""
 
 
 @dataclass(frozen=True)

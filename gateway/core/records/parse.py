@@ -46,6 +46,7 @@ from gateway.core.records.papers import (
     restricted_complaints,
     whitelist_complaints,
 )
+from gateway.core.records.places import in_mainland, place_complaints
 from gateway.core.records.urls import split_url
 from gateway.wire import sshsig
 
@@ -63,7 +64,6 @@ MAX_QUIET_MINUTES = 1440
 MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PLACE = re.compile(r"[A-Z]{2}")
 _CERTIFICATE = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,200}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
@@ -169,16 +169,20 @@ def parse_record(kind: str, table: Mapping[str, object]) -> Record:
 
 def _complaints(record: Record) -> Iterator[str]:
     """What is wrong with a record that is well typed."""
-    try:
-        parse_identifier(record.id, "id")
-    except Unusable as wrong:
-        yield wrong.message
+    yield from _identifier_complaints(record.id, "id")
     for check in _CHECKS.get(type(record), ()):
         yield from check(record)
 
 
+def _identifier_complaints(identifier: str, what: str) -> Iterator[str]:
+    try:
+        parse_identifier(identifier, what)
+    except Unusable as wrong:
+        yield wrong.message
+
+
 def _institution_complaints(record: Institution) -> Iterator[str]:
-    if not uscc_is_valid(record.uscc):
+    if not uscc_is_valid(record.uscc) and (record.uscc or in_mainland(record.place)):
         yield "uscc has a wrong form or check character (GB 32100-2015)"
     if record.gba_city and record.gba_city not in GBA_CITIES:
         yield f"gba_city must be empty or one of {', '.join(GBA_CITIES)}"
@@ -216,8 +220,6 @@ def _filing_complaints(record: FiledMechanism) -> Iterator[str]:
 
 
 def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
-    if not _PLACE.fullmatch(record.place):
-        yield "place must be HK, MO or another ISO 3166-1 code"
     if not _is_crypt4gh_key(record.recipient_key):
         yield "recipient_key must be the base64 of a Crypt4GH public key: 32 bytes, 44 characters"
     yield from _range_complaints(record.ranges)
@@ -246,6 +248,7 @@ def _webhook_complaints(record: Webhook) -> Iterator[str]:
 def _project_complaints(record: Project) -> Iterator[str]:
     if record.quiet_minutes > MAX_QUIET_MINUTES:
         yield f"quiet_minutes must be 0 (off) or 1 to {MAX_QUIET_MINUTES}"
+    yield from _identifier_complaints(record.family, "family") if record.family else ()
     if record.quiet_minutes and not record.declaration:
         yield "quiet_minutes needs a standing declaration: what nobody submits, nobody declares"
 
@@ -278,11 +281,11 @@ def _is_crypt4gh_key(text: str) -> bool:
 
 
 _CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
-    Institution: (_institution_complaints,),
+    Institution: (_institution_complaints, place_complaints),
     Client: (_scope_complaints, _client_complaints),
     AppPassword: (_scope_complaints, _password_complaints),
     SshKey: (_scope_complaints, _key_complaints),
-    Endpoint: (_endpoint_complaints,),
+    Endpoint: (_endpoint_complaints, place_complaints),
     Webhook: (_webhook_complaints,),
     Project: (_project_complaints,),
     FiledMechanism: (_filing_complaints,),

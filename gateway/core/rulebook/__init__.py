@@ -8,11 +8,13 @@ A change must keep these:
 3. Same content, same digest; a decision names the digest it was made under.
 """
 
+from gateway.core.rulebook.choices import recorded
 from gateway.core.rulebook.condition import operands, parse_condition
-from gateway.core.rulebook.pack import NO_RULE, pack_digest, parse_rulebook
+from gateway.core.rulebook.pack import CHOICES, NO_RULE, pack_digest, parse_rulebook
 from gateway.core.rulebook.rule import Article, Citation, Instrument, Rule, Rulebook
 
 __all__ = [
+    "CHOICES",
     "NO_RULE",
     "Article",
     "Citation",
@@ -23,4 +25,5 @@ __all__ = [
     "pack_digest",
     "parse_condition",
     "parse_rulebook",
+    "recorded",
 ]

@@ -18,8 +18,10 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.core.choices import Choices
 from gateway.core.derive import Derived
 from gateway.core.errors import Unusable
+from gateway.core.rulebook.choices import parse_choices, reader_faults, with_choices
 from gateway.core.rulebook.instruments import parse_instruments
 from gateway.core.rulebook.rule import Rulebook
 from gateway.core.rulebook.rules import parse_rules
@@ -29,13 +31,16 @@ from gateway.wire import canonical
 NO_RULE: Final = "NONE"
 """Pseudo id of the hold that stands where no rule fired; no rule may take it."""
 
+CHOICES: Final = "choices.toml"
+"""Path of the document that says how open questions are read; a pack without it takes every default."""
+
 
 def parse_rulebook(documents: Mapping[str, bytes], vocabulary: Vocabulary) -> Rulebook:
     """A rulebook from the documents of a pack.
 
     Args:
-        documents: TOML by relative path. `instruments/*` and `rules/*` are read in the order of their paths; all of
-            them are covered by the digest, the vocabulary's own document too if it is among them.
+        documents: TOML by relative path. `instruments/*`, `rules/*` and `choices.toml` are read, in the order of their
+            paths; all documents are covered by the digest, those that others read (vocabulary, retention) too.
         vocabulary: What conditions may name.
 
     Raises:
@@ -44,8 +49,10 @@ def parse_rulebook(documents: Mapping[str, bytes], vocabulary: Vocabulary) -> Ru
     faults: list[str] = []
     parsed = {path: _toml(path, documents[path], faults) for path in sorted(documents)}
     instruments = parse_instruments(_entries(parsed, "instruments", "instrument", faults), faults)
-    rules = parse_rules(_entries(parsed, "rules", "rule", faults), vocabulary, instruments, faults)
-    faults += _derived_faults(vocabulary)
+    choices = parse_choices(_one(parsed, CHOICES, "choice", faults), instruments, faults)
+    readable = with_choices(vocabulary, choices)
+    rules = parse_rules(_entries(parsed, "rules", "rule", faults), readable, instruments, faults)
+    faults += _derived_faults(vocabulary) + ([] if faults else reader_faults(choices, rules.values(), readable))
     if not rules and not faults:
         faults.append("the pack has no rules")
     if faults:
@@ -55,6 +62,7 @@ def parse_rulebook(documents: Mapping[str, bytes], vocabulary: Vocabulary) -> Ru
         instruments=MappingProxyType(instruments),
         operands=_operands(vocabulary),
         digest=pack_digest(parsed),
+        choices=Choices(choices),
     )
 
 
@@ -86,6 +94,12 @@ def _entries(parsed: Mapping[str, Any], folder: str, table: str, faults: list[st
             faults += [f"{path}: unknown table {key}" for key in document if key != table]
             found += _tables(path, document.get(table, []), faults)
     return found
+
+
+def _one(parsed: Mapping[str, Any], path: str, table: str, faults: list[str]) -> list[dict[str, Any]]:
+    document = parsed.get(path, {})
+    faults += [f"{path}: unknown table {key}" for key in document if key != table]
+    return _tables(path, document.get(table, []), faults)
 
 
 def _tables(path: str, listed: Any, faults: list[str]) -> list[dict[str, Any]]:

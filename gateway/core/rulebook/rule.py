@@ -12,6 +12,8 @@ from typing import Final
 
 import cel
 
+from gateway.core.choices import CAREFUL, Choices
+
 VERDICTS: Final = ("deny", "hold", "allow")
 """Strictest first."""
 
@@ -120,12 +122,14 @@ class Rulebook:
         instruments: By id.
         operands: Readable fields by section ("" for those at the root): what a condition's context holds.
         digest: SHA-256 over the canonical content of all documents, hex.
+        choices: How the pack reads what the law leaves open.
     """
 
     rules: tuple[Rule, ...]
     instruments: Mapping[str, Instrument]
     operands: Mapping[str, tuple[str, ...]]
     digest: str
+    choices: Choices = CAREFUL
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of an id."""

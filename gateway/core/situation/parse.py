@@ -27,11 +27,10 @@ def parse_situation(document: Mapping[str, Any], vocabulary: Vocabulary) -> Situ
         Unusable: Naming every unknown key, wrong type and word outside the lists at once.
     """
     faults: list[str] = []
-    roots = {path: operand for path, operand in vocabulary.facts.items() if "." not in path}
     filings = _filings(document.get("filings", []), vocabulary, faults)
     sections = {name: _section(name, document.get(name, {}), vocabulary, faults) for name in SECTIONS}
     plain = {key: value for key, value in document.items() if key not in SECTIONS and key != "filings"}
-    root = _fill("", plain, roots, faults, also=(*SECTIONS, "filings"))
+    root = _fill("", plain, _operands("", vocabulary), faults, also=(*SECTIONS, "filings"))
     if faults:
         raise Unusable("the facts cannot be used: " + "; ".join(faults))
     return Situation(
@@ -57,8 +56,7 @@ def thaw_situation(document: Mapping[str, Any], vocabulary: Vocabulary) -> Situa
         Unusable: Naming every missing or unknown key, wrong type and word outside the lists.
     """
     faults: list[str] = []
-    roots = {path: operand for path, operand in vocabulary.facts.items() if "." not in path}
-    thawed = _thaw("", document, roots, faults)
+    thawed = _thaw("", document, _operands("", vocabulary), faults)
     for name in SECTIONS:
         thawed[name] = _thaw(f"{name}.", document.get(name), _operands(name, vocabulary), faults)
     listed = document.get("filings")
@@ -114,9 +112,8 @@ def _section(name: str, table: object, vocabulary: Vocabulary, faults: list[str]
     return _fill(f"{name}.", table, _operands(name, vocabulary), faults)
 
 
-def _operands(section: str, vocabulary: Vocabulary) -> dict[str, Operand]:
-    prefix = f"{section}."
-    return {path[len(prefix) :]: found for path, found in vocabulary.facts.items() if path.startswith(prefix)}
+def _operands(section: str, vocabulary: Vocabulary) -> Mapping[str, Operand]:
+    return vocabulary.sections.get(section, {})
 
 
 def _filings(listed: object, vocabulary: Vocabulary, faults: list[str]) -> list[dict[str, Any]]:

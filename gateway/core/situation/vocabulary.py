@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -94,6 +95,15 @@ class Vocabulary:
     mechanisms: tuple[str, ...]
     flags: tuple[str, ...]
     kinds: Mapping[str, Kind]
+
+    @cached_property
+    def sections(self) -> Mapping[str, Mapping[str, Operand]]:
+        """Stated facts by section and name; "" holds those at the root. Reading many recorded facts looks here each time."""
+        found: dict[str, dict[str, Operand]] = {}
+        for path, operand in self.facts.items():
+            section, _, name = path.rpartition(".")
+            found.setdefault(section, {})[name] = operand
+        return found
 
     def readable(self, path: str) -> Operand | None:
         """The operand a condition means by a dotted path, or None where it may not name it."""

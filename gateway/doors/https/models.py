@@ -41,7 +41,8 @@ Declaration = Annotated[
     dict[str, Any],
     Limit(
         "what the sender says of the data: tables by section (`data`, `hgr`, `exemption`, `duties`, `purpose`, `request`, "
-        "`persons`) with the vocabulary's names, and `filings`, a list of ids of registered filings; unknown words are refused",
+        "`persons`) with the vocabulary's names; `filings`, a list of ids of registered filings; `lineage`, a list of ids of the "
+        "inbound transfers the data derive from; unknown words are refused",
         example={
             "data": {"level": "general", "personal": False, "controlled_technology": False},
             "hgr": {"information": False},
@@ -150,6 +151,13 @@ Remedy = TypedDict(
 Remedy.__doc__ = "What would help, in three languages."
 
 
+class LineageShown(TypedDict):
+    """What was found of a claim that the data came from abroad (Order 16 art 4)."""
+
+    state: Literal["proven", "added", "unproven", "unnamed", "lost"]
+    added: Annotated[int, Limit("people who did not come in under the named transfers, rounded up", least=0)]
+
+
 class DecisionShown(TypedDict):
     """A decision as its sender may see it; numbers of people are rounded up."""
 
@@ -160,6 +168,7 @@ class DecisionShown(TypedDict):
     remedies: list[Remedy]
     rulebook: Annotated[str, Limit("digest of the rule pack")]
     persons: NotRequired[dict[str, Count]]
+    lineage: NotRequired[LineageShown]
 
 
 class TransferShown(TypedDict):
@@ -170,6 +179,9 @@ class TransferShown(TypedDict):
     project: Identifier
     dataset: str
     version: Annotated[int, Limit("1 for the first submission of this dataset, then counting", least=1)]
+    direction: Annotated[
+        Literal["outbound", "inbound"], Limit("which way it goes, by where both parties are registered")
+    ]
     state: State
     since: Annotated[Instant, Limit("when it came into that state")]
     opened_at: Instant
@@ -179,6 +191,7 @@ class TransferShown(TypedDict):
     bytes: Count
     decision: DecisionShown | None
     says: Annotated[str, Limit("the state in the caller's language (`Accept-Language`)")]
+    lineage: NotRequired[Annotated[list[TransferId], Limit("inbound transfers it is said to derive from")]]
     reason: NotRequired[Annotated[str, Limit("why it failed, waits or was rejected")]]
 
 

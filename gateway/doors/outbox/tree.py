@@ -250,6 +250,7 @@ class Tree:
             text("sftp.version", language, version=shown["version"], files=shown["files"], bytes=shown["bytes"]),
             text("sftp.state", language, state=state, code=shown["state"]),
             text("sftp.transfer", language, id=shown["id"]),
+            text("sftp.direction", language, direction=text(f"lineage.{shown['direction']}", language)),
         ]
         if shown.get("reason"):
             lines.append(text("sftp.reason", language, reason=shown["reason"]))
@@ -262,6 +263,8 @@ class Tree:
             ]
             remedies = [each.get(language) or text(f"remedy.{each['code']}", language) for each in decision["remedies"]]
             lines += [text("sftp.remedy", language, remedy=remedy) for remedy in remedies]
+            if added := decision.get("lineage", {}).get("added"):
+                lines.append(text("sftp.lineage", language, added=added))
         return lines
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "v009"
-down_revision = "v006"
+down_revision = "v007"
 branch_labels = None
 depends_on = None
 
