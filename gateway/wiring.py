@@ -22,6 +22,7 @@ from connectors.courier import HttpsCourier
 from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
+from gateway.core.keeping import LEAST_YEARS
 from gateway.core.records import Endpoint
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
@@ -35,6 +36,7 @@ from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
 from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.filings import Filings
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.incidents import Incidents
@@ -48,6 +50,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.reports import Reports
 from gateway.flow.resume import Resume
+from gateway.flow.retention import Retention
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
@@ -158,6 +161,8 @@ class Gateway:
     audit: Audit
     answers: Answers
     incidents: Incidents
+    filings: Filings
+    retention: Retention
     reports: Reports
     conductor: Conductor
     housekeeping: Housekeeping
@@ -235,8 +240,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
     policies = _policies(settings)
     rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
-    connectors = InstalledConnectors(_channel(settings))
-    opener = VaultOpener(settings.path("keys.vault_private"))
+    connectors, opener = InstalledConnectors(_channel(settings)), VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
     intake = Intake(
@@ -251,20 +255,11 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         limits=_limits(settings),
     )
     decider = _decider(settings, recorder, registrar, policies, ledger, keyring, signer)
-    seal = Seal(
-        recorder=recorder,
-        registrar=registrar,
-        rulebooks=rulebooks,
-        calendar=calendar,
-        vocabulary=policies.vocabulary,
-        carry=Carry(recorder, spool),
-        opener=opener,
-        signer=signer,
-    )
+    seal = _seal(recorder, registrar, policies, spool, opener, signer)
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
+    incidents, retention, housekeeping = _keeping(settings, recorder, spool)
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     inspect = _inspect(settings, recorder, registrar, spool, opener)
     stages = {
@@ -297,7 +292,9 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
-        incidents=Incidents(recorder),
+        incidents=incidents,
+        filings=Filings(recorder=recorder, registrar=registrar, calendar=calendar),
+        retention=retention,
         reports=Reports(recorder=recorder, registrar=registrar, ledger=ledger),
         answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
@@ -373,6 +370,52 @@ def _appeal_term(settings: Settings) -> timedelta:
     return timedelta(days=settings.number("review.appeal_days"))
 
 
+def _seal(
+    recorder: Recorder,
+    registrar: Registrar,
+    policies: Policies,
+    spool: LocalSpool,
+    opener: VaultOpener,
+    signer: FileSigner,
+) -> Seal:
+    return Seal(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=InstalledRulebooks(policies),
+        calendar=prc_calendar(),
+        vocabulary=policies.vocabulary,
+        carry=Carry(recorder, spool),
+        opener=opener,
+        signer=signer,
+    )
+
+
+def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple[Incidents, Retention, Housekeeping]:
+    """What time ends, and what stands in its way."""
+    incidents = Incidents(recorder)
+    retention = _retention(settings, recorder, incidents)
+    appeal = _appeal_term(settings)
+    return (
+        incidents,
+        retention,
+        Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal, retention=retention),
+    )
+
+
+def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
+    years = settings.number("retention.years")
+    if years and years < LEAST_YEARS:
+        raise Unusable(
+            f"retention.years is {years}: Order 790 art 12 asks for {LEAST_YEARS} at least, and 0 leaves it to people"
+        )
+    return Retention(recorder=recorder, incidents=incidents, years=years)
+
+
+def _needed(settings: Settings) -> frozenset[str]:
+    asked = settings.text("whitelist.needed")
+    return frozenset({"institution", "person"} if asked == "both" else {asked} - {"none"})
+
+
 def _decider(
     settings: Settings,
     recorder: Recorder,
@@ -390,6 +433,7 @@ def _decider(
         controls=Controls(ledger=ledger, keyring=keyring, protected=not unkept(settings, policies)),
         signer=signer,
         escalate_days=settings.number("review.escalate_days"),
+        whitelist_needed=_needed(settings),
     )
 
 

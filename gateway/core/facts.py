@@ -65,6 +65,7 @@ class Tag(StrEnum):
     ESCALATED = "transfer.escalated"
     SAMPLED = "transfer.sampled"
     SPOT_CHECKED = "transfer.spot_checked"
+    FORGOTTEN = "transfer.forgotten"
 
 
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
@@ -80,7 +81,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),
     Tag.RECONSIDERED: (("because",), ()),
     Tag.CLEARED: (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "basis", "channel"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "basis", "channel", "filings"),
         ("facts", "root", "persons"),
     ),
     Tag.LAPSED: (("because",), ()),
@@ -109,6 +110,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.ESCALATED: (("held_since",), ()),
     Tag.SAMPLED: (("channel", "because"), ()),
     Tag.SPOT_CHECKED: (("channel", "officer", "finding"), ("reason", "signature")),
+    Tag.FORGOTTEN: (("kept_to", "by"), ()),
 }
 
 

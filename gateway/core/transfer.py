@@ -89,6 +89,8 @@ TRANSITIONS: dict[tuple[State, Tag], State] = {
     **{(end, Tag.KEY_DESTROYED): end for end in sorted(ENDS)},
     # A look afterwards comes whenever it comes; the transfer stays what it is.
     **{(state, Tag.SPOT_CHECKED): state for state in sorted(set(State) - {State.OPEN, State.SUBMITTED})},
+    # So does the evidence, once retention is over.
+    **{(end, Tag.FORGOTTEN): end for end in sorted(ENDS)},
     (State.FAILED, Tag.PERSONS_RETURNED): State.FAILED,
     (State.WITHDRAWN, Tag.PERSONS_RETURNED): State.WITHDRAWN,
     (State.CLASSIFIED, Tag.PERSONS_RETURNED): State.CLASSIFIED,
@@ -165,6 +167,7 @@ class Transfer:
         last_entry: Ledger position of its newest fact.
         escalate_at: While held for a judgement: when more people must be told that it waits.
         escalated_at: While held: when that was done.
+        evidence: `kept`, `going` (its key is being destroyed; nothing may rely on it any more) or `gone`.
     """
 
     id: str
@@ -203,6 +206,7 @@ class Transfer:
     last_entry: int = -1
     escalate_at: datetime | None = None
     escalated_at: datetime | None = None
+    evidence: str = "kept"
 
 
 def advance(state: State, tag: Tag) -> State:

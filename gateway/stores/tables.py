@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v008"
+REVISION = "v009"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -136,6 +136,7 @@ transfers = sa.Table(
     _word("rules"),
     _time("escalate_at", nullable=True),
     _time("escalated_at", nullable=True),
+    sa.Column("evidence", Word, nullable=False, server_default="kept"),
     sa.UniqueConstraint("institution", "endpoint", "project", "dataset", "version"),
     sa.Index(None, "opened_at", "id"),
     sa.Index(None, "state", "next_at"),
@@ -352,6 +353,17 @@ hgr_samples = sa.Table(
     _bytes("samples"),
     _bytes("sequenced"),
     sa.Index(None, "project", "endpoint"),
+)
+
+filing_uses = sa.Table(
+    "filing_uses",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("filing", Word, primary_key=True),
+    _whole("year"),
+    _whole("persons"),
+    _whole("subjects"),
+    sa.Index(None, "filing", "year"),
 )
 
 changes = sa.Table(

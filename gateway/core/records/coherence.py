@@ -23,6 +23,7 @@ from gateway.core.records.kinds import (
     SshKey,
     Webhook,
 )
+from gateway.core.records.papers import RestrictedRecipient
 from gateway.core.records.standing import Channel, Delegation
 from gateway.wire import sshsig
 
@@ -155,6 +156,8 @@ def _references(record: Record) -> list[tuple[str, str]]:
         return [("institution", record.institution), *(("endpoint", each) for each in record.recipients)]
     if isinstance(record, Officer):
         return [("person", record.person)]
+    if isinstance(record, RestrictedRecipient):
+        return [("endpoint", each) for each in record.endpoints]
     return _standing_references(record)
 
 

@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 from gateway.core.errors import Unusable
 from gateway.core.identity import CLIENT_URI, PASSWORD_LIFE, SENDER_SCOPES
 from gateway.core.names import parse_identifier
+from gateway.core.records.codes import uscc_is_valid
 from gateway.core.records.kinds import (
     KINDS,
     ActiveRulebook,
@@ -36,10 +37,19 @@ from gateway.core.records.kinds import (
     SshKey,
     Webhook,
 )
+from gateway.core.records.papers import (
+    SHA256,
+    EvidenceDocument,
+    RestrictedRecipient,
+    WhitelistEntry,
+    as_documents,
+    document_complaints,
+    restricted_complaints,
+    whitelist_complaints,
+)
 from gateway.core.records.places import in_mainland, place_complaints
 from gateway.core.records.standing import Channel, Delegation, channel_complaints, delegation_complaints
 from gateway.core.records.urls import split_url
-from gateway.core.records.uscc import uscc_is_valid
 from gateway.wire import sshsig
 
 ROLES = ("security", "audit", "system")
@@ -58,7 +68,6 @@ MAX_ESCALATE_DAYS = 15  # working days; a held transfer expires after thirty day
 MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CERTIFICATE = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,200}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
@@ -127,6 +136,7 @@ _COERCERS: dict[Any, Callable[[object], Any]] = {
     Mapping[str, Json]: _as_table,
     Mapping[str, str]: _as_jwk,
     tuple[Mapping[str, str], ...]: _as_jwks,
+    tuple[EvidenceDocument, ...]: as_documents,
 }
 
 
@@ -194,7 +204,7 @@ def _client_complaints(record: Client) -> Iterator[str]:
 
 
 def _password_complaints(record: AppPassword) -> Iterator[str]:
-    if not _SHA256.fullmatch(record.digest):
+    if not SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case: `hetao keys app-password` writes it"
     if not record.valid_from <= record.valid_to <= record.valid_from + PASSWORD_LIFE:
         yield f"valid_to must be the day valid_from, or at most {PASSWORD_LIFE.days} later"
@@ -208,8 +218,9 @@ def _scope_complaints(record: Client | SshKey | AppPassword) -> Iterator[str]:
 def _filing_complaints(record: FiledMechanism) -> Iterator[str]:
     if record.kind not in MECHANISMS:
         yield f"kind must be one of {', '.join(MECHANISMS)}"
-    if record.evidence_sha256 and not _SHA256.fullmatch(record.evidence_sha256):
+    if record.evidence_sha256 and not SHA256.fullmatch(record.evidence_sha256):
         yield "evidence_sha256 must be 64 hex digits in lower case"
+    yield from document_complaints(record.evidence)
 
 
 def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
@@ -249,7 +260,7 @@ def _project_complaints(record: Project) -> Iterator[str]:
 
 
 def _rulebook_complaints(record: ActiveRulebook) -> Iterator[str]:
-    if not _SHA256.fullmatch(record.digest):
+    if not SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case"
 
 
@@ -290,6 +301,8 @@ _CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
     Project: (_project_complaints,),
     FiledMechanism: (_filing_complaints,),
     Officer: (_officer_complaints,),
+    WhitelistEntry: (whitelist_complaints,),
+    RestrictedRecipient: (restricted_complaints,),
     ActiveRulebook: (_rulebook_complaints,),
     Person: (_person_complaints,),
     Delegation: (_key_complaints, delegation_complaints),

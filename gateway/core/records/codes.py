@@ -1,6 +1,8 @@
-"""Unified social credit codes (统一社会信用代码): eighteen characters, the last one a check.
+"""Codes with a check character, as records hold them.
 
-Source: GB 32100-2015.
+What it is not: detection in content (`core.detectors`). Here one code is right or wrong.
+
+Source: GB 32100-2015 (unified social credit code).
 """
 
 from __future__ import annotations
