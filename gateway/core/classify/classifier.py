@@ -184,7 +184,8 @@ class Classifier:
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
         findings += self._other(hgr, broken)
-        if whereabouts and all(each.kind != "track" for each in findings):
+        timed = self._name in {"json", "xml"} and self._names.any_key(self._tables.track.times)
+        if whereabouts and (tracked or timed) and all(each.kind != "track" for each in findings):
             findings.append(Finding("track", "text", max(records, 1), max(records, 1), "strong"))
         personal = content.personal or named.personal or bool(hgr.subjects) or tracked
         judged = [each for each in findings if personal or each.kind == "genomic_data"]
