@@ -38,7 +38,7 @@ def says(found) -> str:
 def written() -> bytes:
     book = xlwt.Workbook()
     sheet = book.add_sheet("people")
-    for column, name in enumerate(("name", "id_number", "born", "share")):
+    for column, name in enumerate(("name", "id_number", "birth date", "share")):
         sheet.write(0, column, name)
     dated = xlwt.easyxf(num_format_str="YYYY-MM-DD")
     for row in range(1, 400):
@@ -64,7 +64,7 @@ def test_rows_are_people_and_dates_are_dates():
     assert found.persons.nonsensitive == 2
     counts = {(each.kind, each.where): each.count for each in found.findings}
     assert counts["cn_resident_id", "sheet 1: column id_number"] == 399
-    assert counts["dob", "sheet 1: column born"] == 399
+    assert counts["dob", "sheet 1: column birth date"] == 399
 
 
 def test_what_stands_around_cells_is_found():
