@@ -281,6 +281,27 @@ class PersonSet:
 
 
 @dataclass(frozen=True)
+class FilingUse:
+    """That a clearance went under a filing, and who went with it without a digest.
+
+    Persons with digests are in the clearance's `PersonSet`, samples with a name in its samples: neither is kept twice.
+
+    Attributes:
+        transfer_id: The transfer that was cleared.
+        filing: Id of the filing.
+        year: Calendar year of the clearance, Asia/Shanghai: digests of one year cannot be compared with another's.
+        persons: Persons known only by number that this filing had not carried before; an upper bound.
+        subjects: The same of subjects of human genetic resources without a sample name.
+    """
+
+    transfer_id: str
+    filing: str
+    year: int
+    persons: int = 0
+    subjects: int = 0
+
+
+@dataclass(frozen=True)
 class PersonUnion:
     """Everybody counted for an entity in a year on one track, as a count of distinct persons; who they are is in its shards.
 
@@ -292,7 +313,7 @@ class PersonUnion:
         track: See `entity`.
         sets: How many sets it is made of.
         digests: How many digests these hold together, repeated ones included.
-        sensitive: Distinct persons with sensitive data.
+        sensitive: Distinct persons with sensitive data; on the track of filings (`gateway.flow.usage`) everybody.
         nonsensitive: The same of the others.
     """
 
@@ -484,6 +505,18 @@ class Reading(Protocol):
     async def hgr_counted(self, project: str, endpoint: str) -> tuple[int, int]:
         """Individual-level subjects and sequencing subjects cleared so far, all time, for a project and a recipient."""
 
+    async def filing_uses(self, filing: str) -> Sequence[FilingUse]:
+        """What went under a filing, by transfer; an empty id asks for every filing's."""
+
+    async def filing_sums(self, filing: str) -> Mapping[int, PersonSums]:
+        """By year, how many sets of persons went under a filing and how many digests they hold; no set is read for it."""
+
+    async def filing_sets(self, filing: str, year: int) -> Sequence[PersonSet]:
+        """The sets that went under a filing in a year, by transfer."""
+
+    async def filing_samples(self, filing: str) -> Sequence[tuple[bytes, bytes]]:
+        """Packed digests of the samples that went under a filing, all time, by transfer: all, and the sequenced ones."""
+
     async def changes(self, state: str = "") -> Sequence[StoredChange]:
         """Registry changes, approved ones by serial, others by time."""
 
@@ -516,6 +549,12 @@ class Reading(Protocol):
 
     async def ended_before(self, states: Sequence[State], before: datetime, limit: int) -> Sequence[Transfer]:
         """Transfers at one of these ends since before that time whose keys still exist."""
+
+    async def kept_evidence(self, before: datetime, limit: int, after: str = "") -> Sequence[Transfer]:
+        """Transfers at their end since before that time whose evidence is not gone, by id from after one on."""
+
+    async def carriers(self, transfer_id: str) -> frozenset[str]:
+        """Transfers with files whose bytes this one brought."""
 
     async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
         """By state: how many transfers and the oldest `since`, for gauges."""
@@ -556,6 +595,9 @@ class Writing(Reading, Protocol):
 
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer."""
+
+    async def drop_files(self, transfer_id: str) -> None:
+        """Forget all files of a transfer."""
 
     async def put_partial(self, partial: Partial) -> None:
         """Insert or replace the note of an upload."""
@@ -605,8 +647,11 @@ class Writing(Reading, Protocol):
     async def put_persons(self, counted: PersonSet) -> None:
         """Count persons for a transfer, once."""
 
+    async def put_filing_use(self, use: FilingUse) -> None:
+        """Note that a cleared transfer went under a filing; `drop_persons` takes it back."""
+
     async def drop_persons(self, transfer_id: str) -> bool:
-        """Uncount a transfer's persons, and forget the union they were in; whether there were any."""
+        """Uncount a transfer's persons and its uses of filings, and forget the unions they were in; whether there were any."""
 
     async def put_union(self, union: PersonUnion, shards: Mapping[str, Mapping[int, bytes]]) -> None:
         """Insert or replace an entity's union, and by kind those of its shards that changed."""

@@ -140,6 +140,19 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
+    Setting(
+        "retention.years",
+        "count",
+        3,
+        "years after its end for which a transfer's evidence is kept, 3 at least; 0: nothing is destroyed by itself",
+    ),
+    Setting(
+        "whitelist.needed",
+        "choice",
+        "none",
+        "who must be on a whitelist of the registry to count as filed, or as known by real name",
+        ("none", "institution", "person", "both"),
+    ),
     Setting("policies.folder", "text", "", "folder of the rule pack; empty: the packaged one"),
     Setting(
         "policies.signers", "text", "", "file of SSH public keys; the rule pack must be signed by one; empty: by nobody"

@@ -35,6 +35,7 @@ from gateway.flow.controls import Controls
 from gateway.flow.decide import Decider
 from gateway.flow.defender import Defence, Defender, parse_networks
 from gateway.flow.enquiry import Enquiry
+from gateway.flow.filings import Filings
 from gateway.flow.folders import Folders
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.incidents import Incidents
@@ -48,6 +49,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.reports import Reports
 from gateway.flow.resume import Resume
+from gateway.flow.retention import TRANSFERS, Retention
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
@@ -67,7 +69,7 @@ from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
 from gateway.stores.offers import missing_controls
 from gateway.stores.packs import read_signers
-from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+from gateway.stores.rulebooks import RETENTION, Policies, load_policies, load_retention, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
 from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
@@ -157,6 +159,8 @@ class Gateway:
     audit: Audit
     answers: Answers
     incidents: Incidents
+    filings: Filings
+    retention: Retention
     reports: Reports
     conductor: Conductor
     housekeeping: Housekeeping
@@ -229,8 +233,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
     policies = _policies(settings)
     rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
-    connectors = InstalledConnectors(_channel(settings))
-    opener = VaultOpener(settings.path("keys.vault_private"))
+    connectors, opener = InstalledConnectors(_channel(settings)), VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
     intake = Intake(
@@ -245,20 +248,11 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         limits=_limits(settings),
     )
     decider = _decider(settings, recorder, registrar, policies, ledger, keyring, signer)
-    seal = Seal(
-        recorder=recorder,
-        registrar=registrar,
-        rulebooks=rulebooks,
-        calendar=calendar,
-        vocabulary=policies.vocabulary,
-        carry=Carry(recorder, spool),
-        opener=opener,
-        signer=signer,
-    )
+    seal = _seal(recorder, registrar, policies, spool, opener, signer)
     relay = Relay(recorder=recorder, registrar=registrar, spool=spool, connectors=connectors, signer=signer)
     receipts = Receipts(recorder=recorder, signer=signer, ledger=ledger)
     enquiry = Enquiry(recorder=recorder, registrar=registrar)
-    housekeeping = Housekeeping(recorder=recorder, spool=spool, appeal_term=_appeal_term(settings))
+    incidents, retention, housekeeping = _keeping(settings, recorder, spool)
     folders, resume = Folders(recorder=recorder, intake=intake), Resume(recorder=recorder, intake=intake)
     inspect = _inspect(settings, recorder, registrar, spool, opener)
     stages = {
@@ -291,7 +285,9 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         revocation=Revocation(recorder=recorder, registrar=registrar),
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
-        incidents=Incidents(recorder),
+        incidents=incidents,
+        filings=Filings(recorder=recorder, registrar=registrar, calendar=calendar, choices=policies.rulebook.choices),
+        retention=retention,
         reports=Reports(recorder=recorder, registrar=registrar, ledger=ledger),
         answers=_answers(recorder, rulebooks, policies, signer),
         conductor=Conductor(recorder=recorder, stages=stages, housekeeping=housekeeping, worker=worker_name()),
@@ -367,6 +363,54 @@ def _appeal_term(settings: Settings) -> timedelta:
     return timedelta(days=settings.number("review.appeal_days"))
 
 
+def _seal(
+    recorder: Recorder,
+    registrar: Registrar,
+    policies: Policies,
+    spool: LocalSpool,
+    opener: VaultOpener,
+    signer: FileSigner,
+) -> Seal:
+    return Seal(
+        recorder=recorder,
+        registrar=registrar,
+        rulebooks=InstalledRulebooks(policies),
+        calendar=prc_calendar(),
+        vocabulary=policies.vocabulary,
+        carry=Carry(recorder, spool),
+        opener=opener,
+        signer=signer,
+    )
+
+
+def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple[Incidents, Retention, Housekeeping]:
+    """What time ends, and what stands in its way."""
+    incidents = Incidents(recorder)
+    retention = _retention(settings, recorder, incidents)
+    appeal = _appeal_term(settings)
+    return (
+        incidents,
+        retention,
+        Housekeeping(recorder=recorder, spool=spool, appeal_term=appeal, retention=retention),
+    )
+
+
+def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
+    years, folder = settings.number("retention.years"), Path(settings.text("policies.folder"))
+    own = (
+        settings.text("policies.folder") and (folder / RETENTION).is_file()
+    )  # a pack without a table has the packaged one
+    table = load_retention(folder if own else None)
+    if years and 12 * years < (least := table.months(TRANSFERS)):
+        raise Unusable(f"retention.years is {years}: the rule pack asks for {least} months at least (retention.toml)")
+    return Retention(recorder=recorder, incidents=incidents, table=table, years=years)
+
+
+def _needed(settings: Settings) -> frozenset[str]:
+    asked = settings.text("whitelist.needed")
+    return frozenset({"institution", "person"} if asked == "both" else {asked} - {"none"})
+
+
 def _decider(
     settings: Settings,
     recorder: Recorder,
@@ -383,6 +427,7 @@ def _decider(
         calendar=prc_calendar(),
         controls=Controls(ledger=ledger, keyring=keyring, protected=not unkept(settings, policies)),
         signer=signer,
+        whitelist_needed=_needed(settings),
     )
 
 

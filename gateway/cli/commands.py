@@ -15,6 +15,7 @@ ROOT_HELP = "The governed gateway on the Shenzhen-Hong Kong international data c
 GROUPS = (
     "policy",
     "registry",
+    "filings",
     "review",
     "incident",
     "report",

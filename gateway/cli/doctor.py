@@ -14,7 +14,9 @@ from gateway.cli import REFUSED
 from gateway.cli.desk import AsJson, Config, out, show_json, with_gateway
 from gateway.core.errors import GatewayError
 from gateway.core.facts import local_day
-from gateway.core.records import Endpoint
+from gateway.core.filings import TO_DO, URGENT
+from gateway.core.listing import restricted_by
+from gateway.core.records import Endpoint, RestrictedRecipient, WhitelistEntry
 from gateway.flow.decide import active_rulebook
 from gateway.identity.revocationlists import RevocationLists, load_bundle
 from gateway.wiring import Gateway, unkept
@@ -91,6 +93,24 @@ async def _client_authorities(gateway: Gateway) -> str:
     return f"{len(authorities)}, {'with' if crl else 'without'} a list of certificates taken back, for {days} days"
 
 
+async def _filings(gateway: Gateway) -> str:
+    found = await gateway.filings.all()
+    urgent = [each for each in found if each.standing.state in URGENT]
+    if urgent:
+        raise GatewayError(f"{len(urgent)} overdue or expired: see `hetao filings check`; retire what was replaced")
+    waiting = sum(each.standing.state in TO_DO for each in found)
+    return f"{len(found)} on file" + (f", {waiting} to act on: `hetao filings check`" if waiting else "")
+
+
+async def _lists(gateway: Gateway) -> str:
+    registry, today = await gateway.registrar.registry(), local_day(gateway.recorder.clock.now())
+    entries = registry.all(RestrictedRecipient)
+    listed = [each.id for each in registry.all(Endpoint) if restricted_by(each, entries, today) or each.listed_pipl42]
+    whitelist = sum(each.holds_on(today) for each in registry.all(WhitelistEntry))
+    closed = f"; nothing goes to {', '.join(listed)} (PIPL art 42)" if listed else ""
+    return f"{whitelist} on a whitelist, {len(entries)} restricted recipients{closed}"
+
+
 async def _database(gateway: Gateway) -> str:
     revision, _ = await gateway.database.revision()
     async with gateway.database.read() as view:
@@ -156,6 +176,8 @@ _CHECKS: dict[str, Check] = {
     "database": _database,
     "rules": _rules,
     "controls": _controls,
+    "filings": _filings,
+    "lists": _lists,
     "ledger": _ledger,
     "disk": _disk,
     "clock": _clock,

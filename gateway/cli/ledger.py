@@ -19,7 +19,7 @@ from gateway.flow.tree import prove as prove_entry
 from gateway.wire import Malformed
 from gateway.wiring import Gateway
 
-app = typer.Typer(no_args_is_help=True, help="The ledger: verify, prove, export.")
+app = typer.Typer(no_args_is_help=True, help="The ledger: verify, prove, export, forget.")
 
 
 @app.command()
@@ -90,6 +90,16 @@ def checkpoint(config: Config = None) -> None:
         return (await gateway.recorder.do(job)).decode()
 
     typer.echo(with_gateway(config, work), nl=False)  # to the byte: rich would wrap it
+
+
+@app.command()
+def forget(transfer: str, config: Config = None, as_json: AsJson = False) -> None:
+    """Destroy the evidence key of a transfer whose term of keeping is over; refused before, with the day from which it may be."""
+    forgotten = with_gateway(config, lambda gateway: gateway.retention.forget(transfer, by="operator"))
+    if as_json:
+        show_json({"transfer": forgotten.id, "evidence": forgotten.evidence, "entry": forgotten.last_entry})
+        return
+    out.print(f"the evidence of {forgotten.id} is gone; its entries and proofs stay (entry {forgotten.last_entry})")
 
 
 @app.command("check-receipt")

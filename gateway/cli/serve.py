@@ -294,7 +294,9 @@ def _certificates(gateway: Gateway, observer: Observer) -> SshCertificates | Non
 async def _metrics(gateway: Gateway, metrics: PrometheusObserver, *, shared: bool) -> AsyncIterator[int]:
     clock = gateway.recorder.clock
     health = gateway_health(records=gateway.database, registrar=gateway.registrar, spool=gateway.spool, clock=clock)
-    app = make_metrics_app(metrics=metrics, records=gateway.database, clock=clock, health=health)
+    app = make_metrics_app(
+        metrics=metrics, records=gateway.database, clock=clock, health=health, filings=gateway.filings.counts
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -99,9 +99,7 @@ def derive(situation: Situation, calendar: WorkCalendar, choices: Choices = CARE
     """
     covering = [filing for filing in situation.filings if _covers(filing, situation, choices)]
     terms = [_term(filing, situation.on, calendar) for filing in covering]
-    in_force = frozenset(
-        term.filing.kind for term in terms if _holds(term, situation) and _fresh(term.filing, situation)
-    )
+    in_force = frozenset(term.filing.kind for term in terms if _in_force(term, situation))
     band, exempt = _band(situation, choices), _exempt(situation, choices)
     carried = _carried(situation, band, exempt, in_force)
     claimed = situation.exemption.claimed
@@ -121,7 +119,23 @@ def derive(situation: Situation, calendar: WorkCalendar, choices: Choices = CARE
     )
 
 
+def filings_in_force(situation: Situation, calendar: WorkCalendar, choices: Choices = CAREFUL) -> tuple[int, ...]:
+    """Which of a closed situation's filings cover it that day, each by itself: their places in `situation.filings`.
+
+    `Derived.in_force` has the kinds of exactly these.
+    """
+    return tuple(
+        at
+        for at, filing in enumerate(situation.filings)
+        if _covers(filing, situation, choices) and _in_force(_term(filing, situation.on, calendar), situation)
+    )
+
+
 # --- filings ---
+
+
+def _in_force(term: _Term, situation: Situation) -> bool:
+    return _holds(term, situation) and _fresh(term.filing, situation)
 
 
 def _covers(filing: Filing, situation: Situation, choices: Choices) -> bool:

@@ -62,6 +62,7 @@ class Tag(StrEnum):
     INCIDENT_DESCRIBED = "incident.described"
     INCIDENT_TOLD = "incident.told"
     INCIDENT_CLOSED = "incident.closed"
+    FORGOTTEN = "transfer.forgotten"
 
 
 # What each tag carries: (public fields, private fields). Fields are added at the end, never renamed or removed.
@@ -77,7 +78,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),
     Tag.RECONSIDERED: (("because",), ()),
     Tag.CLEARED: (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
         ("facts", "root", "persons"),
     ),
     Tag.LAPSED: (("because",), ()),
@@ -103,6 +104,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.INCIDENT_DESCRIBED: ((), ("facts", "transfers", "words")),
     Tag.INCIDENT_TOLD: (("duty",), ("reference",)),
     Tag.INCIDENT_CLOSED: ((), ("reason",)),
+    Tag.FORGOTTEN: (("kept_to", "by"), ()),
 }
 
 

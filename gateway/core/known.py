@@ -75,6 +75,7 @@ def know(
     counted: Counted | None,
     technical: Technical | None,
     lineage: Lineage | None,
+    used: Mapping[str, int] | None = None,
 ) -> Situation:
     """The situation of a transfer on a day.
 
@@ -91,6 +92,9 @@ def know(
         counted: Persons so far.
         technical: The state of the gateway's own controls.
         lineage: What was found of a claim that the data came from abroad.
+        used: Persons sent under filings by their ids, this transfer included. One that is not among them is taken to have
+            carried everybody of the year; that is less than an older one may have, so a caller who decides counts those
+            that have a cap.
     """
     nothing = strictest(on)
     said: Table = declared or {}
@@ -110,7 +114,7 @@ def know(
         persons=_persons(nothing.persons, counted, said, findings, personal=personal, sensitive=sensitive),
         exemption=_exemption(nothing.exemption, said.get("exemption", {}), lineage),
         duties=_duties(nothing.duties, said.get("duties", {}), personal=personal),
-        filings=tuple(_filing(each) for each in filings or ()),
+        filings=tuple(_filing(each, used or {}) for each in filings or ()),
         purpose=Purpose(stated=said.get("purpose", {}).get("stated", purpose or "")),
         technical=technical or nothing.technical,
     )
@@ -280,7 +284,7 @@ def _duties(nothing: Duties, said: Table, *, personal: bool) -> Duties:
     )
 
 
-def _filing(filed: FiledMechanism) -> Filing:
+def _filing(filed: FiledMechanism, used: Mapping[str, int]) -> Filing:
     return Filing(
         kind=filed.kind,
         recipients=filed.recipients,
@@ -291,5 +295,5 @@ def _filing(filed: FiledMechanism) -> Filing:
         valid_to=filed.valid_to,
         extended=filed.extended,
         persons_cap=filed.persons_cap,
-        persons_used=None,  # counted per filing in a later slice; absent means everybody of the year, the upper bound
+        persons_used=used.get(filed.id),
     )

@@ -32,6 +32,7 @@ from gateway.core.records import (
     Person,
     Project,
     Record,
+    RestrictedRecipient,
     SshKey,
     Webhook,
     parse_record,
@@ -286,6 +287,8 @@ def _references(record: Record) -> list[tuple[str, str]]:
         return [("institution", record.institution), *(("endpoint", each) for each in record.recipients)]
     if isinstance(record, Officer):
         return [("person", record.person)]
+    if isinstance(record, RestrictedRecipient):
+        return [("endpoint", each) for each in record.endpoints]
     return []
 
 

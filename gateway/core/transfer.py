@@ -85,6 +85,8 @@ TRANSITIONS: dict[tuple[State, Tag], State] = {
     (State.DELIVERED, Tag.FAILED): State.FAILED,
     # The keys go after the end; the transfer stays what it is.
     **{(end, Tag.KEY_DESTROYED): end for end in sorted(ENDS)},
+    # So does the evidence, once retention is over.
+    **{(end, Tag.FORGOTTEN): end for end in sorted(ENDS)},
     (State.FAILED, Tag.PERSONS_RETURNED): State.FAILED,
     (State.WITHDRAWN, Tag.PERSONS_RETURNED): State.WITHDRAWN,
     (State.CLASSIFIED, Tag.PERSONS_RETURNED): State.CLASSIFIED,
@@ -159,6 +161,7 @@ class Transfer:
         keys_destroyed: Whether its file keys are gone.
         ended_at: When it reached its end; the appeal term runs from here.
         last_entry: Ledger position of its newest fact.
+        evidence: `kept`, `going` (its key is being destroyed; nothing may rely on it any more) or `gone`.
     """
 
     id: str
@@ -195,6 +198,7 @@ class Transfer:
     keys_destroyed: bool = False
     ended_at: datetime | None = None
     last_entry: int = -1
+    evidence: str = "kept"
 
 
 def advance(state: State, tag: Tag) -> State:

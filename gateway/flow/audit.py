@@ -9,6 +9,7 @@ Checked, each finding told with its entry (an empty list means that all of it ho
 5. The openings that still can be opened belong to their entries.
 6. The persons counted for a cleared transfer are as many as its clearance committed to, and each entity's union of a year
    is what its sets make.
+7. The filings a clearance went under are those it says, and each filing's union of a year is what its sets make.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Tag, local_day, opens
 from gateway.core.persons import SHARD_BITS
 from gateway.core.transfer import State, advance
+from gateway.flow import usage
 from gateway.flow.census import GBA, INBOUND, KINDS, NATIONAL, rebuilt
 from gateway.flow.recorder import ALL_TIME, EVIDENCE, open_opening
 from gateway.flow.registrar import Registrar
 from gateway.flow.tree import high_water
+from gateway.flow.usage import EVERYBODY, UNDER_FILINGS
 from gateway.ports import Keyring, LedgerSigner, PersonSet, Reading, Records
 from gateway.wire import Malformed, checkpoint, merkle
 
@@ -42,6 +45,7 @@ class _Counted:
 
     year: int
     persons: Mapping[str, Any] | None
+    filings: frozenset[str] | None  # None where an older version cleared it and did not say
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Audit:
         self._key = checkpoint.parse_verifier_key(ledger.verifier_key)
 
     async def verify(self) -> Audited:
-        """All six checks."""
+        """All seven checks."""
         problems: list[str] = []
         states: dict[str, State] = {}
         leaves: list[bytes] = []
@@ -90,6 +94,7 @@ class Audit:
             await self._registry(view, problems)  # step 4
             await _compare_persons(view, counted, problems)  # step 6
             await _compare_inbound(view, counted, problems)
+            await _compare_filings(view, counted, problems)  # step 7
         if len(leaves) != size:
             problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
         return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
@@ -180,7 +185,8 @@ def _count(counted: dict[str, _Counted], entry: Mapping[str, Any], opening: Mapp
     elif tag == Tag.CLEARED.value:
         persons = opening["private"]["persons"] if opening else None
         year = local_day(datetime.fromisoformat(entry["at"])).year
-        counted[subject] = _Counted(year, persons)
+        told = entry["body"].get("filings")
+        counted[subject] = _Counted(year, persons, None if told is None else frozenset(told))
 
 
 async def _compare_persons(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
@@ -214,6 +220,27 @@ async def _compare_inbound(view: Reading, counted: Mapping[str, _Counted], probl
     problems += [
         f"{each} is said to have come in, which the ledger does not say" for each in sorted(set(sets) - set(counted))
     ]
+
+
+async def _compare_filings(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
+    kept: dict[str, set[str]] = {}
+    years: dict[str, set[int]] = {}
+    for use in await view.filing_uses(""):
+        kept.setdefault(use.transfer_id, set()).add(use.filing)
+        years.setdefault(use.filing, set()).add(use.year)
+    for transfer_id, each in counted.items():
+        if each.filings is not None and kept.get(transfer_id, set()) != each.filings:
+            problems.append(f"the filings {transfer_id} went under are not those its clearance says")
+    unsaid = sorted(set(kept) - set(counted))
+    problems += [f"{each} went under a filing, which the ledger does not say" for each in unsaid]
+    for filing, year in sorted((filing, year) for filing, known in years.items() for year in known):
+        union = (await view.person_unions(year, UNDER_FILINGS)).get(filing)
+        if union is None:
+            continue  # made when it is next asked for
+        made, shards = await usage.rebuilt(view, filing, year)
+        found = dict(await view.person_shards(filing, year, UNDER_FILINGS, EVERYBODY, range(1 << SHARD_BITS)))
+        if (made, shards) != (union, found):
+            problems.append(f"the union of the persons of {year} under filing {filing} is not what its sets make")
 
 
 def _compare_set(transfer_id: str, said: Mapping[str, Any], found: PersonSet | None, problems: list[str]) -> None:

@@ -62,8 +62,11 @@ class Listing:
 
 
 async def standing(view: Reading, name: DatasetName) -> Transfer | None:
-    """The newest version of a dataset that has not fallen: an open draft, or the one the next draft follows."""
-    return await view.newest(
+    """The newest version of a dataset that has not fallen: an open draft, or the one the next draft follows.
+
+    None where its evidence is gone or going: without it nothing shows where carried files lie, and they are sent again.
+    """
+    found = await view.newest(
         TransferFilter(
             institution=name.institution,
             endpoint=name.endpoint,
@@ -72,6 +75,7 @@ async def standing(view: Reading, name: DatasetName) -> Transfer | None:
             states=STANDING,
         )
     )
+    return found if found is None or found.evidence == "kept" else None
 
 
 class Carry:
@@ -137,7 +141,7 @@ class Carry:
         entries = await view.entries_of(transfer.id)
         follows = parse_document(entries[0][1])["body"].get("follows") if entries else None
         found = await view.transfer(follows) if follows else None
-        return found if found and found.state not in FALLEN else None
+        return found if found and found.state not in FALLEN and found.evidence == "kept" else None
 
     async def unchanged(
         self, view: Reading, transfer: Transfer, followed: Transfer, rows: Sequence[StoredFile]

@@ -18,18 +18,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from math import ceil
 from typing import Any
 
 from gateway.core import certificate
 from gateway.core.calendar import WorkCalendar
+from gateway.core.choices import Choices
 from gateway.core.decide import Decision, cures, decide
+from gateway.core.derive import filings_in_force
 from gateway.core.differences import differences
 from gateway.core.errors import StoreError
 from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
 from gateway.core.lineage import Lineage
+from gateway.core.listing import institution_on, person_on, recipient_on
 from gateway.core.persons import merge, unpack
 from gateway.core.records import (
     INBOUND,
@@ -40,6 +44,8 @@ from gateway.core.records import (
     Institution,
     Person,
     Project,
+    RestrictedRecipient,
+    WhitelistEntry,
     direction_of,
 )
 from gateway.core.registry import Registry
@@ -47,15 +53,17 @@ from gateway.core.review import Case, Tally, tally
 from gateway.core.seal import CLEARANCE_NAMESPACE, Cleared, clear, clearance_document
 from gateway.core.situation import Technical, situation_document
 from gateway.core.transfer import State, Transfer
-from gateway.flow import census
+from gateway.flow import census, usage
+from gateway.flow.additions import hgr_of, samples_of, unkeyed_of
 from gateway.flow.census import NATIONAL, Standing
 from gateway.flow.controls import Controls
-from gateway.flow.findings import Already, Joined, already, join
+from gateway.flow.findings import Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
 from gateway.flow.lineage import let_in, look_into
 from gateway.flow.recall import check_rows, check_transfer
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
+from gateway.flow.usage import Usage
 from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile, Writing
 
 # Rules.md section 11, P17: when is it a pattern? At least this many persons, and this share of the transfer's, already
@@ -78,6 +86,8 @@ class Dossier:
     counted: Counted
     technical: Technical
     lineage: Lineage | None
+    filings: tuple[FiledMechanism, ...]
+    usages: Mapping[str, Usage]
 
 
 class Decider:
@@ -90,6 +100,7 @@ class Decider:
         calendar: The mainland's working days.
         controls: The state of the gateway's own controls.
         signer: Signs clearances.
+        whitelist_needed: What must be on a whitelist to count as filed or of real name: `institution`, `person`.
     """
 
     def __init__(
@@ -101,6 +112,7 @@ class Decider:
         calendar: WorkCalendar,
         controls: Controls,
         signer: Signer,
+        whitelist_needed: frozenset[str] = frozenset(),
     ) -> None:
         self._recorder = recorder
         self._registrar = registrar
@@ -108,6 +120,7 @@ class Decider:
         self._calendar = calendar
         self._controls = controls
         self._signer = signer
+        self._needed = whitelist_needed
 
     async def step(self, transfer: Transfer) -> Transfer:
         """Settle one transfer."""
@@ -149,6 +162,8 @@ class Decider:
         joined = await asyncio.to_thread(join, files, year)  # as above: a million people take a second
         standing, counted = await self._count(ledger, transfer, files, joined, year)
         registry = await self._registrar.fold(ledger.tx, thorough=True)
+        filings = tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution)
+        capped = [each.id for each in filings if each.persons_cap and transfer.endpoint in each.recipients]
         return Dossier(
             transfer=transfer,
             registry=registry,
@@ -158,6 +173,8 @@ class Decider:
             counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
             lineage=await look_into(ledger.tx, self._recorder, registry, transfer, files),
+            filings=filings,
+            usages={each: await usage.usage(ledger.tx, each, transfer, files, joined, year) for each in capped},
         )
 
     async def _count(
@@ -183,26 +200,38 @@ class Decider:
     def _decide(self, dossier: Dossier) -> Decision:
         registry, transfer = dossier.registry, dossier.transfer
         on = local_day(self._recorder.clock.now())
-        institution = registry.find(Institution, transfer.institution)
         project = registry.find(Project, transfer.project)
+        institution = registry.find(Institution, transfer.institution)
         endpoint = registry.find(Endpoint, transfer.endpoint)
         # Inbound only where it was recorded so and is so: a recipient that is registered elsewhere by now makes it an export.
         inbound = transfer.direction == direction_of(institution, endpoint) == INBOUND
         situation = know(
             on=on,
             direction=INBOUND if inbound else OUTBOUND,
-            institution=institution,
-            person=registry.find(Person, transfer.person),
-            endpoint=endpoint,
-            filings=tuple(each for each in registry.all(FiledMechanism) if each.institution == transfer.institution),
+            **self._parties(registry, transfer, on),
+            filings=dossier.filings,
             purpose=project.purpose if project else None,
             declared=transfer.declaration,
             findings=dossier.joined.facts,
             counted=dossier.counted,
             technical=dossier.technical,
             lineage=dossier.lineage,
+            used={
+                each.id: dossier.usages[each.id].of(each.kind) for each in dossier.filings if each.id in dossier.usages
+            },
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
+
+    def _parties(self, registry: Registry, transfer: Transfer, on: date) -> dict[str, Any]:
+        """Who sends and receives, as lists of that day make them."""
+        institution = registry.find(Institution, transfer.institution)
+        person, endpoint = registry.find(Person, transfer.person), registry.find(Endpoint, transfer.endpoint)
+        whitelist, needed = registry.all(WhitelistEntry), self._needed
+        return {
+            "institution": institution and institution_on(institution, whitelist, on, needed="institution" in needed),
+            "person": person and person_on(person, whitelist, on, needed="person" in needed),
+            "endpoint": endpoint and recipient_on(endpoint, registry.all(RestrictedRecipient), on),
+        }
 
     # --- what is recorded --------------------------------------------------------------------------------------------
 
@@ -212,6 +241,9 @@ class Decider:
         document = clearance_document(cleared, digest, timestamp(now))
         signature = self._signer.sign(CLEARANCE_NAMESPACE, document)
         counted = await self._count_persons(ledger, dossier, decision)
+        choices = self._rulebooks.rulebook(decision.rulebook).choices
+        under = carrying(decision, dossier.filings, self._calendar, choices)
+        await self._count_usage(ledger, dossier, under)
         return await ledger.record(
             transfer,
             Tag.CLEARED,
@@ -222,6 +254,7 @@ class Decider:
                 "endpoint_key": cleared.case.endpoint_key,
                 "votes": list(cleared.officers),
                 "mechanism": decision.mechanism,
+                "filings": list(under),
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
             changes={
@@ -282,6 +315,16 @@ class Decider:
             "sensitive": len(counted.sensitive) // 8 + counted.unkeyed_sensitive,
             "nonsensitive": len(counted.nonsensitive) // 8 + counted.unkeyed_nonsensitive,
         }
+
+    async def _count_usage(self, ledger: Ledgering, dossier: Dossier, under: Sequence[str]) -> None:
+        """Count the transfer's persons under each filing that carries it, once they are counted for its entity."""
+        transfer, year = dossier.transfer, local_day(ledger.now).year
+        counted = await ledger.tx.person_set(transfer.id) if under else None
+        for each in under:
+            before = dossier.usages.get(each) or await usage.usage(
+                ledger.tx, each, transfer, dossier.files, dossier.joined, year
+            )
+            await usage.add(ledger.tx, before, counted)
 
     async def _not_cleared(
         self, ledger: Ledgering, dossier: Dossier, decision: Decision, case: Case, count: Tally
@@ -389,33 +432,24 @@ def counting_track(decision: Decision) -> str:
     return census.GBA if "GBA" in derived.in_force and not national else NATIONAL
 
 
-def hgr_of(declared: Mapping[str, Any], joined: Joined, known: Already) -> tuple[int, int]:
-    """The subjects and sequenced subjects without a sample name that a transfer adds: those seen, or declared beyond what was.
+def carrying(
+    decision: Decision, filings: Sequence[FiledMechanism], calendar: WorkCalendar, choices: Choices
+) -> tuple[str, ...]:
+    """The filings a clearance goes under, by id: those in force for it, each by itself.
 
-    Those of carried files were added with the version that brought them: the count is all-time.
+    Args:
+        decision: Made on these filings, in this order.
+        filings: The sender's.
+        calendar: As it was decided with.
+        choices: The same.
     """
-    if not _individual(declared, joined):
-        return 0, 0
-    said: Mapping[str, Any] = declared.get("hgr", {})
-    seen: Mapping[str, Any] = joined.facts["hgr"]
-    subjects = max(said.get("subjects", 0), seen["subjects"]) - len(joined.samples) // 8 - known.subjects
-    sequenced = max(said.get("wes_wgs_subjects", 0), seen["sequencing_subjects"])
-    sequenced -= len(joined.sequenced) // 8 + known.sequenced
-    return max(subjects, sequenced), sequenced
-
-
-def samples_of(declared: Mapping[str, Any], joined: Joined) -> tuple[bytes, bytes]:
-    """The samples a transfer counts, packed: all, and the sequenced ones; none where it is of aggregates only."""
-    return (joined.samples, joined.sequenced) if _individual(declared, joined) else (b"", b"")
-
-
-def _individual(declared: Mapping[str, Any], joined: Joined) -> bool:
-    """Whether there is individual-level information on human genetic resources, by the declaration or the content."""
-    said: Mapping[str, Any] = declared.get("hgr", {})
-    seen: Mapping[str, Any] = joined.facts["hgr"]
-    if not (said.get("information") or seen["information"]):
-        return False
-    return not (said.get("aggregate_only") and (seen["aggregate_only"] or not seen["information"]))
+    if not decision.derived.export:
+        return ()
+    in_force = [filings[at] for at in filings_in_force(decision.situation, calendar, choices)]
+    data = decision.situation.data
+    # What is exempt, or about nobody, needs no mechanism of the personal-data track; other duties stay (rules.md 5).
+    needed = (data.personal or data.level == "important") and not decision.derived.exempt
+    return tuple(each.id for each in in_force if needed or each.kind.startswith(("HGR_", "MOFCOM")))
 
 
 async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> tuple[int, int]:
@@ -427,18 +461,6 @@ async def _named_subjects(view: Reading, transfer: Transfer, joined: Joined) -> 
         return int(samples.size), int(sequenced.size)
 
     return await asyncio.to_thread(work)
-
-
-def unkeyed_of(joined: Joined, known: Already, declared: Mapping[str, int]) -> tuple[int, int]:
-    """Persons without a digest that a transfer adds: sensitive, nonsensitive; what is known already left out."""
-    sensitive = unkeyed(joined.sensitive, joined.unkeyed_sensitive, declared.get("sensitive", 0))
-    nonsensitive = unkeyed(joined.nonsensitive, joined.unkeyed_nonsensitive, declared.get("nonsensitive", 0))
-    return sensitive - known.sensitive, nonsensitive - known.nonsensitive
-
-
-def unkeyed(packed: bytes, rows: int, declared: int) -> int:
-    """Persons without a digest: the rows seen, or what the sender says beyond what was seen, whichever is more."""
-    return max(rows, declared - len(packed) // 8)
 
 
 async def _splitting(tx: Writing, standing: Standing) -> bool:

@@ -3,7 +3,7 @@
 The rules:
 1. A deadline that passed records what `core.transfer.STANDING` says; nothing waits for ever.
 2. A delivered transfer's file keys go at once. Those of an end without delivery stay through the appeal term, then go.
-   The evidence key stays: it is retention's, not the payload's.
+   The evidence key stays: it is retention's (`flow.retention`), not the payload's.
 3. Keys go before ciphertext: after a crash in between, what is left cannot be opened.
 4. An upload whose sender did not come back for it goes with what was kept of it, keys first.
 5. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
@@ -21,6 +21,7 @@ from gateway.core.intake import Part
 from gateway.core.transfer import ENDS, NOTHING_LEFT, STANDING, State, Transfer
 from gateway.flow.keeper import forget
 from gateway.flow.recorder import Ledgering, Recorder
+from gateway.flow.retention import Retention
 from gateway.flow.run import forget_upload
 from gateway.ports import Spool
 
@@ -36,18 +37,29 @@ class Housekeeping:
         recorder: The only writer.
         spool: Where sealed parts are.
         appeal_term: How long an undelivered payload keeps its key.
+        retention: Sees to evidence whose term is over; None where nobody does.
     """
 
-    def __init__(self, *, recorder: Recorder, spool: Spool, appeal_term: timedelta = APPEAL_TERM) -> None:
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        spool: Spool,
+        appeal_term: timedelta = APPEAL_TERM,
+        retention: Retention | None = None,
+    ) -> None:
         self._recorder = recorder
         self._spool = spool
         self._appeal_term = appeal_term
+        self._retention = retention
 
     async def round(self) -> bool:
         """Whether anything was done."""
         overdue = await self._overdue()
         forgotten = await self._forget_uploads()
-        return await self._destroy() or overdue or forgotten
+        destroyed = await self._destroy()
+        evidence = self._retention is not None and await self._retention.round()
+        return destroyed or evidence or overdue or forgotten
 
     async def _forget_uploads(self) -> bool:
         now = self._recorder.clock.now()

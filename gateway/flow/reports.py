@@ -115,11 +115,13 @@ class Reports:
         return Report("pipia", about, sections, _evidence(found, self._ledger.origin))
 
     async def filing(self, filing_id: str, period: Period) -> Report:
-        """The annex of a filing: what was sent under its mechanism to its recipients, against its cap and term."""
+        """The annex of a filing: what was cleared under it, against its cap and term."""
         registry = await self._registrar.registry()
         filed = registry.get(FiledMechanism, filing_id)
         found = await self._gather(filed.institution, period)
-        under = [each for each in found.left if each.mechanism == filed.kind and each.endpoint in filed.recipients]
+        async with self._recorder.records.read() as view:
+            used = {each.transfer_id for each in await view.filing_uses(filing_id)}
+        under = [each for each in found.left if each.id in used]
         narrowed = Gathered(**{**{f.name: getattr(found, f.name) for f in fields(Gathered)}, "left": under})
         sections = (
             details(under),
@@ -156,8 +158,9 @@ async def _cleared(view: Reading, institution: str, project: str, period: Period
     return [
         transfer
         async for transfer in _opened(view, institution, project, period)
-        # What came in is no export, and no report of what left.
+        # What came in is no export, and no report of what left; what was forgotten has no evidence a report could rest on.
         if transfer.clearance
+        and transfer.evidence == "kept"
         and transfer.decision["derived"]["export"]
         and period.first <= _cleared_on(transfer) <= period.last
     ]
@@ -258,7 +261,7 @@ def _filings(registry: Registry, institution: str, left: Sequence[Left], on: dat
         rows.append(
             (
                 filed.id, filed.kind, filed.recipients, filed.purpose, filed.effective, filed.filed, ends,
-                ends is None or on <= ends, filed.persons_cap or None, len(under), filed.evidence_sha256,
+                ends is None or on <= ends, filed.persons_cap or None, len(under), filed.digests(),
             )
         )  # fmt: skip
     columns = (

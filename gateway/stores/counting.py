@@ -15,11 +15,13 @@ from sqlalchemy import CursorResult, Executable, Row, Select, Table, and_, delet
 from sqlalchemy.sql import ColumnElement
 
 from gateway.core.errors import Conflict
-from gateway.ports import PersonSet, PersonSums, PersonUnion
+from gateway.ports import FilingUse, PersonSet, PersonSums, PersonUnion
 from gateway.stores import tables
 
 _SETS = [tables.person_sets.c[each.name] for each in fields(PersonSet)]
 _UNIONS = [tables.person_unions.c[each.name] for each in fields(PersonUnion)]
+_USES = [tables.filing_uses.c[each.name] for each in fields(FilingUse)]
+_UNDER_FILINGS = "filing"  # the track of unions whose entity is a filing (`gateway.flow.usage`)
 _WIDE = 300  # shards above which all of them are read: a list that long costs more than it saves
 
 
@@ -93,6 +95,34 @@ class CountingView:
         rows = await self._counted(sums.where(columns.project == project, columns.endpoint == endpoint))
         return int(rows[0][0] or 0), int(rows[0][1] or 0)
 
+    async def filing_uses(self, filing: str) -> Sequence[FilingUse]:
+        """What went under a filing, by transfer; an empty id asks for every filing's."""
+        columns = tables.filing_uses.c
+        statement = select(*_USES).order_by(columns.transfer_id, columns.filing)
+        rows = await self._counted(statement.where(columns.filing == filing) if filing else statement)
+        return [FilingUse(**row._mapping) for row in rows]  # noqa: SLF001  # as above
+
+    async def filing_sums(self, filing: str) -> Mapping[int, PersonSums]:
+        """By year, how many sets of persons went under a filing and how many digests they hold; no set is read for it."""
+        sets, uses = tables.person_sets.c, tables.filing_uses.c
+        size = func.coalesce(func.sum(func.length(sets.sensitive) + func.length(sets.nonsensitive)), 0)
+        statement = select(uses.year, func.count(), size).where(_under(filing)).group_by(uses.year)
+        rows = await self._counted(statement.order_by(uses.year))
+        return {int(row[0]): PersonSums(filing, int(row[1]), int(row[2]) // 8) for row in rows}
+
+    async def filing_sets(self, filing: str, year: int) -> Sequence[PersonSet]:
+        """The sets that went under a filing in a year, by transfer."""
+        statement = select(*_SETS).where(_under(filing), tables.filing_uses.c.year == year)
+        rows = await self._counted(statement.order_by(tables.person_sets.c.transfer_id))
+        return [PersonSet(**row._mapping) for row in rows]  # noqa: SLF001  # as above
+
+    async def filing_samples(self, filing: str) -> Sequence[tuple[bytes, bytes]]:
+        """Packed digests of the samples that went under a filing, all time, by transfer: all, and the sequenced ones."""
+        samples, uses = tables.hgr_samples.c, tables.filing_uses.c
+        wanted = and_(samples.transfer_id == uses.transfer_id, uses.filing == filing)
+        statement = select(samples.samples, samples.sequenced).where(wanted).order_by(samples.transfer_id)
+        return [(row[0], row[1]) for row in await self._counted(statement)]
+
 
 class Counting(CountingView):
     """The changes."""
@@ -122,8 +152,12 @@ class Counting(CountingView):
             raise Conflict("this transfer is counted already: take that count back first", code="already-counted")
         await self._run(insert(table), values)
 
+    async def put_filing_use(self, use: FilingUse) -> None:
+        """Note that a cleared transfer went under a filing."""
+        await self._run(insert(tables.filing_uses), asdict(use))
+
     async def drop_persons(self, transfer_id: str) -> bool:
-        """Uncount a transfer's persons and its individual-level subjects; whether there were any.
+        """Uncount a transfer's persons, its individual-level subjects and its uses of filings; whether there were any.
 
         Nobody can be taken out of a union: it is forgotten, and made again from the sets that are left.
         """
@@ -131,7 +165,10 @@ class Counting(CountingView):
         where = select(columns.entity, columns.year, columns.track).where(columns.transfer_id == transfer_id)
         for row in await self._counted(where):
             await self.drop_union(row[0], row[1], row[2])
-        for table in (tables.person_sets, tables.hgr_counts, tables.hgr_samples):
+        uses = tables.filing_uses.c
+        for row in await self._counted(select(uses.filing, uses.year).where(uses.transfer_id == transfer_id)):
+            await self.drop_union(row[0], row[1], _UNDER_FILINGS)
+        for table in (tables.person_sets, tables.hgr_counts, tables.hgr_samples, tables.filing_uses):
             dropped += (await self._run(delete(table).where(table.c.transfer_id == transfer_id))).rowcount
         return dropped > 0
 
@@ -156,3 +193,8 @@ class Counting(CountingView):
 def _of(table: Table, entity: str, year: int, track: str) -> ColumnElement[bool]:
     wanted = and_(table.c.year == year, table.c.track == track)
     return and_(wanted, table.c.entity == entity) if entity else wanted
+
+
+def _under(filing: str) -> ColumnElement[bool]:
+    sets, uses = tables.person_sets.c, tables.filing_uses.c
+    return and_(sets.transfer_id == uses.transfer_id, uses.filing == filing)

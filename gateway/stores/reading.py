@@ -252,6 +252,18 @@ class View(CountingView):
         ordered = select(*_TRANSFER).where(ended).order_by(columns.ended_at, columns.id)
         return await self._transfers(ordered.limit(limit))
 
+    async def kept_evidence(self, before: datetime, limit: int, after: str = "") -> Sequence[Transfer]:
+        """Transfers at their end since before that time whose evidence is not gone, by id from after one on."""
+        columns = tables.transfers.c
+        kept = and_(columns.ended_at < before, columns.evidence != "gone", columns.id > after)
+        return await self._transfers(select(*_TRANSFER).where(kept).order_by(columns.id).limit(limit))
+
+    async def carriers(self, transfer_id: str) -> frozenset[str]:
+        """Transfers with files whose bytes this one brought."""
+        columns = tables.files.c
+        rows = await self._rows(select(columns.transfer_id).where(columns.carried == transfer_id).distinct())
+        return frozenset(row[0] for row in rows)
+
     async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
         """By state: how many transfers and the oldest `since`; states without transfers are left out."""
         columns = tables.transfers.c

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v007"
+REVISION = "v008"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -134,6 +134,7 @@ transfers = sa.Table(
     # Drawn from `decision` on every write, so that they can be asked for: the verdict, and the rules as `|P8|P8.1|`.
     _word("verdict"),
     _word("rules"),
+    sa.Column("evidence", Word, nullable=False, server_default="kept"),
     sa.UniqueConstraint("institution", "endpoint", "project", "dataset", "version"),
     sa.Index(None, "opened_at", "id"),
     sa.Index(None, "state", "next_at"),
@@ -329,6 +330,17 @@ hgr_samples = sa.Table(
     _bytes("samples"),
     _bytes("sequenced"),
     sa.Index(None, "project", "endpoint"),
+)
+
+filing_uses = sa.Table(
+    "filing_uses",
+    metadata,
+    _of_transfer(primary=True),
+    sa.Column("filing", Word, primary_key=True),
+    _whole("year"),
+    _whole("persons"),
+    _whole("subjects"),
+    sa.Index(None, "filing", "year"),
 )
 
 changes = sa.Table(

@@ -140,6 +140,10 @@ class Transaction(Counting, View):
         if values:
             await self._run(_upsert(self._dialect, tables.files, tuple(values[0])), values)
 
+    async def drop_files(self, transfer_id: str) -> None:
+        """Forget all files of a transfer at its end: no number of it is given again."""
+        await self._run(delete(tables.files).where(tables.files.c.transfer_id == transfer_id))
+
     async def drop_file(self, transfer_id: str, path: str) -> None:
         """Forget a file of a transfer, if it is there; its number is not given again."""
         columns = tables.files.c

@@ -84,6 +84,8 @@ class _Gauges(Collector):
         self.ages: dict[str, float] = {}
         self.banned = 0.0
         self.parked = 0.0
+        self.filings: dict[str, int] = {}
+        self.filing_days: dict[str, int] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The families of the text format."""
@@ -94,6 +96,9 @@ class _Gauges(Collector):
         bounds = {state.value: standing.within.total_seconds() for state, standing in STANDING.items()}
         yield _gauge("hetao_transfer_state_limit_seconds", "Longest stay in each state.", "state", bounds)
         yield GaugeMetricFamily("hetao_banned_addresses", "Bans that stand, in all processes.", value=self.banned)
+        yield _gauge("hetao_filings", "Filings by state.", "state", self.filings)
+        soonest = "Days until the first filing of a kind that holds ends."
+        yield _gauge("hetao_filing_days_left", soonest, "kind", self.filing_days)
         yield GaugeMetricFamily("hetao_webhooks_parked", "Webhooks nothing is sent to any more.", value=self.parked)
 
 
@@ -209,11 +214,17 @@ class PrometheusObserver:
                 age = (now - oldest).total_seconds() if oldest and count else 0.0
                 self._gauges.ages[state] = max(0.0, age)
 
+    def filed(self, states: Mapping[str, int], days_left: Mapping[str, int]) -> None:
+        """Set the gauges of filings: how many are in each state, and by kind the days until the first one ends."""
+        self._gauges.filings, self._gauges.filing_days = dict(states), dict(days_left)
+
     def not_counted(self) -> None:
         """The database could not be asked: gauges that would lie are taken back."""
         self._scraped.inc()
         self._gauges.counts.clear()
         self._gauges.ages.clear()
+        self._gauges.filings.clear()
+        self._gauges.filing_days.clear()
         self._gauges.banned = self._gauges.parked = float("nan")
 
     def exposed(self) -> bytes:

@@ -13,13 +13,14 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.core.errors import StoreError
+from gateway.core.errors import BrokenPromise, NotFound, StoreError
 from gateway.ports import Clock, Records
 from gateway.telemetry.health import is_ready
 from gateway.telemetry.metrics import PrometheusObserver
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MOST_BANS: Final = 10_000
+Counting = Callable[[], Awaitable[tuple[Mapping[str, int], Mapping[str, int]]]]
 BOUND: Final = 5.0  # seconds the gauges may take; Prometheus waits 10 unless told otherwise
 
 
@@ -29,6 +30,7 @@ def make_metrics_app(
     records: Records,
     clock: Clock,
     health: Callable[[], Awaitable[Mapping[str, str]]],
+    filings: Counting | None = None,
 ) -> web.Application:
     """The application of the metrics port.
 
@@ -37,6 +39,7 @@ def make_metrics_app(
         records: Where transfers are counted by state.
         clock: The time, for ages.
         health: The checks of `/readyz`.
+        filings: Counts them by state, and by kind the days until the first one ends; no id is told.
     """
 
     async def exposed(_request: web.Request) -> web.Response:
@@ -47,6 +50,9 @@ def make_metrics_app(
                 metrics.counted(await view.state_counts(), now, len(await view.bans(now, MOST_BANS)), parked)
         except (StoreError, TimeoutError):
             metrics.not_counted()
+        else:
+            if filings is not None:
+                metrics.filed(*await _filed(filings))
         return web.Response(body=metrics.exposed(), headers={"Content-Type": CONTENT_TYPE})
 
     async def living(_request: web.Request) -> web.Response:
@@ -63,3 +69,12 @@ def make_metrics_app(
     app.router.add_get("/healthz", living)
     app.router.add_get("/readyz", ready)
     return app
+
+
+async def _filed(filings: Counting) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """The filings' gauges; none where the database is away, or the registry is not there or does not fold."""
+    try:
+        async with asyncio.timeout(BOUND):
+            return await filings()
+    except (StoreError, TimeoutError, BrokenPromise, NotFound):
+        return {}, {}

@@ -18,6 +18,7 @@ from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import (
     Ban,
     EditLock,
+    FilingUse,
     Mark,
     Outbox,
     Partial,
@@ -639,6 +640,73 @@ async def test_unions_have_shards_and_go_with_any_set_they_are_made_of(records: 
         assert set(await tx.person_unions(2026, "gba")) == {"sz-lab"}
         await tx.drop_union("sz-lab", 2026, "gba")
         assert await tx.person_unions(2026, "gba") == {}
+
+
+async def test_filings_know_what_went_under_them_and_forget_what_was_given_back(records: Records) -> None:
+    await keep(records, transfer("t1"), transfer("t2"), transfer("t3"))
+    sets = [
+        PersonSet("t1", "sz-lab", 2026, "national", b"\1" * 8, b"\2" * 16, 5, 6),
+        PersonSet("t2", "sz-lab", 2027, "gba", b"", b"\1" * 8),
+    ]
+    uses = [FilingUse("t1", "sa", 2026, 11, 2), FilingUse("t1", "scc", 2026), FilingUse("t2", "sa", 2027, 1)]
+    union = PersonUnion("sa", 2026, "filing", 1, 3, 3)
+    async with records.write() as tx:
+        for each in sets:
+            await tx.put_persons(each)
+        for use in [*uses, FilingUse("t3", "sa", 2027, 0, 7)]:  # the last one counted nobody by digest
+            await tx.put_filing_use(use)
+        await tx.put_samples("t3", "trial-a", "hku-genomics", b"\4" * 16, b"\4" * 8)
+        await tx.put_union(union, {"everybody": {4: b"\1" * 8}})
+        await tx.put_union(replace(union, entity="scc"), {"everybody": {4: b"\1" * 8}})
+        await tx.put_union(replace(union, year=2027), {"everybody": {4: b"\1" * 8}})
+    async with records.read() as view:
+        assert await view.filing_uses("sa") == [uses[0], uses[2], FilingUse("t3", "sa", 2027, 0, 7)]
+        assert len(await view.filing_uses("")) == 4
+        assert await view.filing_uses("other") == []
+        assert await view.filing_sums("sa") == {2026: PersonSums("sa", 1, 3), 2027: PersonSums("sa", 1, 1)}
+        assert await view.filing_sums("other") == {}
+        assert await view.filing_sets("sa", 2026) == sets[:1]
+        assert await view.filing_sets("sa", 2027) == sets[1:]
+        assert await view.filing_samples("sa") == [(b"\4" * 16, b"\4" * 8)]
+        assert await view.filing_samples("scc") == []
+        assert await view.person_set("t2") == sets[1]
+        assert await view.person_set("t3") is None
+    async with records.write() as tx:
+        assert await tx.drop_persons("t1")
+        assert not await tx.drop_persons("t1")
+        assert [each.transfer_id for each in await tx.filing_uses("")] == ["t2", "t3"]
+        assert await tx.person_unions(2026, "filing") == {}
+        assert set(await tx.person_unions(2027, "filing")) == {"sa"}
+        assert await tx.drop_persons("t3"), "a use alone was something to take back"
+
+
+async def test_evidence_is_kept_until_it_is_gone_and_whose_files_are_carried_is_known(records: Records) -> None:
+    ended = {"state": State.RECEIPTED, "ended_at": NOW, "keys_destroyed": True}
+    rows = [
+        transfer("t1", **ended),
+        transfer("t2", **ended, evidence="going"),
+        transfer("t3", **ended, evidence="gone"),
+        transfer("t4"),
+        transfer("t5", **{**ended, "ended_at": SOON}),
+    ]
+    await keep(records, *rows)
+    async with records.write() as tx:
+        await tx.put_file(stored(transfer_id="t4", carried="t1"))
+        await tx.put_file(stored(transfer_id="t5"))
+    async with records.read() as view:
+        assert [each.id for each in await view.kept_evidence(SOON, 9)] == ["t1", "t2"]
+        assert await view.kept_evidence(NOW, 9) == []
+        assert [each.id for each in await view.kept_evidence(SOON, 1)] == ["t1"]
+        assert [each.id for each in await view.kept_evidence(SOON, 9, "t1")] == ["t2"]
+        assert await view.carriers("t1") == {"t4"}
+        assert await view.carriers("t4") == frozenset()
+    async with records.write() as tx:
+        await tx.drop_files("t4")
+        await tx.drop_files("t4")
+    async with records.read() as view:
+        assert await view.files("t4") == []
+        assert len(await view.files("t5")) == 1
+        assert await view.carriers("t1") == frozenset()
 
 
 async def test_hgr_subjects_add_up_and_are_given_back(records: Records) -> None:

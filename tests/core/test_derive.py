@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from gateway.core.calendar import add_months
-from gateway.core.derive import EVIDENCE, Derived, derive
+from gateway.core.derive import EVIDENCE, Derived, derive, filings_in_force
 from gateway.core.situation import close_upwards
 from gateway.stores.rulebooks import prc_calendar
 from tests.policies.packed import CALM, ON, pack, situation, situations
@@ -350,3 +350,16 @@ def test_what_carries_cannot_be_broken_overdue_or_stale(found):
         assert add_months(found.duties.pipia, 3) >= min(
             [f.filed for f in found.filings if f.filed and f.filed <= ON], default=ON
         )
+
+
+@given(situations())
+def test_filings_in_force_are_those_whose_kinds_are(built):
+    closed = close_upwards(built)
+    places = filings_in_force(closed, prc_calendar())
+    assert tuple(sorted({closed.filings[at].kind for at in places})) == derive(closed, prc_calendar()).in_force
+
+
+def test_of_two_of_a_kind_the_one_that_is_full_is_not_in_force():
+    full, free = filing("CERT", persons_cap=9, persons_used=10), filing("CERT", persons_cap=10, persons_used=10)
+    built = close_upwards(situation(**N_LIMIT, filings=[full, free, filing("SA", recipients=[])]))
+    assert filings_in_force(built, prc_calendar()) == (1,)

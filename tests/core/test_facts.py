@@ -28,7 +28,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "transfer.voted": (("officer", "vote", "ballot"), ("reason", "signature")),
     "transfer.reconsidered": (("because",), ()),
     "transfer.cleared": (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
         ("facts", "root", "persons"),
     ),
     "transfer.lapsed": (("because",), ()),
@@ -54,6 +54,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "incident.described": ((), ("facts", "transfers", "words")),
     "incident.told": (("duty",), ("reference",)),
     "incident.closed": ((), ("reason",)),
+    "transfer.forgotten": (("kept_to", "by"), ()),
 }
 
 # Never in the open: names, sizes, content digests, exact person counts and reasons (design.md section 7).
@@ -101,7 +102,7 @@ def test_the_words_of_a_tag() -> None:
         subject, _, what = tag.value.partition(".")
         assert subject in {"transfer", "gateway", "registry", "client", "incident"}
         assert what.replace("_", "").isalpha()
-        assert what.endswith(("ed", "held", "drawn", "told")), "a fact is past"
+        assert what.endswith(("ed", "held", "drawn", "told", "forgotten")), "a fact is past"
         public, private = FIELDS[tag]
         assert len({*public, *private}) == len(public) + len(private)
         assert not NEVER_PUBLIC & set(public), tag

@@ -642,6 +642,8 @@ def test_every_word_of_a_filing_reaches_the_rules() -> None:
     )
     (found,) = situation(**{**KNOWN, "filings": (filed,)}).filings
     assert found.persons_used is None, "absent: everybody of the year"
+    (counted,) = situation(**{**KNOWN, "filings": (filed,), "used": {"sa-1": 4, "sa-2": 7}}).filings
+    assert counted == replace(found, persons_used=4)
     for each in fields(Filing):
         if each.name != "persons_used":
             assert getattr(found, each.name) == getattr(filed, each.name)

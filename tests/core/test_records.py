@@ -28,13 +28,16 @@ from gateway.core.records import (
     AppPassword,
     Client,
     Endpoint,
+    EvidenceDocument,
     FiledMechanism,
     Institution,
     Person,
     Project,
     Record,
+    RestrictedRecipient,
     SshKey,
     Webhook,
+    WhitelistEntry,
     direction_of,
     parse_record,
     password_digest,
@@ -62,6 +65,12 @@ EXAMPLES: dict[str, Record] = {
     "webhook": Webhook(
         "erp", "sz-lab", "https://erp.sz-lab.example/hook?x=1", ("10.1.0.0/16",), ("held",), date(2027, 1, 1)
     ),
+    "whitelist": WhitelistEntry(
+        "w-lab", "institution", "sz-lab", "Hetao 2026/1", "0" * 64, date(2026, 1, 1), date(2027, 1, 1), "filed"
+    ),
+    "restricted": RestrictedRecipient(
+        "r-1", "CAC 2026/9", "0" * 64, date(2026, 1, 1), date(2027, 1, 1), ("Acme",), ("HK-1",), ("hku-genomics",)
+    ),
     "sshkey": SshKey("lin-laptop", "sz-lab", "lin", OFFICERS[0].key, SENDER_SCOPES, date(2027, 1, 1)),
 }
 
@@ -75,17 +84,21 @@ PERMANENT: dict[str, tuple[str, ...]] = {
     "client": ("id", "institution", "person", "jwk", "scopes", "valid_to", "jwks", "certificate", "bound_tokens"),
     "endpoint": (
         "id", "name", "place", "connector", "recipient_key", "settings", "ranges", "mainland_controlled",
-        "listed_pipl42", "in_hetao_hk_park", "onward", "institution",
+        "listed_pipl42", "in_hetao_hk_park", "onward", "malware_scan", "institution", "registration", "also_named",
     ),
     "project": ("id", "institution", "endpoints", "purpose", "declaration", "quiet_minutes", "family"),
     "filing": (
         "id", "institution", "kind", "recipients", "purpose", "data_types", "effective", "filed", "valid_to", "extended",
-        "persons_cap", "evidence_sha256",
+        "persons_cap", "evidence_sha256", "number", "authority", "evidence",
     ),
     "officer": ("id", "person", "role", "key", "valid_to"),
     "rulebook": ("id", "digest", "active_from"),
     "webhook": ("id", "institution", "url", "ranges", "events", "valid_to"),
     "sshkey": ("id", "institution", "person", "key", "scopes", "valid_to"),
+    "whitelist": ("id", "kind", "subject", "source", "basis_sha256", "listed_from", "listed_to", "counts_as"),
+    "restricted": (
+        "id", "source", "basis_sha256", "listed_from", "listed_to", "names", "registrations", "endpoints",
+    ),
     "password": ("id", "institution", "person", "digest", "valid_from", "valid_to", "scopes"),
 }  # fmt: skip
 
@@ -139,6 +152,7 @@ def test_toml_has_dates_of_its_own() -> None:
     assert found == ActiveRulebook("x", "0" * 64, date(2026, 1, 1))
 
 
+PAPER = {"name": "decision.pdf", "sha256": "0" * 64, "what": "decision"}
 WRONG: list[tuple[str, Mapping[str, Any], str]] = [
     ("institution", {"uscc": USCC[:-1] + "0"}, "check character"),
     ("institution", {"uscc": USCC.lower()}, "check character"),
@@ -184,6 +198,25 @@ WRONG: list[tuple[str, Mapping[str, Any], str]] = [
     ("filing", {"persons_cap": True}, "persons_cap must be a whole number"),
     ("filing", {"persons_cap": 1 << 53}, "persons_cap must be a whole number"),
     ("filing", {"evidence_sha256": "abc"}, "evidence_sha256 must be 64 hex digits"),
+    ("filing", {"evidence": [PAPER, {**PAPER, "name": "other"}]}, "two documents of one sha256"),
+    ("filing", {"evidence": [PAPER, {**PAPER, "sha256": "1" * 64}]}, "two documents of one name"),
+    ("filing", {"evidence": [{**PAPER, "sha256": "ABC"}]}, "sha256 is 64 hex digits"),
+    ("filing", {"evidence": [{**PAPER, "what": "memo"}]}, "must have documents that are one of"),
+    ("filing", {"evidence": [{**PAPER, "size": "1"}]}, "name, sha256 and what"),
+    ("filing", {"evidence": [{"name": "x"}]}, "name, sha256 and what"),
+    ("filing", {"evidence": [{**PAPER, "name": " "}]}, "a name of at most 200"),
+    ("filing", {"evidence": [{**PAPER, "name": "a\nb"}]}, "a name of at most 200"),
+    ("filing", {"evidence": [PAPER] * 51}, "at most 50 documents"),
+    ("whitelist", {"kind": "team"}, "kind must be one of institution, person, industry"),
+    ("whitelist", {"counts_as": "real_name"}, "counts_as of a institution must be '' or 'filed'"),
+    ("whitelist", {"kind": "industry"}, "counts_as of a industry must be ''"),
+    ("whitelist", {"basis_sha256": ""}, "basis_sha256 must be 64 hex digits"),
+    ("whitelist", {"source": " "}, "source is empty"),
+    ("whitelist", {"subject": ""}, "subject is empty"),
+    ("whitelist", {"listed_to": "2025-12-31"}, "listed_to must not be before"),
+    ("restricted", {"names": [], "registrations": [], "endpoints": []}, "must say who is listed"),
+    ("restricted", {"names": ["--"]}, "need letters or digits"),
+    ("restricted", {"listed_to": "2025-12-31"}, "listed_to must not be before"),
     ("officer", {"role": "boss"}, "role must be one of"),
     ("officer", {"key": "ssh-rsa AAAA"}, "key is not an OpenSSH public key"),
     ("officer", {"key": ""}, "key is not an OpenSSH public key"),
@@ -430,3 +463,17 @@ def test_the_registry_says_which_way_it_goes(
     assert isinstance(receives, Endpoint)
     assert direction_of(sends, receives) == direction
     assert direction_of(None, receives) == direction_of(sends, None) == "outbound"
+
+
+def test_documents_of_a_filing_are_read_back_and_named_by_digest_once() -> None:
+    table = {
+        **record_table(FILING),
+        "evidence_sha256": "0" * 64,
+        "evidence": [PAPER, {"name": "x", "sha256": "1" * 64}],
+    }
+    record = parse_record("filing", table)
+    assert isinstance(record, FiledMechanism)
+    assert record.evidence == (EvidenceDocument("decision.pdf", "0" * 64, "decision"), EvidenceDocument("x", "1" * 64))
+    assert record.digests() == ("0" * 64, "1" * 64)
+    assert parse_record("filing", record_table(record)) == record
+    assert canonical.decode(canonical.encode(record_table(record)))["evidence"][0] == PAPER

@@ -23,6 +23,7 @@ from gateway.core.transfer import ENDS, State, Transfer
 from gateway.ports import (
     Ban,
     EditLock,
+    FilingUse,
     Mark,
     Outbox,
     Partial,
@@ -61,6 +62,7 @@ class FakeState:
     shards: dict[tuple[str, int, str], dict[str, dict[int, bytes]]] = field(default_factory=dict)
     samples: dict[str, tuple[str, str, bytes, bytes]] = field(default_factory=dict)
     hgr: dict[str, tuple[str, str, int, int]] = field(default_factory=dict)
+    uses: dict[tuple[str, str], FilingUse] = field(default_factory=dict)
     changes: dict[str, StoredChange] = field(default_factory=dict)
     entries: list[tuple[Tag, str, datetime, bytes, bytes]] = field(default_factory=list)
     nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class FakeState:
     def check_owners(self) -> None:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
+        owners |= {each[0] for each in self.uses}
         owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.samples) | set(self.leases)
         owners |= {each[0] for each in self.partials} | {each.transfer_id for each in self.uploads.values()}
@@ -250,6 +253,26 @@ class FakeView:
         counted = [each[2:] for each in self.state.hgr.values() if each[:2] == (project, endpoint)]
         return sum(each[0] for each in counted), sum(each[1] for each in counted)
 
+    async def filing_uses(self, filing: str) -> Sequence[FilingUse]:
+        return [use for _, use in sorted(self.state.uses.items()) if not filing or use.filing == filing]
+
+    async def filing_sums(self, filing: str) -> Mapping[int, PersonSums]:
+        sums: dict[int, PersonSums] = {}
+        for year in sorted({each.year for each in await self.filing_uses(filing)}):
+            sets = await self.filing_sets(filing, year)
+            if sets:
+                digests = sum(len(each.sensitive) + len(each.nonsensitive) for each in sets) // 8
+                sums[year] = PersonSums(filing, len(sets), digests)
+        return sums
+
+    async def filing_sets(self, filing: str, year: int) -> Sequence[PersonSet]:
+        ids = [each.transfer_id for each in await self.filing_uses(filing) if each.year == year]
+        return [self.state.persons[each] for each in ids if each in self.state.persons]
+
+    async def filing_samples(self, filing: str) -> Sequence[tuple[bytes, bytes]]:
+        ids = [each.transfer_id for each in await self.filing_uses(filing)]
+        return [self.state.samples[each][2:] for each in ids if each in self.state.samples]
+
     async def changes(self, state: str = "") -> Sequence[StoredChange]:
         found = [each for each in self.state.changes.values() if not state or each.state == state]
         return sorted(found, key=_change_order)
@@ -290,6 +313,13 @@ class FakeView:
         timed = [(each.ended_at, each.id, each) for each in self.state.transfers.values() if each.ended_at is not None]
         ended = [each for at, _, each in sorted(timed) if at < before and each.state in states]
         return [each for each in ended if not each.keys_destroyed][:limit]
+
+    async def kept_evidence(self, before: datetime, limit: int, after: str = "") -> Sequence[Transfer]:
+        kept = [each for _, each in sorted(self.state.transfers.items()) if each.ended_at and each.ended_at < before]
+        return [each for each in kept if each.evidence != "gone" and each.id > after][:limit]
+
+    async def carriers(self, transfer_id: str) -> frozenset[str]:
+        return frozenset(key[0] for key, each in self.state.files.items() if each.carried == transfer_id)
 
     async def state_counts(self) -> Mapping[str, tuple[int, datetime | None]]:
         counts: dict[str, tuple[int, datetime | None]] = {}
@@ -380,6 +410,10 @@ class FakeTransaction(FakeView):
         for each in stored:
             await self.put_file(each)
 
+    async def drop_files(self, transfer_id: str) -> None:
+        for key in [each for each in self.state.files if each[0] == transfer_id]:
+            del self.state.files[key]
+
     async def drop_file(self, transfer_id: str, path: str) -> None:
         dropped = self.state.files.pop((transfer_id, path), None)
         if dropped:
@@ -437,12 +471,20 @@ class FakeTransaction(FakeView):
         _once(self.state.persons, counted.transfer_id)
         self.state.persons[counted.transfer_id] = counted
 
+    async def put_filing_use(self, use: FilingUse) -> None:
+        _once(self.state.uses, (use.transfer_id, use.filing))
+        self.state.uses[use.transfer_id, use.filing] = use
+
     async def drop_persons(self, transfer_id: str) -> bool:
+        uses = [each for key, each in self.state.uses.items() if key[0] == transfer_id]
+        for each in uses:
+            await self.drop_union(each.filing, each.year, "filing")
+            del self.state.uses[each.transfer_id, each.filing]
         if counted := self.state.persons.get(transfer_id):
             await self.drop_union(counted.entity, counted.year, counted.track)
         persons, hgr = self.state.persons.pop(transfer_id, None), self.state.hgr.pop(transfer_id, None)
         samples = self.state.samples.pop(transfer_id, None)
-        return persons is not None or hgr is not None or samples is not None
+        return persons is not None or hgr is not None or samples is not None or bool(uses)
 
     async def put_union(self, union: PersonUnion, shards: Mapping[str, Mapping[int, bytes]]) -> None:
         key = (union.entity, union.year, union.track)

@@ -75,6 +75,17 @@ async def test_a_filings_annex_shows_term_and_cap(rig: Rig):
     assert told["about"]["mechanism"] == "SCC"
 
 
+async def test_a_filings_annex_has_what_went_under_it_and_nothing_else(rig: Rig):
+    await rig.register(filing("CERT", persons_cap=8), filing("SCC", effective="2026-11-21"))
+    under = await rig.send({"a.csv": b"x\n1\n"}, personal(sensitive=3), dataset="under")
+    await rig.send({"a.csv": b"x\n1\n"}, dataset="under-none")
+    await rig.settle()
+    told = (await reports(rig).filing("cert", year_of(rig.clock.now().year))).to_json()
+    assert [row["id"] for row in told["sections"]["transfers"]] == [under.id]
+    other = (await reports(rig).filing("scc", year_of(rig.clock.now().year))).to_json()
+    assert other["sections"]["transfers"] == []
+
+
 async def test_who_is_not_registered_has_no_report(rig: Rig):
     with pytest.raises(NotFound):
         await reports(rig).outbound("nobody", year_of(2026), kind="yearly")

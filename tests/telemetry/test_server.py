@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.core.errors import BrokenPromise, StoreError
+from gateway.core.facts import local_day
+from gateway.core.records import parse_record
+from gateway.flow.filings import Filings
 from gateway.ports import Ban
+from gateway.stores.rulebooks import prc_calendar
 from gateway.telemetry.health import Health, gateway_health
 from gateway.telemetry.metrics import PrometheusObserver
 from gateway.telemetry.server import make_metrics_app
@@ -44,7 +48,11 @@ async def client(parties):
     )
     health._fresh = 0.0
     app = make_metrics_app(
-        metrics=PrometheusObserver(version="1"), records=parties.records, clock=parties.clock, health=health
+        metrics=PrometheusObserver(version="1"),
+        records=parties.records,
+        clock=parties.clock,
+        health=health,
+        filings=Filings(recorder=parties.recorder, registrar=parties.registrar, calendar=prc_calendar()).counts,
     )
     async with TestClient(TestServer(app, host="127.0.0.1")) as client:
         yield client
@@ -65,6 +73,23 @@ async def test_metrics_are_exposed_with_gauges(parties, client):
     text = await (await client.get("/metrics")).text()
     assert "hetao_transfers{" not in text
     assert "hetao_scrape_faltered_total 1.0" in text
+
+
+async def test_filings_are_gauges_without_names(parties, client):
+    table = {"id": "sa-secret-name", "institution": "sz-lab", "kind": "SA", "recipients": [], "effective": "2024-01-02"}
+    unfiled = {**table, "id": "scc", "kind": "SCC", "effective": "2026-01-02", "valid_to": "2027-01-01"}
+    tables = (table, {**table, "id": "sa-2", "extended": True}, unfiled)
+    await parties.amend(*(("filing", parse_record("filing", each)) for each in tables))
+    text = await (await client.get("/metrics")).text()
+    assert 'hetao_filings{state="overdue"} 1.0' in text
+    assert 'hetao_filings{state="expired"} 0.0' in text
+    days = (date(2027, 1, 2) - local_day(parties.clock.now())).days
+    assert f'hetao_filing_days_left{{kind="SA"}} {float(days)}' in text
+    assert "secret-name" not in text
+    parties.records.away = True
+    text = await (await client.get("/metrics")).text()
+    assert "hetao_filings{" not in text
+    assert "hetao_filing_days_left{" not in text
 
 
 async def test_living_is_not_being_ready(parties, client):

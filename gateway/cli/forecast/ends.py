@@ -24,7 +24,8 @@ from gateway.core.lineage import UNPROVEN, Lineage
 from gateway.core.persons import unpack
 from gateway.core.rulebook import Rulebook
 from gateway.core.situation import UNKNOWN_COUNT, Situation
-from gateway.flow.decide import SPLITTING_PERSONS, hgr_of, samples_of, unkeyed_of
+from gateway.flow.additions import hgr_of, samples_of, unkeyed_of
+from gateway.flow.decide import SPLITTING_PERSONS
 from gateway.flow.findings import Already, Joined
 
 NOTHING_BEFORE = Already(0, 0, 0, 0)

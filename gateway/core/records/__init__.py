@@ -8,6 +8,7 @@ The rules:
 Sources: GB 32100-2015 (unified social credit code); plan clause 17 (filed institutions, real-name users).
 """
 
+from gateway.core.records.codes import uscc_is_valid
 from gateway.core.records.kinds import (
     KINDS,
     ActiveRulebook,
@@ -26,6 +27,7 @@ from gateway.core.records.kinds import (
     password_digest,
     record_table,
 )
+from gateway.core.records.papers import EvidenceDocument, RestrictedRecipient, WhitelistEntry, plain
 from gateway.core.records.parse import (
     GBA_CITIES,
     MAX_TEXT,
@@ -33,7 +35,6 @@ from gateway.core.records.parse import (
     ROLES,
     STATES,
     parse_record,
-    uscc_is_valid,
 )
 from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
 from gateway.core.records.urls import split_url
@@ -51,6 +52,7 @@ __all__ = [
     "AppPassword",
     "Client",
     "Endpoint",
+    "EvidenceDocument",
     "FiledMechanism",
     "Institution",
     "Json",
@@ -58,13 +60,16 @@ __all__ = [
     "Person",
     "Project",
     "Record",
+    "RestrictedRecipient",
     "SshKey",
     "Webhook",
+    "WhitelistEntry",
     "country_of",
     "direction_of",
     "in_mainland",
     "parse_record",
     "password_digest",
+    "plain",
     "record_table",
     "split_url",
     "uscc_is_valid",

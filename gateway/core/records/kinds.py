@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from gateway.core.records.papers import EvidenceDocument, RestrictedRecipient, WhitelistEntry
+
 Json = Any  # what canonical JSON can carry; narrowed by the record parsers below
 
 
@@ -103,7 +105,9 @@ class Endpoint:
     in_hetao_hk_park: bool = False
     onward: tuple[str, ...] = ()
     malware_scan: bool = False  # every file for it must be scanned and found clean
-    institution: str = ""
+    institution: str = ""  # whose it is, of one in the mainland
+    registration: str = ""  # its number in the register of the place; lists of restricted recipients name it
+    also_named: tuple[str, ...] = ()  # its other names, such as the Chinese one
 
     def key_fingerprint(self) -> str:
         """`SHA256:` and the hex digest of the recipient key, as votes and clearances name it."""
@@ -130,7 +134,13 @@ class Project:
 
 @dataclass(frozen=True)
 class FiledMechanism:
-    """A mechanism on file: security assessment, contract, certificate, HGR report and so on (rules.md 2.7)."""
+    """A mechanism on file: security assessment, contract, certificate, HGR report and so on (rules.md 2.7).
+
+    Attributes:
+        number: What the authority gave it; empty where it gave none yet.
+        authority: Who that is.
+        evidence: Its documents by digest; `evidence_sha256` is the lone one of older records.
+    """
 
     id: str
     institution: str
@@ -144,6 +154,14 @@ class FiledMechanism:
     extended: bool = False
     persons_cap: int = 0
     evidence_sha256: str = ""
+    number: str = ""
+    authority: str = ""
+    evidence: tuple[EvidenceDocument, ...] = ()
+
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of its documents, hex."""
+        alone = (self.evidence_sha256,) if self.evidence_sha256 else ()
+        return (*alone, *(each.sha256 for each in self.evidence if each.sha256 not in alone))
 
 
 @dataclass(frozen=True)
@@ -238,6 +256,8 @@ Record = (
     | SshKey
     | AppPassword
     | Webhook
+    | WhitelistEntry
+    | RestrictedRecipient
 )
 
 KINDS: dict[str, type[Any]] = {
@@ -252,6 +272,8 @@ KINDS: dict[str, type[Any]] = {
     "sshkey": SshKey,
     "password": AppPassword,
     "webhook": Webhook,
+    "whitelist": WhitelistEntry,
+    "restricted": RestrictedRecipient,
 }
 
 
@@ -264,5 +286,7 @@ def record_table(record: Record) -> dict[str, Json]:
             continue
         if isinstance(value, date):
             value = value.isoformat()
-        table[each.name] = list(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple):
+            value = [item.table() if isinstance(item, EvidenceDocument) else item for item in value]
+        table[each.name] = value
     return table

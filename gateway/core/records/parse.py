@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 from gateway.core.errors import Unusable
 from gateway.core.identity import CLIENT_URI, PASSWORD_LIFE, SENDER_SCOPES
 from gateway.core.names import parse_identifier
+from gateway.core.records.codes import uscc_is_valid
 from gateway.core.records.kinds import (
     KINDS,
     ActiveRulebook,
@@ -34,6 +35,16 @@ from gateway.core.records.kinds import (
     Record,
     SshKey,
     Webhook,
+)
+from gateway.core.records.papers import (
+    SHA256,
+    EvidenceDocument,
+    RestrictedRecipient,
+    WhitelistEntry,
+    as_documents,
+    document_complaints,
+    restricted_complaints,
+    whitelist_complaints,
 )
 from gateway.core.records.places import in_mainland, place_complaints
 from gateway.core.records.urls import split_url
@@ -52,23 +63,10 @@ STATES = (
 MAX_QUIET_MINUTES = 1440
 MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
-_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CERTIFICATE = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,200}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
-
-
-def uscc_is_valid(code: str) -> bool:
-    """Whether a unified social credit code has 18 characters of the alphabet and the right check character (GB 32100-2015)."""
-    if len(code) != 18 or any(character not in _USCC_ALPHABET for character in code):
-        return False
-    total = sum(
-        _USCC_ALPHABET.index(character) * weight for character, weight in zip(code, _USCC_WEIGHTS, strict=False)
-    )
-    return _USCC_ALPHABET[(31 - total % 31) % 31] == code[17]
 
 
 def _as_date(value: object) -> date:
@@ -134,6 +132,7 @@ _COERCERS: dict[Any, Callable[[object], Any]] = {
     Mapping[str, Json]: _as_table,
     Mapping[str, str]: _as_jwk,
     tuple[Mapping[str, str], ...]: _as_jwks,
+    tuple[EvidenceDocument, ...]: as_documents,
 }
 
 
@@ -201,7 +200,7 @@ def _client_complaints(record: Client) -> Iterator[str]:
 
 
 def _password_complaints(record: AppPassword) -> Iterator[str]:
-    if not _SHA256.fullmatch(record.digest):
+    if not SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case: `hetao keys app-password` writes it"
     if not record.valid_from <= record.valid_to <= record.valid_from + PASSWORD_LIFE:
         yield f"valid_to must be the day valid_from, or at most {PASSWORD_LIFE.days} later"
@@ -215,8 +214,9 @@ def _scope_complaints(record: Client | SshKey | AppPassword) -> Iterator[str]:
 def _filing_complaints(record: FiledMechanism) -> Iterator[str]:
     if record.kind not in MECHANISMS:
         yield f"kind must be one of {', '.join(MECHANISMS)}"
-    if record.evidence_sha256 and not _SHA256.fullmatch(record.evidence_sha256):
+    if record.evidence_sha256 and not SHA256.fullmatch(record.evidence_sha256):
         yield "evidence_sha256 must be 64 hex digits in lower case"
+    yield from document_complaints(record.evidence)
 
 
 def _endpoint_complaints(record: Endpoint) -> Iterator[str]:
@@ -254,7 +254,7 @@ def _project_complaints(record: Project) -> Iterator[str]:
 
 
 def _rulebook_complaints(record: ActiveRulebook) -> Iterator[str]:
-    if not _SHA256.fullmatch(record.digest):
+    if not SHA256.fullmatch(record.digest):
         yield "digest must be 64 hex digits in lower case"
 
 
@@ -290,5 +290,7 @@ _CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
     Project: (_project_complaints,),
     FiledMechanism: (_filing_complaints,),
     Officer: (_officer_complaints,),
+    WhitelistEntry: (whitelist_complaints,),
+    RestrictedRecipient: (restricted_complaints,),
     ActiveRulebook: (_rulebook_complaints,),
 }
