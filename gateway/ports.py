@@ -338,6 +338,43 @@ class PersonSums:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """A transfer that went through a green channel, and the look into it afterwards where there is one.
+
+    Attributes:
+        transfer_id: The transfer.
+        channel: Id of the channel's record.
+        record: The record's digest, hex.
+        number: 1 for the channel's first, then counting; what came before it is what the totals count.
+        files: How many it had.
+        size: Their bytes.
+        persons: At most so many.
+        at: When it was cleared.
+        sampled: Why it is looked at, words joined by a space; empty where it is not.
+        due: Until when somebody must have looked; None where nobody need.
+        finding: `ok` or `objection`; empty before.
+        closed_at: When.
+        message: The officer's signed words.
+        signature: The SSHSIG over them.
+    """
+
+    transfer_id: str
+    channel: str
+    record: str
+    number: int
+    files: int
+    size: int
+    persons: int
+    at: datetime
+    sampled: str = ""
+    due: datetime | None = None
+    finding: str = ""
+    closed_at: datetime | None = None
+    message: bytes = b""
+    signature: bytes = b""
+
+
+@dataclass(frozen=True)
 class StoredChange:
     """A registry change: `proposed`, `approved` or `discarded`; `serial` orders the approved ones from 1."""
 
@@ -479,6 +516,9 @@ class Reading(Protocol):
     async def votes(self, transfer_id: str) -> Sequence[Vote]:
         """Recorded votes, oldest first; none of them is trusted before its signature is checked."""
 
+    async def passages(self, channel: str = "", transfer_id: str = "") -> Sequence[Passed]:
+        """What went through a channel, or through any; by channel and number."""
+
     async def person_sets(self, entity: str, year: int, track: str) -> Sequence[PersonSet]:
         """Everybody counted for an entity in a year; an empty entity asks for all of them."""
 
@@ -543,6 +583,9 @@ class Reading(Protocol):
 
     async def latest_checkpoint(self) -> bytes | None:
         """The newest signed note."""
+
+    async def escalating(self, now: datetime, limit: int) -> Sequence[Transfer]:
+        """Held transfers whose `escalate_at` has come, the longest waiting first."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Transfer]:
         """Transfers not at an end whose deadline has passed."""
@@ -643,6 +686,9 @@ class Writing(Reading, Protocol):
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         """Add a vote."""
+
+    async def put_passage(self, passed: Passed) -> None:
+        """Insert or replace a passage by transfer."""
 
     async def put_persons(self, counted: PersonSet) -> None:
         """Count persons for a transfer, once."""

@@ -141,6 +141,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("webhooks.ca_file", "path", "", "the only authorities (PEM) webhooks are trusted by; empty: the system's"),
     Setting("review.appeal_days", "days", 30, "how long the key of an undelivered payload is kept"),
     Setting(
+        "review.escalate_days", "count", 5, "working days after which a transfer that waits for votes is escalated"
+    ),
+    Setting(
         "retention.years",
         "count",
         3,

@@ -53,6 +53,7 @@ from gateway.flow.retention import TRANSFERS, Retention
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
+from gateway.flow.spotchecks import SpotChecks
 from gateway.flow.subtrees import Subtrees
 from gateway.flow.uploads import Uploads
 from gateway.flow.webhooks import Deliveries, Webhooks
@@ -168,6 +169,11 @@ class Gateway:
     ledger: FileLedgerSigner
     connectors: InstalledConnectors
     defender: Defender
+
+    @property
+    def spot_checks(self) -> SpotChecks:
+        """Looks afterwards at what went through a channel."""
+        return SpotChecks(recorder=self.recorder, registrar=self.registrar)
 
 
 @contextmanager
@@ -396,13 +402,14 @@ def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple
 
 
 def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
-    years, folder = settings.number("retention.years"), Path(settings.text("policies.folder"))
-    own = (
-        settings.text("policies.folder") and (folder / RETENTION).is_file()
-    )  # a pack without a table has the packaged one
-    table = load_retention(folder if own else None)
+    years, folder = settings.number("retention.years"), settings.text("policies.folder")
+    # A pack without a table has the packaged one.
+    table = load_retention(Path(folder) if folder and (Path(folder) / RETENTION).is_file() else None)
     if years and 12 * years < (least := table.months(TRANSFERS)):
-        raise Unusable(f"retention.years is {years}: the rule pack asks for {least} months at least (retention.toml)")
+        raise Unusable(
+            f"retention.years is {years}: the rule pack's retention.toml asks for {least} months at least, "
+            "and 0 leaves it to people"
+        )
     return Retention(recorder=recorder, incidents=incidents, table=table, years=years)
 
 
@@ -427,6 +434,7 @@ def _decider(
         calendar=prc_calendar(),
         controls=Controls(ledger=ledger, keyring=keyring, protected=not unkept(settings, policies)),
         signer=signer,
+        escalate_days=settings.number("review.escalate_days"),
         whitelist_needed=_needed(settings),
     )
 

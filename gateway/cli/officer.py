@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,9 +16,30 @@ from gateway.cli.desk import read_file
 from gateway.core.errors import Unusable
 from gateway.wire import sshsig
 
+if TYPE_CHECKING:
+    from gateway.wiring import Gateway
+
 Key = Annotated[
     Path, typer.Option("--key", help="Your private SSH key (Ed25519 or ECDSA); it never leaves this command.")
 ]
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the ledger with your name.")]
+For = Annotated[str, typer.Option("--for", help="The officer you stand in for; your own office where not given.")]
+
+
+async def office(gateway: Gateway, key: Path, stands_for: str) -> str:
+    """The officer in whose name this key signs today: its own office, or the one it stands in for.
+
+    Raises:
+        Unusable: It has no seat, or several and none was named.
+    """
+    seats = await gateway.review.seats(own_blob(key))
+    named = [each for each in seats if stands_for in {"", each.officer.id}]
+    if not named or (not stands_for and named[0].deputy and len(named) > 1):
+        known = ", ".join(each.officer.id for each in seats) or "none"
+        raise Unusable(f"say with --for in whose office you sign; this key signs for: {known}")
+    return named[0].officer.id
 
 
 @cache

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from gateway.cli import channels, spotchecks
+from gateway.cli.channels import show_bounds
 from gateway.cli.desk import AsJson, Config, out, read_file, show_fields, show_json, show_table, with_gateway, write_new
 from gateway.cli.found import show_found
 from gateway.cli.language import LanguageOption, spoken
-from gateway.cli.officer import Key, own_blob, sign_file
-from gateway.core.facts import local_day
+from gateway.cli.officer import For, Key, Reason, office, sign_file
 from gateway.core.review import APPROVE, NAMESPACE, REJECT
 from gateway.core.transfer import Transfer
 from gateway.wiring import Gateway
 
 app = typer.Typer(no_args_is_help=True, help="Held transfers, and the officers' signed votes.")
-Reason = Annotated[str, typer.Option("--reason", help="Why; goes into the ledger with your name.")]
 
 
 @app.command("list")
@@ -32,7 +32,7 @@ def list_held(config: Config = None, as_json: AsJson = False) -> None:
         return
     show_table(
         "held",
-        ["id", "institution", "endpoint", "since", "until", "cure", "rules"],
+        ["id", "institution", "endpoint", "since", "until", "cure", "rules", "escalated"],
         [list(row.values()) for row in rows],
     )
 
@@ -46,6 +46,7 @@ def _row(transfer: Transfer) -> dict[str, Any]:
         "until": transfer.due.isoformat(timespec="seconds") if transfer.due else "",
         "cure": transfer.decision["cure"],
         "rules": " ".join(transfer.decision["rules"]),
+        "escalated": transfer.escalated_at.isoformat(timespec="seconds") if transfer.escalated_at else "",
     }
 
 
@@ -83,15 +84,17 @@ def show(transfer: str, lang: LanguageOption = None, config: Config = None, as_j
     ]
     show_table("files", ["no", "path", "bytes", "format", "inspectable"], rows)
     show_found(shown, language)
+    show_bounds(decision.get("channels", ()), language)
     if "votes" in shown:
         show_fields({"approvals": shown["votes"]["approvals"], "still needed": shown["votes"]["missing"]})
 
 
-def _vote(transfer: str, vote: str, key: Path, reason: str, config: Path | None, *, as_json: bool) -> None:
+def _vote(
+    transfer: str, vote: str, key: Path, reason: str, stands_for: str, config: Path | None, *, as_json: bool
+) -> None:
     async def work(gateway: Gateway) -> Transfer:
-        registry = await gateway.registrar.registry()
-        officer = registry.officer_by_key(own_blob(key), local_day(gateway.recorder.clock.now()))
-        ballot = await gateway.review.ballot(transfer, officer=officer.id, vote=vote, reason=reason)
+        officer = await office(gateway, key, stands_for)
+        ballot = await gateway.review.ballot(transfer, officer=officer, vote=vote, reason=reason)
         message = ballot.message()
         return await gateway.review.vote(message, sign_file(key, NAMESPACE, message))
 
@@ -103,15 +106,19 @@ def _vote(transfer: str, vote: str, key: Path, reason: str, config: Path | None,
 
 
 @app.command()
-def approve(transfer: str, key: Key, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
+def approve(
+    transfer: str, key: Key, reason: Reason, stands_for: For = "", config: Config = None, as_json: AsJson = False
+) -> None:
     """Vote for a held transfer to leave; it takes two officers, and only where the hold is a judgement."""
-    _vote(transfer, APPROVE, key, reason, config, as_json=as_json)
+    _vote(transfer, APPROVE, key, reason, stands_for, config, as_json=as_json)
 
 
 @app.command()
-def reject(transfer: str, key: Key, reason: Reason, config: Config = None, as_json: AsJson = False) -> None:
+def reject(
+    transfer: str, key: Key, reason: Reason, stands_for: For = "", config: Config = None, as_json: AsJson = False
+) -> None:
     """Vote against a held transfer; one rejection ends it."""
-    _vote(transfer, REJECT, key, reason, config, as_json=as_json)
+    _vote(transfer, REJECT, key, reason, stands_for, config, as_json=as_json)
 
 
 @app.command()
@@ -136,3 +143,7 @@ def cast(file: Path, signature: Annotated[Path, typer.Option("--signature")], co
     """Record a ballot that was signed elsewhere."""
     voted = with_gateway(config, lambda gateway: gateway.review.vote(read_file(file), read_file(signature)))
     out.print(f"the vote on {voted.id} is recorded")
+
+
+channels.add_to(app)
+spotchecks.add_to(app)

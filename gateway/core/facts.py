@@ -62,6 +62,9 @@ class Tag(StrEnum):
     INCIDENT_DESCRIBED = "incident.described"
     INCIDENT_TOLD = "incident.told"
     INCIDENT_CLOSED = "incident.closed"
+    ESCALATED = "transfer.escalated"
+    SAMPLED = "transfer.sampled"
+    SPOT_CHECKED = "transfer.spot_checked"
     FORGOTTEN = "transfer.forgotten"
 
 
@@ -78,7 +81,7 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.VOTED: (("officer", "vote", "ballot"), ("reason", "signature")),
     Tag.RECONSIDERED: (("because",), ()),
     Tag.CLEARED: (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "basis", "channel", "filings"),
         ("facts", "root", "persons"),
     ),
     Tag.LAPSED: (("because",), ()),
@@ -104,6 +107,9 @@ FIELDS: dict[Tag, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Tag.INCIDENT_DESCRIBED: ((), ("facts", "transfers", "words")),
     Tag.INCIDENT_TOLD: (("duty",), ("reference",)),
     Tag.INCIDENT_CLOSED: ((), ("reason",)),
+    Tag.ESCALATED: (("held_since",), ()),
+    Tag.SAMPLED: (("channel", "because"), ()),
+    Tag.SPOT_CHECKED: (("channel", "officer", "finding"), ("reason", "signature")),
     Tag.FORGOTTEN: (("kept_to", "by"), ()),
 }
 

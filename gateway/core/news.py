@@ -37,6 +37,7 @@ class News:
         state: Where it stands from then on.
         verdict: `allow`, `hold` or `deny`, where the state is the outcome of a decision; else empty.
         at: When; RFC 3339 in UTC.
+        event: `escalated` where a held transfer waited too long and came into no other state; else empty.
     """
 
     index: int
@@ -44,6 +45,12 @@ class News:
     state: State
     verdict: str
     at: str
+    event: str = ""
+
+    @property
+    def word(self) -> str:
+        """What happened, in a word: the event, or else the state."""
+        return self.event or self.state.value
 
     @property
     def last(self) -> bool:
@@ -52,12 +59,14 @@ class News:
 
 
 def news_of(index: int, body: bytes) -> News | None:
-    """The news in a ledger entry, or None where it changed nobody's state.
+    """The news in a ledger entry, or None where it changed nobody's state and nobody waits for it.
 
     Raises:
         Unusable: The entry is no entry.
     """
     entry = parse_document(body, max_size=MAX_ENTRY, max_depth=12)
+    if entry["tag"] == Tag.ESCALATED.value:
+        return News(index, entry["subject"], State.HELD, VERDICTS[State.HELD], entry["at"], "escalated")
     state = LANDINGS.get(entry["tag"])
     if state is None:
         return None

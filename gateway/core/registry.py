@@ -5,8 +5,8 @@ The rules:
    different natural persons, at least one of them a security officer. A swapped endpoint key or an invented filing in
    the database therefore changes nothing: the fold would not verify.
 2. Each change names the digest of the one before it, so changes cannot be dropped, doubled or reordered.
-3. What a record refers to must exist after the change; one person holds one office, one key is one person's, one
-   certificate one client's.
+3. What a record refers to must exist after the change; one person holds one office, lent ones included, one key is one
+   person's, one certificate one client's (`gateway.core.records.coherence`).
 4. No change may leave fewer officers than the next change needs: the registry would be closed for ever.
 
 Source: OpenSSH PROTOCOL.sshsig.
@@ -22,25 +22,12 @@ from typing import TypeVar
 
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Conflict, NotFound, Unusable
-from gateway.core.records import (
-    KINDS,
-    AppPassword,
-    Client,
-    Endpoint,
-    FiledMechanism,
-    Officer,
-    Person,
-    Project,
-    Record,
-    RestrictedRecipient,
-    SshKey,
-    Webhook,
-    parse_record,
-    record_table,
-)
+from gateway.core.records import KINDS, Channel, Delegation, Officer, Person, Record, SshKey, parse_record, record_table
+from gateway.core.records.coherence import climb, incoherences
 from gateway.wire import canonical, sshsig
 
 NAMESPACE = "hetao-registry"
+CHANNEL_SIGNERS = frozenset({"security", "audit"})
 _CHANGE_KEYS = {"v", "previous", "put", "retire"}
 _PUT_KEYS = {"kind", "record"}
 _RETIRE_KEYS = {"kind", "id"}
@@ -109,12 +96,26 @@ def parse_change(document: bytes) -> Change:
 
 
 @dataclass(frozen=True)
+class Seat:
+    """An office, and the natural person who votes in it."""
+
+    officer: Officer
+    person: str
+
+    @property
+    def deputy(self) -> bool:
+        """Whether that is not the officer."""
+        return self.person != self.officer.person
+
+
+@dataclass(frozen=True)
 class Registry:
     """Everything registered, at one revision."""
 
     revision: int = 0
     head: str = ""
     records: Mapping[tuple[str, str], Record] = field(default_factory=dict)
+    signed: Mapping[str, tuple[Officer, Officer]] = field(default_factory=dict)  # by channel, who signed it
 
     def get(self, kind: type[R], identifier: str) -> R:
         """The record of that type; raises NotFound."""
@@ -146,6 +147,31 @@ class Registry:
                 return officer
         raise NotFound("the signing key belongs to no officer in office: register it first", code="not-registered")
 
+    def seat(self, officer: str, blob: bytes, on: date) -> Seat:
+        """Who votes in an officer's name with this key on that day: the officer, or a deputy.
+
+        Raises:
+            NotFound: The officer is not in office, or the key is neither's.
+        """
+        held = self.get(Officer, officer)
+        if held.valid_to is None or on <= held.valid_to:
+            if sshsig.public_blob(held.key) == blob:
+                return Seat(held, held.person)
+            for each in self.all(Delegation):
+                if each.officer == officer and each.holds_on(on) and sshsig.public_blob(each.key) == blob:
+                    return Seat(held, each.person)
+        raise NotFound(f"the signing key is neither officer {officer}'s nor a deputy's", code="not-registered")
+
+    def seats(self, blob: bytes, on: date) -> list[Seat]:
+        """Every seat that votes with this key on that day, an office of one's own first."""
+        found = []
+        for officer in self.all(Officer):
+            try:
+                found.append(self.seat(officer.id, blob, on))
+            except NotFound:
+                continue
+        return sorted(found, key=lambda each: each.deputy)
+
     def ssh_key(self, institution: str, blob: bytes, on: date) -> SshKey | None:
         """The institution's registered SSH key of these bytes that holds on that day, or None."""
         for each in self.all(SshKey):
@@ -157,8 +183,8 @@ class Registry:
     def line_of(self, person: str) -> frozenset[str]:
         """The person, everyone above and everyone below: nobody of these votes on that person's transfer."""
         people: dict[str, Person] = {each.id: each for each in self.all(Person)}
-        above = _climb(person, people)
-        below = {each for each in people if person in _climb(each, people)}
+        above = climb(person, people)
+        below = {each for each in people if person in climb(each, people)}
         return frozenset(above | below | {person})
 
     def apply(self, change: Change, signatures: tuple[bytes, bytes], on: date) -> Registry:
@@ -186,7 +212,12 @@ class Registry:
             raise BrokenPromise("both signatures are by the same person: a second officer must sign")
         if "security" not in {signer.role for signer in signers}:
             raise BrokenPromise("neither signer is a security officer: one of the two must be")
-        return _checked(self.after(change))
+        channels = [record.id for _, record in change.put if isinstance(record, Channel)]
+        if channels and {signer.role for signer in signers} != CHANNEL_SIGNERS:
+            raise BrokenPromise("a channel needs the signatures of a security officer and of an audit officer")
+        after = self.after(change)
+        kept = {name: pair for name, pair in self.signed.items() if ("channel", name) in after.records}
+        return _checked(replace(after, signed=kept | dict.fromkeys(channels, (signers[0], signers[1]))))
 
     def signer(self, change: Change, signature: bytes, on: date) -> Officer:
         """The officer who signed the change.
@@ -211,30 +242,14 @@ class Registry:
 
 
 def _checked(registry: Registry) -> Registry:
-    """The registry, once every reference leads somewhere, offices are different people's, and two can sign the next change."""
-    complaints: list[str] = []
-    for (kind, identifier), record in sorted(registry.records.items()):
-        for named, target in _references(record):
-            if (named, target) not in registry.records:
-                complaints.append(f"{kind} {identifier!r} names {named} {target!r}, which is not registered")
-    complaints += _double_offices(registry) + _shared_keys(registry) + _shared_certificates(registry)
+    """The registry, once its records fit together and two officers can sign the next change."""
+    complaints = incoherences(registry.records)
     officers = registry.all(Officer)
     if len({officer.person for officer in officers}) < 2 or "security" not in {officer.role for officer in officers}:
         complaints.append("a registry needs two officers who are two persons, one of them a security officer")
     if complaints:
         raise Unusable("; ".join(complaints))
     return registry
-
-
-def _double_offices(registry: Registry) -> list[str]:
-    roles: dict[str, set[str]] = {}
-    for officer in registry.all(Officer):
-        roles.setdefault(officer.person, set()).add(officer.role)
-    return [
-        f"person {person!r} holds two offices: give one to somebody else"
-        for person, held in roles.items()
-        if len(held) > 1
-    ]
 
 
 def found_registry(genesis: Change) -> Registry:
@@ -245,56 +260,6 @@ def found_registry(genesis: Change) -> Registry:
     """
     if genesis.previous or genesis.retire:
         raise Unusable("a genesis begins the chain: it follows nothing and retires nothing")
+    if any(isinstance(record, Channel) for _, record in genesis.put):
+        raise Unusable("a genesis has no channels: nobody signed them")
     return _checked(Registry().after(genesis))
-
-
-def _shared_keys(registry: Registry) -> list[str]:
-    owners: dict[bytes, set[str]] = {}
-    keyed: list[Officer | SshKey] = [*registry.all(Officer), *registry.all(SshKey)]
-    for each in keyed:
-        owners.setdefault(sshsig.public_blob(each.key), set()).add(each.person)
-    return [
-        f"one key is registered for {', '.join(sorted(persons))}: each person has a key of their own"
-        for persons in owners.values()
-        if len(persons) > 1
-    ]
-
-
-def _shared_certificates(registry: Registry) -> list[str]:
-    owners: dict[str, list[str]] = {}
-    for each in registry.all(Client):
-        owners.setdefault(each.certificate, []).append(each.id)
-    return [
-        f"one certificate is registered for {', '.join(clients)}: each client has one of its own"
-        for certificate, clients in owners.items()
-        if certificate and len(clients) > 1
-    ]
-
-
-def _references(record: Record) -> list[tuple[str, str]]:
-    if isinstance(record, Client | SshKey | AppPassword):
-        return [("institution", record.institution), ("person", record.person)]
-    if isinstance(record, Webhook):
-        return [("institution", record.institution)]
-    if isinstance(record, Endpoint):
-        return [("institution", record.institution)] if record.institution else []
-    if isinstance(record, Person):
-        found = [("institution", record.institution)] if record.institution else []
-        return found + ([("person", record.supervisor)] if record.supervisor else [])
-    if isinstance(record, Project):
-        return [("institution", record.institution), *(("endpoint", each) for each in record.endpoints)]
-    if isinstance(record, FiledMechanism):
-        return [("institution", record.institution), *(("endpoint", each) for each in record.recipients)]
-    if isinstance(record, Officer):
-        return [("person", record.person)]
-    if isinstance(record, RestrictedRecipient):
-        return [("endpoint", each) for each in record.endpoints]
-    return []
-
-
-def _climb(person: str, people: Mapping[str, Person]) -> set[str]:
-    """Everyone above a person; a circle of supervisors ends where it began."""
-    above: set[str] = set()
-    while person in people and (person := people[person].supervisor) and person not in above:
-        above.add(person)
-    return above

@@ -6,7 +6,8 @@ The rules:
    person counts: where those change the outcome, the fired rules change, and with them the digest.
 2. Votes clear judgement holds only. Documents cure a documents hold; nothing votes a deny away.
 3. Two approvals by two natural persons in the office of security or audit; neither the sender nor anybody in the
-   sender's line; one rejection rejects.
+   sender's line; one rejection rejects. A deputy's vote is the officer's: of the two the later stands, and where the officer
+   may not vote the deputy may not either.
 4. A vote is an SSHSIG; what a database says about a vote counts for nothing (the signature is checked on every count).
 5. A vote lives `VOTE_LIFE` from the time it states; a vote from the future is void.
 
@@ -19,12 +20,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 from gateway.core.documents import parse_document
 from gateway.core.errors import NotFound, Unusable
 from gateway.core.records import Officer
-from gateway.core.registry import Registry
+from gateway.core.registry import Registry, Seat
 from gateway.wire import canonical, sshsig
 
 NAMESPACE = "hetao-vote"
@@ -139,10 +141,11 @@ def parse_ballot(message: bytes) -> Ballot:
 
 @dataclass(frozen=True)
 class Counted:
-    """A vote that counts."""
+    """A vote that counts: whose office it is, and which natural person voted (another one where a deputy did)."""
 
     ballot: Ballot
     officer: Officer
+    person: str
 
 
 @dataclass(frozen=True)
@@ -164,20 +167,22 @@ class Tally:
     @property
     def approved(self) -> bool:
         """Two different persons approve and nobody rejects."""
-        return not self.rejections and len({each.officer.person for each in self.approvals}) >= APPROVALS_NEEDED
+        return not self.rejections and self.missing == 0
 
     @property
     def missing(self) -> int:
         """Approvals still needed."""
-        return max(0, APPROVALS_NEEDED - len({each.officer.person for each in self.approvals}))
+        people = [{each.officer.person, each.person} for each in self.approvals]
+        apart = any(one.isdisjoint(other) for one, other in combinations(people, APPROVALS_NEEDED))
+        return 0 if apart else APPROVALS_NEEDED - bool(people)
 
 
 def check_vote(vote: Vote, case: Case, sender: str, registry: Registry, now: datetime, today: date) -> Counted | Void:
     """Whether a vote counts.
 
     1. Its ballot can be read and is about this case of this transfer.
-    2. Its signature verifies under the namespace, by the key of the officer it names, who is in office.
-    3. That office votes, and the person is neither the sender nor in the sender's line.
+    2. Its signature verifies under the namespace, by the key of the officer it names, who is in office, or of a deputy.
+    3. That office votes, and neither the officer nor the deputy is the sender or in the sender's line.
     4. It is not from the future and has not expired.
     """
     try:
@@ -187,18 +192,28 @@ def check_vote(vote: Vote, case: Case, sender: str, registry: Registry, now: dat
     if ballot.case != case.digest() or ballot.transfer_id != case.transfer_id:
         return Void(ballot.officer, "the decision changed after this vote: vote again")
     try:
-        officer = registry.officer_by_key(sshsig.verify(vote.signature, vote.message, NAMESPACE), today)  # step 2
+        seat = _seat(registry, ballot.officer, sshsig.verify(vote.signature, vote.message, NAMESPACE), today)  # step 2
     except (ValueError, NotFound) as wrong:
         return Void(ballot.officer, f"the signature does not hold: {wrong}")
+    officer = seat.officer
     if officer.id != ballot.officer:
         return Void(ballot.officer, f"the signature is by officer {officer.id}")
     if officer.role not in VOTING_ROLES:  # step 3
         return Void(officer.id, f"the {officer.role} officer does not vote")
-    if officer.person in registry.line_of(sender):
+    if {officer.person, seat.person} & registry.line_of(sender):
         return Void(officer.id, "the sender and the sender's line do not vote on their own transfer")
     if ballot.at > now + CLOCK_SLACK or ballot.at + VOTE_LIFE < now:  # step 4
         return Void(officer.id, f"a vote holds {VOTE_LIFE.days} days from its time: vote again")
-    return Counted(ballot, officer)
+    return Counted(ballot, officer, seat.person)
+
+
+def _seat(registry: Registry, named: str, blob: bytes, today: date) -> Seat:
+    """The seat a ballot was cast from; one of another officer's where the key is not the named one's."""
+    try:
+        return registry.seat(named, blob, today)
+    except NotFound:
+        officer = registry.officer_by_key(blob, today)
+        return Seat(officer, officer.person)
 
 
 def tally(votes: Iterable[Vote], case: Case, sender: str, registry: Registry, now: datetime, today: date) -> Tally:

@@ -3,7 +3,8 @@
 The rules:
 1. `Cleared` cannot be constructed elsewhere; sealing takes a `Cleared` and nothing else. It is made again from
    signatures right before sealing, never read from a database column.
-2. An allow clears by itself. A hold clears only where every rule that holds asks for a judgement and two officers gave it.
+2. An allow clears by itself. A hold clears only where every rule that holds asks for a judgement and two officers gave it:
+   by their votes, or beforehand by the channel they signed (`gateway.core.channel`). One rejection keeps it held even then.
    Everything else does not clear, and says why.
 3. Crypt4GH authenticates segments but not their order or number (samtools/hts-specs#649), so the manifest binds every
    file by path, sizes, digests of plaintext and ciphertext, and segment count; the receiver checks it before believing.
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Any, NoReturn, SupportsIndex, final
 
+from gateway.core.channel import Passage, cures_all
 from gateway.core.decide import Decision, cures
 from gateway.core.intake import SEALED_SUFFIX, ReceivedFile, file_leaf
 from gateway.core.review import Case, Tally
@@ -35,14 +37,18 @@ class Cleared:
 
     Attributes:
         case: What was decided, digest included.
-        basis: `rules` or `votes`.
-        officers: Who voted for it; empty where the rules allowed.
+        basis: `rules`, `votes` or `channel`.
+        officers: Who voted for it, or signed the channel; empty where the rules allowed.
+        channel: Id of the channel's record; else empty.
+        record: The record's digest, hex; else empty.
     """
 
     case: Case
     basis: str
     officers: tuple[str, ...]
     earned: InitVar[object]
+    channel: str = ""
+    record: str = ""
 
     def __post_init__(self, earned: object) -> None:
         if earned is not _EARNED:
@@ -62,13 +68,14 @@ class NotCleared:
     reason: str
 
 
-def clear(case: Case, decision: Decision, count: Tally) -> Cleared | NotCleared:
-    """Whether a decision, with the votes on it, lets a transfer leave.
+def clear(case: Case, decision: Decision, count: Tally, passage: Passage | None = None) -> Cleared | NotCleared:
+    """Whether a decision, with the votes on it or a passage through a channel, lets a transfer leave.
 
     1. The decision is the case's: same rule pack, same rules.
     2. An allow clears.
     3. A deny never does.
     4. A hold clears by two approvals, on this very case, where nothing but a judgement is missing.
+    5. Or by a passage for this very case that cures every rule that holds, unless an officer rejected it.
     """
     if case.rulebook != decision.rulebook or case.rules != tuple(rule.id for rule in decision.fired):  # step 1
         return NotCleared("the decision is not about this case")
@@ -83,6 +90,10 @@ def clear(case: Case, decision: Decision, count: Tally) -> Cleared | NotCleared:
         return NotCleared("no rule allows it, or a rule could not be evaluated; votes cannot mend that")
     if any(each.ballot.case != case.digest() for each in count.approvals):
         return NotCleared("the votes are on another case")
+    if passage is not None and not count.rejections and not count.approved:  # step 5
+        if passage.case != case.digest() or not cures_all(passage, decision):
+            return NotCleared("the channel is not for this case")
+        return Cleared(case, "channel", passage.officers, _EARNED, passage.channel, passage.record)
     if not count.approved:
         return NotCleared("rejected by an officer" if count.rejections else f"{count.missing} approval(s) missing")
     return Cleared(case, "votes", tuple(each.officer.id for each in count.approvals), _EARNED)
@@ -110,6 +121,7 @@ def clearance_document(cleared: Cleared, decision_digest: str, at: str) -> bytes
             "basis": cleared.basis,
             "officers": list(cleared.officers),
             "at": at,
+            **({"channel": cleared.channel, "record": cleared.record} if cleared.channel else {}),
         }
     )
 

@@ -70,6 +70,8 @@ TRANSITIONS: dict[tuple[State, Tag], State] = {
     (State.HELD, Tag.REJECTED): State.REJECTED,
     (State.HELD, Tag.WITHDRAWN): State.WITHDRAWN,
     (State.HELD, Tag.EXPIRED): State.EXPIRED,
+    (State.HELD, Tag.ESCALATED): State.HELD,
+    (State.CLEARED, Tag.SAMPLED): State.CLEARED,
     (State.CLEARED, Tag.SEALED): State.SEALED,
     (State.CLEARED, Tag.LAPSED): State.CLASSIFIED,
     (State.CLEARED, Tag.WITHDRAWN): State.WITHDRAWN,
@@ -85,6 +87,8 @@ TRANSITIONS: dict[tuple[State, Tag], State] = {
     (State.DELIVERED, Tag.FAILED): State.FAILED,
     # The keys go after the end; the transfer stays what it is.
     **{(end, Tag.KEY_DESTROYED): end for end in sorted(ENDS)},
+    # A look afterwards comes whenever it comes; the transfer stays what it is.
+    **{(state, Tag.SPOT_CHECKED): state for state in sorted(set(State) - {State.OPEN, State.SUBMITTED})},
     # So does the evidence, once retention is over.
     **{(end, Tag.FORGOTTEN): end for end in sorted(ENDS)},
     (State.FAILED, Tag.PERSONS_RETURNED): State.FAILED,
@@ -161,6 +165,8 @@ class Transfer:
         keys_destroyed: Whether its file keys are gone.
         ended_at: When it reached its end; the appeal term runs from here.
         last_entry: Ledger position of its newest fact.
+        escalate_at: While held for a judgement: when more people must be told that it waits.
+        escalated_at: While held: when that was done.
         evidence: `kept`, `going` (its key is being destroyed; nothing may rely on it any more) or `gone`.
     """
 
@@ -198,6 +204,8 @@ class Transfer:
     keys_destroyed: bool = False
     ended_at: datetime | None = None
     last_entry: int = -1
+    escalate_at: datetime | None = None
+    escalated_at: datetime | None = None
     evidence: str = "kept"
 
 

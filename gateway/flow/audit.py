@@ -9,13 +9,14 @@ Checked, each finding told with its entry (an empty list means that all of it ho
 5. The openings that still can be opened belong to their entries.
 6. The persons counted for a cleared transfer are as many as its clearance committed to, and each entity's union of a year
    is what its sets make.
-7. The filings a clearance went under are those it says, and each filing's union of a year is what its sets make.
+7. What went through a channel, was drawn and was looked into is kept as the ledger says, nothing missing and nothing added.
+8. The filings a clearance went under are those it says, and each filing's union of a year is what its sets make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -37,6 +38,15 @@ from gateway.ports import Keyring, LedgerSigner, PersonSet, Reading, Records
 from gateway.wire import Malformed, checkpoint, merkle
 
 PAGE = 2000
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A passage as the ledger tells it."""
+
+    channel: str
+    sampled: str
+    finding: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Audit:
         leaves: list[bytes] = []
         opened = 0
         counted: dict[str, _Counted] = {}
+        passed: dict[str, _Passed] = {}
         async with self._records.read() as view:
             size = await view.tree_size()
             for start in range(0, size, PAGE):
@@ -88,13 +99,15 @@ class Audit:
                     opening = await self._opening(view, index, body, entry, problems)  # step 5
                     opened += opening is not None
                     _count(counted, entry, opening)
+                    _pass(passed, entry)
             root = merkle.root(leaves)
             signed = await self._checkpoint(view, leaves, problems)  # step 2
             await _compare_states(view, states, problems)
             await self._registry(view, problems)  # step 4
             await _compare_persons(view, counted, problems)  # step 6
+            await _compare_filings(view, counted, problems)  # step 8
             await _compare_inbound(view, counted, problems)
-            await _compare_filings(view, counted, problems)  # step 7
+            await _compare_passages(view, passed, problems)  # step 7
         if len(leaves) != size:
             problems.append(f"the ledger says it has {size} entries and {len(leaves)} are there")
         return Audited(len(leaves), len(states), opened, root.hex(), signed, tuple(problems))
@@ -189,6 +202,26 @@ def _count(counted: dict[str, _Counted], entry: Mapping[str, Any], opening: Mapp
         counted[subject] = _Counted(year, persons, None if told is None else frozenset(told))
 
 
+def _pass(passed: dict[str, _Passed], entry: Mapping[str, Any]) -> None:
+    """Follow what went through which channel, and what came of the looks into it."""
+    tag, subject, body = entry["tag"], entry["subject"], entry["body"]
+    if tag == Tag.CLEARED.value and body.get("channel"):  # entries of before there were channels name none
+        passed[subject] = _Passed(body["channel"], "", "")
+    elif tag == Tag.SAMPLED.value and subject in passed:
+        passed[subject] = replace(passed[subject], sampled=body["because"])
+    elif tag == Tag.SPOT_CHECKED.value and subject in passed:
+        passed[subject] = replace(passed[subject], finding=body["finding"])
+
+
+async def _compare_passages(view: Reading, passed: Mapping[str, _Passed], problems: list[str]) -> None:
+    rows = {each.transfer_id: _Passed(each.channel, each.sampled, each.finding) for each in await view.passages()}
+    problems += [
+        f"what is kept of {transfer_id}'s way through a channel is not what the ledger says"
+        for transfer_id in sorted({*rows, *passed})
+        if rows.get(transfer_id) != passed.get(transfer_id)
+    ]
+
+
 async def _compare_persons(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
     for year in sorted({each.year for each in counted.values()}):
         for track in (NATIONAL, GBA):
@@ -206,20 +239,6 @@ async def _compare_persons(view: Reading, counted: Mapping[str, _Counted], probl
                 }
                 if (made, shards) != (union, kept):
                     problems.append(f"the union of {entity}'s persons of {year} is not what its sets make")
-
-
-async def _compare_inbound(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
-    """Who came in is of no year, and has no union."""
-    sets = {each.transfer_id: each for each in await view.person_sets("", ALL_TIME, INBOUND)}
-    for transfer_id, each in counted.items():
-        if each.persons and each.persons["track"] == INBOUND:
-            found = sets.get(transfer_id)
-            _compare_set(transfer_id, each.persons, found, problems)
-            if found and sha256(found.nonsensitive).hexdigest() != each.persons["digests"]:
-                problems.append(f"who came in under {transfer_id} is not what its clearance committed to")
-    problems += [
-        f"{each} is said to have come in, which the ledger does not say" for each in sorted(set(sets) - set(counted))
-    ]
 
 
 async def _compare_filings(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
@@ -241,6 +260,20 @@ async def _compare_filings(view: Reading, counted: Mapping[str, _Counted], probl
         found = dict(await view.person_shards(filing, year, UNDER_FILINGS, EVERYBODY, range(1 << SHARD_BITS)))
         if (made, shards) != (union, found):
             problems.append(f"the union of the persons of {year} under filing {filing} is not what its sets make")
+
+
+async def _compare_inbound(view: Reading, counted: Mapping[str, _Counted], problems: list[str]) -> None:
+    """Who came in is of no year, and has no union."""
+    sets = {each.transfer_id: each for each in await view.person_sets("", ALL_TIME, INBOUND)}
+    for transfer_id, each in counted.items():
+        if each.persons and each.persons["track"] == INBOUND:
+            found = sets.get(transfer_id)
+            _compare_set(transfer_id, each.persons, found, problems)
+            if found and sha256(found.nonsensitive).hexdigest() != each.persons["digests"]:
+                problems.append(f"who came in under {transfer_id} is not what its clearance committed to")
+    problems += [
+        f"{each} is said to have come in, which the ledger does not say" for each in sorted(set(sets) - set(counted))
+    ]
 
 
 def _compare_set(transfer_id: str, said: Mapping[str, Any], found: PersonSet | None, problems: list[str]) -> None:

@@ -7,7 +7,7 @@ Steps, with what happens when one fails:
 2. Build the situation (`core.known`): what could not be read takes the strictest value.
 3. Decide under the rule pack the registry activates. No active pack, or not installed: the transfer stays and the reason
    is reported; nothing is decided under another pack.
-4. Count the votes on this very case and ask `core.seal.clear`.
+4. Count the votes on this very case, examine the channels of its project, and ask `core.seal.clear`.
 5. Record: cleared (with the persons counted in the same transaction), held, refused, rejected; or nothing new.
 
 Persons are counted once, here, and waiting in review reserves nothing (design.md section 7).
@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from math import ceil
 from typing import Any
 
@@ -29,7 +29,7 @@ from gateway.core.decide import Decision, cures, decide
 from gateway.core.derive import filings_in_force
 from gateway.core.differences import differences
 from gateway.core.errors import StoreError
-from gateway.core.facts import Tag, local_day, timestamp
+from gateway.core.facts import SHANGHAI, Tag, local_day, timestamp
 from gateway.core.incident import Incident
 from gateway.core.known import Counted, know
 from gateway.core.lineage import Lineage
@@ -56,6 +56,7 @@ from gateway.core.transfer import State, Transfer
 from gateway.flow import census, usage
 from gateway.flow.additions import hgr_of, samples_of, unkeyed_of
 from gateway.flow.census import NATIONAL, Standing
+from gateway.flow.channels import Examined, examined, record_passage
 from gateway.flow.controls import Controls
 from gateway.flow.findings import Joined, already, join
 from gateway.flow.incidents import description, opened, prepared
@@ -70,6 +71,7 @@ from gateway.ports import PersonSet, Reading, Rulebooks, Signer, StoredFile, Wri
 # sent by other entities this year. Neither number is in a statute (uncertain, project policy).
 SPLITTING_PERSONS = 100
 SPLITTING_SHARE = 0.5
+ESCALATE_DAYS = 5
 # Routes that do not add to N and S (design.md section 7; CAC answers, from memory, see rules.md 3.1).
 UNCOUNTED_EXEMPTIONS = frozenset({"art3", "art4", "art5.1", "art5.2", "art5.3", "reg35.6"})
 
@@ -85,9 +87,9 @@ class Dossier:
     standing: Standing
     counted: Counted
     technical: Technical
-    lineage: Lineage | None
     filings: tuple[FiledMechanism, ...]
     usages: Mapping[str, Usage]
+    lineage: Lineage | None
 
 
 class Decider:
@@ -100,6 +102,7 @@ class Decider:
         calendar: The mainland's working days.
         controls: The state of the gateway's own controls.
         signer: Signs clearances.
+        escalate_days: Working days after which a transfer held for a judgement is escalated, unless its project says.
         whitelist_needed: What must be on a whitelist to count as filed or of real name: `institution`, `person`.
     """
 
@@ -112,8 +115,10 @@ class Decider:
         calendar: WorkCalendar,
         controls: Controls,
         signer: Signer,
+        escalate_days: int = ESCALATE_DAYS,
         whitelist_needed: frozenset[str] = frozenset(),
     ) -> None:
+        self._escalate_days = escalate_days
         self._recorder = recorder
         self._registrar = registrar
         self._rulebooks = rulebooks
@@ -138,10 +143,15 @@ class Decider:
         now = ledger.now
         votes = await ledger.tx.votes(transfer.id)
         count = tally(votes, case, transfer.person, dossier.registry, now, local_day(now))  # step 4
-        outcome = clear(case, decision, count)
+        content = (dossier.files, dossier.joined)
+        found = await examined(ledger.tx, transfer, case, decision, content, dossier.registry, now)
+        outcome = clear(case, decision, count, found.passage)
         if isinstance(outcome, Cleared):  # step 5
-            return await self._cleared(ledger, dossier, decision, outcome)
-        settled = await self._not_cleared(ledger, dossier, decision, case, count)
+            cleared = await self._cleared(ledger, dossier, decision, outcome)
+            if not outcome.channel:
+                return cleared
+            return await record_passage(ledger, cleared, decision, found, self._recorder.entropy)
+        settled = await self._not_cleared(ledger, dossier, decision, case, count, found)
         if incident and settled.state is State.REFUSED:
             await self._open_incident(ledger, settled, incident)
         return settled
@@ -172,9 +182,9 @@ class Decider:
             standing=standing,
             counted=counted,
             technical=await self._controls.check(ledger.tx, ledger.now),
-            lineage=await look_into(ledger.tx, self._recorder, registry, transfer, files),
             filings=filings,
             usages={each: await usage.usage(ledger.tx, each, transfer, files, joined, year) for each in capped},
+            lineage=await look_into(ledger.tx, self._recorder, registry, transfer, files),
         )
 
     async def _count(
@@ -201,8 +211,10 @@ class Decider:
         registry, transfer = dossier.registry, dossier.transfer
         on = local_day(self._recorder.clock.now())
         project = registry.find(Project, transfer.project)
-        institution = registry.find(Institution, transfer.institution)
-        endpoint = registry.find(Endpoint, transfer.endpoint)
+        endpoint, institution = (
+            registry.find(Endpoint, transfer.endpoint),
+            registry.find(Institution, transfer.institution),
+        )
         # Inbound only where it was recorded so and is so: a recipient that is registered elsewhere by now makes it an export.
         inbound = transfer.direction == direction_of(institution, endpoint) == INBOUND
         situation = know(
@@ -215,10 +227,10 @@ class Decider:
             findings=dossier.joined.facts,
             counted=dossier.counted,
             technical=dossier.technical,
-            lineage=dossier.lineage,
             used={
                 each.id: dossier.usages[each.id].of(each.kind) for each in dossier.filings if each.id in dossier.usages
             },
+            lineage=dossier.lineage,
         )
         return decide(self._rulebooks.rulebook(active_rulebook(registry, on)), situation, self._calendar)
 
@@ -254,6 +266,8 @@ class Decider:
                 "endpoint_key": cleared.case.endpoint_key,
                 "votes": list(cleared.officers),
                 "mechanism": decision.mechanism,
+                "basis": cleared.basis,
+                "channel": cleared.channel,
                 "filings": list(under),
             },
             private={"facts": situation_document(decision.situation), "root": transfer.root, "persons": counted},
@@ -327,7 +341,7 @@ class Decider:
             await usage.add(ledger.tx, before, counted)
 
     async def _not_cleared(
-        self, ledger: Ledgering, dossier: Dossier, decision: Decision, case: Case, count: Tally
+        self, ledger: Ledgering, dossier: Dossier, decision: Decision, case: Case, count: Tally, found: Examined
     ) -> Transfer:
         transfer = dossier.transfer
         if count.rejections and transfer.state is State.HELD:
@@ -364,11 +378,20 @@ class Decider:
                     **self._certified(case, decision, timestamp(ledger.now)),
                     "case": case.digest(),
                     **_beside(dossier, ledger),
+                    "channels": list(found.told),
                 },
                 "registry_revision": dossier.registry.revision,
                 "reason": "",
+                "escalate_at": self._escalation(dossier, ledger.now) if public.get("cure") == "judgement" else None,
             },
         )
+
+    def _escalation(self, dossier: Dossier, now: datetime) -> datetime:
+        """When more people are told that a transfer waits for votes: the hour it was held, so many working days on."""
+        project = dossier.registry.find(Project, dossier.transfer.project)
+        days = (project.escalate_days if project else 0) or self._escalate_days
+        last = self._calendar.nth_working_day_after(local_day(now), days)
+        return datetime.combine(last, now.astimezone(SHANGHAI).timetz())
 
 
 # --- pure parts, shared with sealing and enquiry -----------------------------------------------------------------------
@@ -441,7 +464,7 @@ def carrying(
         decision: Made on these filings, in this order.
         filings: The sender's.
         calendar: As it was decided with.
-        choices: The same.
+        choices: Of the pack it was decided under.
     """
     if not decision.derived.export:
         return ()

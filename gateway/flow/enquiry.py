@@ -189,6 +189,8 @@ def sender_view(transfer: Transfer) -> dict[str, Any]:
     }
     if named := transfer.declaration.get("lineage"):
         shown["lineage"] = list(named)
+    if transfer.escalated_at:
+        shown["escalated_at"] = timestamp(transfer.escalated_at)
     if transfer.reason and transfer.state not in {State.OPEN, State.SUBMITTED}:
         shown["reason"] = transfer.reason
     return shown

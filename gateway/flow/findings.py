@@ -64,6 +64,7 @@ def decision_facts(findings: FileFindings, year: int) -> dict[str, Any]:
         "newest_birth": youngest(findings),
         "categories": {name: list(types) for name, types in findings.categories.items()},
         "subject_limits": dict(findings.subject_limits),
+        "columns": None if findings.columns is None else list(findings.columns),
         "hgr_information": findings.hgr.information,
         "hgr_aggregate_only": findings.hgr.aggregate_only,
         "hgr_subjects": findings.hgr.subjects,

@@ -6,7 +6,8 @@ The rules:
    The evidence key stays: it is retention's (`flow.retention`), not the payload's.
 3. Keys go before ciphertext: after a crash in between, what is left cannot be opened.
 4. An upload whose sender did not come back for it goes with what was kept of it, keys first.
-5. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
+5. What waits for votes too long is escalated once: a fact, which metrics, webhooks and the officers' list show.
+6. `key_destroyed` is recorded after the keys are gone; destroying again what is gone is harmless.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import timedelta
 from functools import partial
 
 from gateway.core.errors import BrokenPromise
-from gateway.core.facts import Tag
+from gateway.core.facts import Tag, timestamp
 from gateway.core.intake import Part
 from gateway.core.transfer import ENDS, NOTHING_LEFT, STANDING, State, Transfer
 from gateway.flow.keeper import forget
@@ -57,9 +58,23 @@ class Housekeeping:
         """Whether anything was done."""
         overdue = await self._overdue()
         forgotten = await self._forget_uploads()
+        escalated = await self._escalate()
         destroyed = await self._destroy()
         evidence = self._retention is not None and await self._retention.round()
-        return destroyed or evidence or overdue or forgotten
+        return destroyed or evidence or overdue or forgotten or escalated
+
+    async def _escalate(self) -> bool:
+        now = self._recorder.clock.now()
+        async with self._recorder.records.read() as view:
+            waiting = await view.escalating(now, BATCH)
+        done = False
+        for transfer in waiting:
+            try:
+                await self._recorder.do(partial(_tell_more, transfer_id=transfer.id))
+                done = True
+            except BrokenPromise as altered:  # nothing is recorded of a row that was moved by hand
+                self._recorder.observer.saw("housekeeping.faltered", transfer_id=transfer.id, code=altered.code)
+        return done
 
     async def _forget_uploads(self) -> bool:
         now = self._recorder.clock.now()
@@ -134,6 +149,15 @@ class Housekeeping:
             return await ledger.record(current, Tag.KEY_DESTROYED, public=public, changes={"keys_destroyed": True})
 
         return await self._recorder.do(job)
+
+
+async def _tell_more(ledger: Ledgering, transfer_id: str) -> None:
+    """Escalate a transfer, unless it was moved on meanwhile."""
+    current = await ledger.transfer(transfer_id)
+    if current.state is State.HELD and current.escalate_at is not None and current.escalate_at <= ledger.now:
+        public = {"held_since": timestamp(current.since)}
+        changes = {"escalate_at": None, "escalated_at": ledger.now}
+        await ledger.record(current, Tag.ESCALATED, public=public, changes=changes)
 
 
 async def _forget_upload(ledger: Ledgering, upload_id: str) -> tuple[Part, ...]:

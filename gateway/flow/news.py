@@ -170,4 +170,6 @@ class Newsroom:
 
 
 def _news(entries: Sequence[tuple[int, bytes]]) -> list[News]:
-    return [found for index, body in entries if (found := news_of(index, body)) is not None]
+    """News of states; that a transfer waits longer than it should came to nothing that a stream would show."""
+    found = (news_of(index, body) for index, body in entries)
+    return [each for each in found if each is not None and not each.event]

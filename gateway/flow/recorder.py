@@ -112,6 +112,7 @@ class Ledgering:
         standing: dict[str, Any] = {"last_entry": index}
         if moved:
             standing |= {"state": after, "since": now, "due": deadline(after, now)}
+            standing |= {"escalate_at": None, "escalated_at": None}
             standing |= {"next_at": now if after in WORKING else None, "ended_at": now if after in ENDS else None}
         updated = replace(transfer, **(standing | dict(changes or {})))
         await self.tx.put_transfer(updated)

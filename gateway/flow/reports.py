@@ -158,7 +158,8 @@ async def _cleared(view: Reading, institution: str, project: str, period: Period
     return [
         transfer
         async for transfer in _opened(view, institution, project, period)
-        # What came in is no export, and no report of what left; what was forgotten has no evidence a report could rest on.
+        # What came in is no export, and no report of what left.
+        # What was forgotten has no evidence a report could rest on.
         if transfer.clearance
         and transfer.evidence == "kept"
         and transfer.decision["derived"]["export"]

@@ -10,13 +10,15 @@ Steps 1 and 2 only spare everybody a useless vote; the count at the clearance an
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
+from gateway.core.channel import Shape
 from gateway.core.errors import Conflict, NotFound, NotPermitted, Unusable
 from gateway.core.facts import Tag, local_day
-from gateway.core.records import Endpoint, Officer
-from gateway.core.registry import Registry
+from gateway.core.records import Channel, Endpoint, Officer
+from gateway.core.registry import Registry, Seat
 from gateway.core.review import (
     APPROVE,
     MAX_REASON,
@@ -30,7 +32,8 @@ from gateway.core.review import (
     tally,
 )
 from gateway.core.transfer import State, Transfer
-from gateway.flow.findings import said_on_the_whole, without_samples
+from gateway.flow.channels import shape_of_transfer, used_before
+from gateway.flow.findings import join, said_on_the_whole, without_samples
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.ports import StoredFile, TransferFilter
@@ -81,6 +84,33 @@ class Review:
                 "missing": count.missing,
             }
         return shown
+
+    async def seats(self, blob: bytes) -> list[Seat]:
+        """Every seat that votes with this key today: one's own office, and those one stands in for."""
+        registry = await self._registrar.registry()
+        return registry.seats(blob, local_day(self._recorder.clock.now()))
+
+    async def shape(self, transfer_id: str) -> tuple[Transfer, Shape]:
+        """What a submitted transfer looks like to a channel: what officers begin with when they describe one."""
+        async with self._recorder.records.read() as view:
+            transfer = await view.transfer(transfer_id)
+            files = await view.files(transfer_id)
+        if transfer is None or not transfer.findings:
+            raise NotFound("there is no such transfer, or nothing is known of it yet", code="no-such-transfer")
+        year = local_day(self._recorder.clock.now()).year
+        joined = await asyncio.to_thread(join, files, year)
+        return transfer, shape_of_transfer(transfer, files, joined)
+
+    async def channels(self) -> list[dict[str, Any]]:
+        """Every channel, what went through it, and whether it is shut."""
+        now = self._recorder.clock.now()
+        async with self._recorder.records.read() as view:
+            registry = await self._registrar.fold(view)
+            return [
+                {"channel": each, "signed": [officer.id for officer in registry.signed[each.id]]}
+                | {"used": await used_before(view, each, now)}
+                for each in registry.all(Channel)
+            ]
 
     async def ballot(self, transfer_id: str, *, officer: str, vote: str, reason: str) -> Ballot:
         """The ballot an officer signs; what was decided is fixed in it by the case's digest."""

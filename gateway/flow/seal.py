@@ -7,7 +7,8 @@ Steps, with what happens when one fails (each failure is a BrokenPromise: the tr
    rows, and what is carried was really brought by the version it names (`flow.carry`).
 4. The endpoint and its key come from the signed registry, and its fingerprint is the cleared one.
 5. The recorded facts, decided again under the same rule pack, give the same decision (digest).
-6. The votes, counted again from their signatures as of the clearance, still clear it.
+6. The votes, counted again from their signatures as of the clearance, still clear it; or it lies inside the channel it went
+   through, whose signatures are checked with the registry. A channel that was closed meanwhile: the clearance lapses.
 7. Only now: for each file that is sent, the vault header is opened and a header for the recipient's key is made. The
    payload is not touched. Opening a header is the unwrap that the `sealed` fact records. Carried files are at the
    endpoint already, under the header they were sent with.
@@ -24,6 +25,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.core.calendar import WorkCalendar
+from gateway.core.channel import Passage
 from gateway.core.decide import Decision, decide
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, StoreError, Unusable
@@ -31,7 +33,7 @@ from gateway.core.facts import Tag, local_day, timestamp
 from gateway.core.intake import files_root
 from gateway.core.records import Endpoint
 from gateway.core.registry import Registry
-from gateway.core.review import tally
+from gateway.core.review import Case, tally
 from gateway.core.seal import (
     CLEARANCE_NAMESPACE,
     MANIFEST_NAMESPACE,
@@ -44,7 +46,9 @@ from gateway.core.seal import (
 from gateway.core.situation import Vocabulary, thaw_situation
 from gateway.core.transfer import State, Transfer
 from gateway.flow.carry import Carry
+from gateway.flow.channels import examined_again
 from gateway.flow.decide import case_of
+from gateway.flow.findings import join
 from gateway.flow.recall import check_rows
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
@@ -107,7 +111,13 @@ class Seal:
         await asyncio.to_thread(check_rows, files, await self._recorder.evidence_key(transfer.id))
         carried = await self._carry.places(transfer, files)
         count = tally(votes, case, transfer.person, registry, cleared_at, local_day(cleared_at))
-        cleared = clear(case, decision, count)  # step 6
+        passage = None
+        if clearance["basis"] == "channel":
+            found = await self._channel(transfer, case, decision, files, registry, clearance)
+            if isinstance(found, str):
+                return await lapse(self._recorder, transfer, found)
+            passage = found
+        cleared = clear(case, decision, count, passage)  # step 6
         if not isinstance(cleared, Cleared):
             raise BrokenPromise(f"the clearance cannot be earned again: {cleared.reason}")
         own = [stored for stored in files if not stored.carried]
@@ -115,6 +125,20 @@ class Seal:
         return await self._record(transfer, cleared, files, headers, carried)  # step 8
 
     # --- earning the clearance again ---------------------------------------------------------------------------------
+
+    async def _channel(
+        self,
+        transfer: Transfer,
+        case: Case,
+        decision: Decision,
+        files: Sequence[StoredFile],
+        registry: Registry,
+        clearance: dict[str, Any],
+    ) -> Passage | str:
+        year = local_day(datetime.fromisoformat(clearance["at"])).year
+        joined = await asyncio.to_thread(join, files, year)
+        async with self._recorder.records.read() as view:
+            return await examined_again(view, transfer, case, decision, (files, joined), registry, clearance)
 
     def _clearance(self, transfer: Transfer) -> dict[str, Any]:
         document = transfer.clearance.encode()

@@ -265,7 +265,7 @@ class Deliveries:
             "at": news.at,
             **({"verdict": news.verdict} if news.verdict else {}),
         }
-        kind = TYPE + news.state.value
+        kind = TYPE + news.word
         return CloudEvent(str(news.index), self._source, kind, transfer.id, news.at, data).encode()
 
     async def _failed(self, hand: _Hand, index: int, reason: str) -> None:
@@ -325,8 +325,8 @@ def valid(registry: Registry, now: datetime) -> Iterable[Webhook]:
 
 
 def concerns(hook: Webhook, news: News) -> bool:
-    """Whether a webhook hears of that state."""
-    return not hook.events or news.state.value in hook.events
+    """Whether a webhook hears of that state, or that event."""
+    return not hook.events or news.word in hook.events
 
 
 def is_due(outbox: Outbox, now: datetime) -> bool:

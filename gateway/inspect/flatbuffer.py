@@ -38,6 +38,26 @@ class Table:
         at = self._slot(field)
         return Table(self.raw, at + _u32(self.raw, at)) if at else None
 
+    def text(self, field: int) -> str:
+        """A string; empty where there is none."""
+        at = self._slot(field)
+        if not at:
+            return ""
+        start = at + _u32(self.raw, at)
+        return self.raw[start + 4 : start + 4 + _u32(self.raw, start)].decode("utf-8", "replace")
+
+    def tables(self, field: int) -> list[Table]:
+        """A vector of tables."""
+        at = self._slot(field)
+        if not at:
+            return []
+        start = at + _u32(self.raw, at)
+        count = _u32(self.raw, start)
+        if 4 * count > len(self.raw):
+            raise struct.error("a vector longer than its buffer")
+        places = range(start + 4, start + 4 + 4 * count, 4)
+        return [Table(self.raw, place + _u32(self.raw, place)) for place in places]
+
     def structs(self, field: int, layout: str) -> list[tuple[int, ...]]:
         """A vector of structs."""
         at = self._slot(field)

@@ -218,7 +218,7 @@ class Report:
         """
         if len(columns) > self.context.budget.limits.columns:
             raise Unreadable(f"a table of more than {self.context.budget.limits.columns} columns", kind="archive_limit")
-        sink = TableSink(self._classifier("part.tsv"), columns)
+        sink = TableSink(self._classifier("part.tsv", header=bool(columns)), columns)
         self._open.append((place, sink))
         return sink
 
@@ -285,8 +285,8 @@ class Report:
         named = Classifier(self.path.rpartition("!/")[2], self.context.tables).close()
         return [("", replace(named, hgr=Hgr()))] if named.findings or named.secrecy_mark else []
 
-    def _classifier(self, name: str) -> Classifier:
-        return Classifier(name, self.context.tables)
+    def _classifier(self, name: str, *, header: bool = False) -> Classifier:
+        return Classifier(name, self.context.tables, header=header)
 
 
 def _line(cells: Sequence[object]) -> str:

@@ -30,6 +30,7 @@ from gateway.ports import (
     Mark,
     Outbox,
     Partial,
+    Passed,
     StoredChange,
     StoredFile,
     TransferFilter,
@@ -238,6 +239,23 @@ class View(CountingView):
         columns = tables.votes.c
         statement = select(columns.message, columns.signature).where(columns.transfer_id == transfer_id)
         return [Vote(row.message, row.signature) for row in await self._rows(statement.order_by(columns.number))]
+
+    async def passages(self, channel: str = "", transfer_id: str = "") -> Sequence[Passed]:
+        """What went through a channel, or through any; by channel and number."""
+        columns = tables.channel_passages.c
+        statement = select(tables.channel_passages).order_by(columns.channel, columns.number)
+        if channel:
+            statement = statement.where(columns.channel == channel)
+        if transfer_id:
+            statement = statement.where(columns.transfer_id == transfer_id)
+        return [Passed(**row._mapping) for row in await self._rows(statement)]  # noqa: SLF001  # SQLAlchemy's documented name
+
+    async def escalating(self, now: datetime, limit: int) -> Sequence[Transfer]:
+        """Held transfers whose `escalate_at` has come, the longest waiting first."""
+        columns = tables.transfers.c
+        waiting = and_(columns.escalate_at <= now, columns.state == State.HELD.value)
+        ordered = select(*_TRANSFER).where(waiting).order_by(columns.escalate_at, columns.id)
+        return await self._transfers(ordered.limit(limit))
 
     async def due(self, now: datetime, limit: int) -> Sequence[Transfer]:
         """Transfers not at an end whose deadline has passed, the longest overdue first."""

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 VERSION_TABLE = "schema_version"
 """Where Alembic keeps the revision the database is at."""
 
-REVISION = "v008"
+REVISION = "v009"
 """The newest migration; a test compares it with the scripts."""
 
 metadata = sa.MetaData(
@@ -134,12 +134,15 @@ transfers = sa.Table(
     # Drawn from `decision` on every write, so that they can be asked for: the verdict, and the rules as `|P8|P8.1|`.
     _word("verdict"),
     _word("rules"),
+    _time("escalate_at", nullable=True),
+    _time("escalated_at", nullable=True),
     sa.Column("evidence", Word, nullable=False, server_default="kept"),
     sa.UniqueConstraint("institution", "endpoint", "project", "dataset", "version"),
     sa.Index(None, "opened_at", "id"),
     sa.Index(None, "state", "next_at"),
     sa.Index(None, "due"),
     sa.Index(None, "state", "ended_at"),
+    sa.Index(None, "escalate_at"),
 )
 
 idempotency_keys = sa.Table(
@@ -271,6 +274,26 @@ votes = sa.Table(
     _bytes("signature"),
     _time("at"),
     sa.Index(None, "transfer_id"),
+)
+
+channel_passages = sa.Table(
+    "channel_passages",
+    metadata,
+    _of_transfer(primary=True),
+    _word("channel"),
+    _word("record"),
+    _whole("number"),
+    _whole("files"),
+    _whole("size"),
+    _whole("persons"),
+    _time("at"),
+    _word("sampled"),
+    _time("due", nullable=True),
+    _word("finding"),
+    _time("closed_at", nullable=True),
+    _bytes("message"),
+    _bytes("signature"),
+    sa.UniqueConstraint("channel", "number"),
 )
 
 person_sets = sa.Table(

@@ -30,7 +30,7 @@ from gateway.core.intake import Part, ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import State, Transfer
-from gateway.ports import Ban, EditLock, Mark, Outbox, Partial, StoredChange, StoredFile, Upload
+from gateway.ports import Ban, EditLock, Mark, Outbox, Partial, Passed, StoredChange, StoredFile, Upload
 from gateway.stores import tables
 from gateway.stores.counting import Counting
 from gateway.stores.reading import OUTBOX, View, outbox_of
@@ -238,6 +238,10 @@ class Transaction(Counting, View):
         """Add a vote."""
         values = {"transfer_id": transfer_id, "message": vote.message, "signature": vote.signature, "at": at}
         await self._run(insert(tables.votes), values)
+
+    async def put_passage(self, passed: Passed) -> None:
+        """Insert or replace a passage by transfer."""
+        await self._put(tables.channel_passages, asdict(passed))
 
     async def wake(self, states: Sequence[State], now: datetime) -> None:
         """Set `next_at` to now for every transfer in these states: something they wait for may have changed."""

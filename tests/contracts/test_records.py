@@ -22,6 +22,7 @@ from gateway.ports import (
     Mark,
     Outbox,
     Partial,
+    Passed,
     PersonSet,
     PersonSums,
     PersonUnion,
@@ -162,6 +163,7 @@ async def test_counting_in_parallel_loses_nothing(records: Records) -> None:
 
 
 OWNED: dict[str, Callable[[Writing], Awaitable[None]]] = {
+    "passage": lambda tx: tx.put_passage(Passed("nobody", "a", "00", 1, 1, 1, 0, NOW)),
     "file": lambda tx: tx.put_file(stored("nobody")),
     "manifest": lambda tx: tx.put_manifest("nobody", MANIFEST),
     "connection": lambda tx: tx.put_connection("nobody", "c1", None),
@@ -569,6 +571,43 @@ async def test_connections_are_noted_lost_and_ended(records: Records) -> None:
     async with records.read() as view:
         assert await view.connections("t1") == [("c1", None), ("c2", NOW)]
         assert await view.connections("t2") == [("c1", None)]
+
+
+async def test_passages_by_channel_and_number(records: Records) -> None:
+    await keep(records, *(transfer(f"t{number}") for number in range(4)))
+    passages = [
+        Passed("t2", "a", "00", 1, 3, 1 << 40, 7, NOW),
+        Passed("t0", "a", "00", 2, 1, 5, 0, NOW, "random first", SOON),
+        Passed("t1", "b", "11", 1, 1, 5, 0, NOW, "random", SOON, "objection", NOW, b"{}", b"sig"),
+    ]
+    async with records.write() as tx:
+        for each in reversed(passages):
+            await tx.put_passage(each)
+    async with records.read() as view:
+        assert await view.passages() == passages
+        assert await view.passages("a") == passages[:2]
+        assert await view.passages(transfer_id="t1") == passages[2:]
+        assert await view.passages("a", "t1") == await view.passages("c") == []
+    looked = replace(passages[1], finding="ok", closed_at=SOON, message=b"{}", signature=b"sig")
+    async with records.write() as tx:
+        await tx.put_passage(looked)
+    async with records.read() as view:
+        assert await view.passages("a") == [passages[0], looked]
+
+
+async def test_only_held_transfers_whose_time_has_come_are_escalated(records: Records) -> None:
+    later = SOON + timedelta(seconds=1)
+    await keep(
+        records,
+        transfer("t1", state=State.HELD, escalate_at=SOON),
+        transfer("t2", state=State.HELD, escalate_at=NOW),
+        transfer("t3", state=State.HELD, escalate_at=later),
+        transfer("t4", state=State.HELD),
+        transfer("t5", state=State.CLEARED, escalate_at=NOW),
+    )
+    async with records.read() as view:
+        assert [each.id for each in await view.escalating(SOON, 10)] == ["t2", "t1"]
+        assert [each.id for each in await view.escalating(SOON, 1)] == ["t2"]
 
 
 async def test_votes_in_the_order_they_came(records: Records) -> None:

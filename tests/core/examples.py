@@ -20,6 +20,7 @@ from gateway.core.facts import SHANGHAI
 from gateway.core.intake import Part, ReceivedFile, files_root
 from gateway.core.records import (
     ActiveRulebook,
+    Channel,
     Client,
     Endpoint,
     FiledMechanism,
@@ -98,6 +99,30 @@ FILING = FiledMechanism(
     effective=date(2026, 11, 2),
     filed=date(2026, 11, 16),
     valid_to=date(2029, 11, 1),
+)
+
+CHANNEL = Channel(
+    id="sites",
+    institution="sz-lab",
+    project="trial-a",
+    endpoint="hku-genomics",
+    rules=("D7",),
+    columns={"site": [], "Latitude": ["geo_precise"]},
+    formats=("csv",),
+    classes=("location",),
+    kinds=("geo_precise",),
+    files=10,
+    bytes=1_000,
+    persons=100,
+    tolerance=10,
+    total_files=100,
+    total_bytes=10_000,
+    total_persons=1_000,
+    valid_from=date(2026, 11, 1),
+    valid_to=date(2027, 1, 31),
+    sample_percent=10,
+    filings=("scc-1",),
+    reason="weather stations, published anyway",
 )
 
 PEOPLE_PUT: tuple[tuple[str, Record], ...] = (

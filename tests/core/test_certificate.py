@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from gateway.core.certificate import Certificate, check, compose, parse
 from gateway.core.decide import decide
 from gateway.core.errors import Unusable
-from gateway.core.review import Case
+from gateway.core.review import Case, parse_ballot, tally
 from gateway.core.situation import parse_situation
 from gateway.stores.rulebooks import load_policies, prc_calendar
 from gateway.wire import canonical
+from tests.core.examples import HELD_FOR_BOTH, HELD_FOR_JUDGEMENT, NOW, TODAY, approvals, case_of, decided, founded
 
 PACK = load_policies()
 
@@ -81,3 +82,15 @@ def test_other_forms_are_none(spoil):
     spoil(told)
     with pytest.raises(Unusable):
         parse(canonical.encode(told))
+
+
+def test_ballots_and_certificate_name_one_case() -> None:
+    """What two officers vote on is what anybody decides again: change a fact, and both are about something else."""
+    decision = decided(**HELD_FOR_JUDGEMENT)
+    case = case_of(decision)
+    told = parse(compose(case, decision.record(), "2026-11-20T02:00:00.000Z"))
+    votes = approvals(case)
+    assert {parse_ballot(vote.message).case for vote in votes} == {told.case} == {case.digest()}
+    other = case_of(decided(**HELD_FOR_BOTH))
+    assert other.digest() != told.case
+    assert not tally(votes, other, "chen", founded(), NOW, TODAY).approved

@@ -266,6 +266,44 @@ def test_columns_name_what_no_check_digit_does():
     assert not wanted & {f.kind for f in classify(table("a,b,c,d,e,f,g", [row.rpartition(",")[0]] * 3)).findings}
 
 
+def test_a_first_line_that_is_a_header_for_sure_names_columns_that_no_word_does():
+    text = table("id_x\tref", (f"{resident(i)}\t7" for i in range(9)))
+    places = [
+        {f.where for f in classify(text, "a.tsv", header=sure).findings if f.kind == "cn_resident_id"}
+        for sure in (True, False)
+    ]
+    assert places == [{"column id_x"}, {"column 1"}]
+
+
+def test_a_header_that_holds_identifiers_is_shown_to_nobody():
+    found = classify(table(f"{resident(1)}\tref", (f"{resident(i)}\t7" for i in range(9))), "a.tsv", header=True)
+    assert {f.where for f in found.findings if f.kind == "cn_resident_id"} == {"column 1"}
+
+
+def test_a_column_and_its_values_are_one_finding():
+    found = classify(table("车牌,IMEI,x", ["粤B12345,490154203237518,1"] * 4))
+    assert {(f.kind, f.count) for f in found.findings if f.kind in {"vehicle_plate", "imei"}} == {
+        ("vehicle_plate", 4),
+        ("imei", 4),
+    }
+
+
+def test_a_column_of_passports_holds_no_identity_cards_and_one_of_macao_no_numbers_of_hong_kong():
+    found = classify(table("香港护照,澳门电话", ["KJ9876543,66123456", "KJ9876544,66123457"]))
+    numbers = {f.kind for f in found.findings if f.distinct and f.samples}
+    assert numbers == {"hk_passport", "mo_mobile"}
+
+
+def test_a_fixed_line_is_strong_behind_a_word_for_telephone_and_weak_without():
+    assert "landline" in kinds(classify("电话：0755-26731234\n", "a.txt"))
+    assert "landline" in kinds(classify("见 0755-26731234 与 0755-26731235\n", "a.txt"), "weak")
+
+
+def test_a_plus_in_base64_is_no_shift_of_encodings():
+    assert classify("资料 zXCutf+ZQmOu8= 已存档\n", "a.txt").inspectable
+    assert not classify("Hi +ZeVnLIqe- there\n", "a.txt").inspectable
+
+
 def test_permits_among_numbers_of_residents_are_of_the_same_column():
     rows = [resident(i) for i in range(20)] + ["810000199001010019", "911840199001010018"]
     found = classify(table("id,x", (f"{row},1" for row in rows)))

@@ -328,14 +328,35 @@ def test_a_table_that_is_not_understood_is_refused(change, says):
 
 
 def _plain_after_word(text: bytes, start: int) -> bool:
-    line = text[max(start - 32, 0) : start].lower()
-    return any(word in line[line.rfind(b"\n") + 1 :] for word in TABLES.context["hk_mobile"])
+    said = text[max(start - 48, 0) : start].lower().replace(b"_", b" ").replace(b"-", b" ")
+    said = re.sub(rb"(?<=[0-9]) (?=[0-9])", b"0", said)
+    said = re.split(rb"\n|[\"'],|, ?\"", said)[-1]
+    numbers = list(re.finditer(rb"[0-9]{6,}", said))
+    if numbers and re.search(rb"[a-z\x80-\xff]", said[numbers[-1].end() :]):
+        said = said[numbers[-1].end() - 5 :]
+    return any(word in said for word in TABLES.context["hk_mobile"])
 
 
 @given(
     st.lists(
         st.sampled_from(
-            ["Tel", "tel ", "phone:", "联系方式", "电话", "contact_no", "\n", " ", "x" * 9, "61234567 ", "91234567,"]
+            [
+                "Tel",
+                "tel ",
+                "phone:",
+                "联系方式",
+                "电话",
+                "contact_no",
+                "\n",
+                " ",
+                "x" * 9,
+                "61234567 ",
+                "91234567,",
+                "、",
+                '"',
+                ",",
+                "'",
+            ]
         ),
         max_size=60,
     )

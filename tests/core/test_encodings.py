@@ -77,3 +77,28 @@ def test_sixteen_bits_have_the_order_they_were_written_in_or_none(text, order):
 def test_any_bytes_are_judged(raw):
     encoding = encoding_of(raw)
     assert not encoding or encoding.startswith("utf-16") or not is_binary(raw)
+
+
+NAMES = {
+    "gb18030": "1,毛洁\n2,欧阳琳\n3,帅杰\n4,盖婷\n5,战冬梅\n6,薛兵\n7,张国平\n8,刘淑英\n",
+    "big5": "1,鄧仁傑\n2,華家宏\n3,于芯語\n4,常俊佑\n5,殷碧雲\n6,饒秋香\n7,趙佳蓉\n8,蕭苡菲\n",
+}
+
+
+@pytest.mark.parametrize(("codec", "expected"), [("gb18030", "gb18030"), ("big5", "big5hkscs")])
+def test_names_alone_tell_by_the_rows_of_their_characters(codec, expected):
+    assert encoding_of(NAMES[codec].encode(codec)) == expected
+
+
+def test_numbers_of_twice_the_width_are_read():
+    assert encoding_of("1,１１０１０５１９４９１２３１００２Ｘ\n".encode("big5")) == "big5hkscs"
+    assert encoding_of("1,１１０１０５１９４９１２３１００２Ｘ\n".encode("gb18030")) == "gb18030"
+
+
+def test_korean_is_not_read_as_chinese():
+    assert (
+        encoding_of(
+            "안녕하세요 저는 한국 사람입니다. 오늘 날씨가 좋습니다 환자 번호 이름 주소 생년월일".encode("euc-kr")
+        )
+        == ""
+    )

@@ -28,7 +28,7 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "transfer.voted": (("officer", "vote", "ballot"), ("reason", "signature")),
     "transfer.reconsidered": (("because",), ()),
     "transfer.cleared": (
-        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "filings"),
+        ("rules", "rulebook", "decision", "endpoint_key", "votes", "mechanism", "basis", "channel", "filings"),
         ("facts", "root", "persons"),
     ),
     "transfer.lapsed": (("because",), ()),
@@ -54,6 +54,9 @@ PERMANENT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "incident.described": ((), ("facts", "transfers", "words")),
     "incident.told": (("duty",), ("reference",)),
     "incident.closed": ((), ("reason",)),
+    "transfer.escalated": (("held_since",), ()),
+    "transfer.sampled": (("channel", "because"), ()),
+    "transfer.spot_checked": (("channel", "officer", "finding"), ("reason", "signature")),
     "transfer.forgotten": (("kept_to", "by"), ()),
 }
 

@@ -27,6 +27,7 @@ from gateway.core.records import (
     ActiveRulebook,
     AppPassword,
     Client,
+    Delegation,
     Endpoint,
     EvidenceDocument,
     FiledMechanism,
@@ -47,7 +48,7 @@ from gateway.core.records import (
 )
 from gateway.core.transfer import State
 from gateway.wire import canonical
-from tests.core.examples import CLIENT, ENDPOINT, FILING, INSTITUTION, OFFICERS, PERSONS, PROJECT, USCC
+from tests.core.examples import CHANNEL, CLIENT, ENDPOINT, FILING, INSTITUTION, OFFICERS, PERSONS, PROJECT, USCC
 from tests.policies.packed import pack
 
 EXAMPLES: dict[str, Record] = {
@@ -65,6 +66,10 @@ EXAMPLES: dict[str, Record] = {
     "webhook": Webhook(
         "erp", "sz-lab", "https://erp.sz-lab.example/hook?x=1", ("10.1.0.0/16",), ("held",), date(2027, 1, 1)
     ),
+    "delegation": Delegation(
+        "leave", "officer-li", "he", OFFICERS[0].key, date(2026, 11, 20), date(2026, 12, 1), "annual leave"
+    ),
+    "channel": CHANNEL,
     "whitelist": WhitelistEntry(
         "w-lab", "institution", "sz-lab", "Hetao 2026/1", "0" * 64, date(2026, 1, 1), date(2027, 1, 1), "filed"
     ),
@@ -95,6 +100,12 @@ PERMANENT: dict[str, tuple[str, ...]] = {
     "rulebook": ("id", "digest", "active_from"),
     "webhook": ("id", "institution", "url", "ranges", "events", "valid_to"),
     "sshkey": ("id", "institution", "person", "key", "scopes", "valid_to"),
+    "delegation": ("id", "officer", "person", "key", "valid_from", "valid_to", "reason"),
+    "channel": (
+        "id", "institution", "project", "endpoint", "rules", "columns", "formats", "files", "bytes", "persons",
+        "total_files", "total_bytes", "total_persons", "valid_from", "valid_to", "sample_percent", "reason", "classes",
+        "kinds", "tolerance", "filings",
+    ),
     "whitelist": ("id", "kind", "subject", "source", "basis_sha256", "listed_from", "listed_to", "counts_as"),
     "restricted": (
         "id", "source", "basis_sha256", "listed_from", "listed_to", "names", "registrations", "endpoints",
@@ -463,6 +474,49 @@ def test_the_registry_says_which_way_it_goes(
     assert isinstance(receives, Endpoint)
     assert direction_of(sends, receives) == direction
     assert direction_of(None, receives) == direction_of(sends, None) == "outbound"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "says"),
+    [
+        ("delegation", {"valid_to": "2026-11-19"}, "at most 92 later"),
+        ("delegation", {"valid_to": "2027-02-21"}, "at most 92 later"),
+        ("delegation", {"reason": " "}, "reason is missing"),
+        ("delegation", {"key": "ssh-rsa AAAA"}, "not an OpenSSH public key"),
+        ("channel", {"valid_to": "2027-11-03"}, "at most 366 later"),
+        ("channel", {"valid_to": "2026-10-31"}, "at most 366 later"),
+        ("channel", {"reason": ""}, "reason is missing"),
+        ("channel", {"rules": []}, "must be named"),
+        ("channel", {"formats": []}, "must be named"),
+        ("channel", {"sample_percent": 0}, "1 to 100"),
+        ("channel", {"sample_percent": 101}, "1 to 100"),
+        ("channel", {"tolerance": 51}, "0 to 50"),
+        ("channel", {"files": 0}, "at least 1"),
+        ("channel", {"bytes": 0}, "at least 1"),
+        ("channel", {"persons": 1_001}, "total_persons is less"),
+        ("channel", {"total_files": 9}, "total_files is less"),
+        ("channel", {"columns": {"a": "geo_precise"}}, "a list of kinds"),
+        ("channel", {"columns": {"a": [""]}}, "a list of kinds"),
+        ("person", {"qualified": ["security", "chief"]}, "qualified must be roles"),
+        ("project", {"escalate_days": 16}, "escalate_days must be 0"),
+    ],
+)
+def test_standing_powers_are_bounded(kind: str, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(Unusable, match=says):
+        parse_record(kind, record_table(EXAMPLES[kind]) | change)
+
+
+def test_the_last_day_of_a_standing_power_is_inside() -> None:
+    table = record_table(EXAMPLES["delegation"]) | {"valid_to": "2027-02-20"}
+    leave = parse_record("delegation", table)
+    assert isinstance(leave, Delegation)
+    assert [leave.holds_on(date(2026, 11, day)) for day in (19, 20)] == [False, True]
+    assert [leave.holds_on(date(2027, 2, day)) for day in (20, 21)] == [True, False]
+
+
+def test_a_webhook_may_ask_for_escalations_only() -> None:
+    table = record_table(EXAMPLES["webhook"]) | {"events": ["escalated"]}
+    assert parse_record("webhook", table) == replace(EXAMPLES["webhook"], events=("escalated",))
 
 
 def test_documents_of_a_filing_are_read_back_and_named_by_digest_once() -> None:

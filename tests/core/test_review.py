@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import Unusable
-from gateway.core.records import Officer, Person
-from gateway.core.registry import Registry
+from gateway.core import registry as registry_rules
+from gateway.core.errors import BrokenPromise, Unusable
+from gateway.core.records import Delegation, Officer, Person, SshKey
+from gateway.core.registry import Registry, compose_change
 from gateway.core.review import (
     APPROVE,
     CLOCK_SLACK,
@@ -28,7 +29,7 @@ from gateway.core.review import (
     parse_ballot,
     tally,
 )
-from gateway.wire import canonical
+from gateway.wire import canonical, sshsig
 from tests.core.examples import (
     HELD_FOR_JUDGEMENT,
     NOW,
@@ -45,6 +46,7 @@ from tests.core.examples import (
     founded,
     key,
     public_line,
+    signed,
 )
 
 REGISTRY = founded()
@@ -209,6 +211,114 @@ def test_approved_means_two_persons_in_voting_offices(votes: list[Vote]) -> None
     assert total.approved is (persons == {"li", "zhao"} and not total.rejections)
     assert not persons & {each.officer.person for each in total.rejections}
     assert not persons & REGISTRY.line_of("chen")
+
+
+# --- deputies ----------------------------------------------------------------------------------------------------------------
+
+DEPUTY_KEY = key(7)
+HE = Person("he", "何代理", real_name_verified=True, qualified=("audit",))
+LEAVE = Delegation("leave", "officer-zhao", "he", public_line(DEPUTY_KEY), TODAY, TODAY + timedelta(days=3), "leave")
+DEPUTISED = changed(REGISTRY, ("person", HE), ("delegation", LEAVE))
+OF_DEPUTY = cast(ballot(CASE, "officer-zhao"), DEPUTY_KEY)
+
+
+def test_a_deputys_vote_is_the_officers() -> None:
+    found = checked(OF_DEPUTY, registry=DEPUTISED)
+    assert isinstance(found, Counted)
+    assert (found.officer.id, found.person) == ("officer-zhao", "he")
+    assert counted(*approvals(CASE, "officer-li"), OF_DEPUTY, registry=DEPUTISED).approved
+    assert isinstance(checked(OF_DEPUTY), Void), "without the delegation it is a stranger's"
+
+
+@pytest.mark.parametrize(("days", "counts"), [(-1, False), (0, True), (3, True), (4, False)])
+def test_a_deputy_votes_on_the_days_of_the_delegation_only(days: int, *, counts: bool) -> None:
+    day = timedelta(days=days)
+    vote = cast(ballot(CASE, "officer-zhao", at=NOW + day), DEPUTY_KEY)
+    found = checked(vote, registry=DEPUTISED, now=NOW + day, today=TODAY + day)
+    assert isinstance(found, Counted if counts else Void)
+
+
+def test_officer_and_deputy_are_one_vote() -> None:
+    both = counted(*approvals(CASE, "officer-zhao"), OF_DEPUTY, registry=DEPUTISED)
+    assert (len(both.approvals), both.approved, both.missing) == (1, False, 1)
+    against = cast(ballot(CASE, "officer-zhao", REJECT, at=NOW - timedelta(hours=1)), DEPUTY_KEY)
+    for votes in ([against, *approvals(CASE)], [*approvals(CASE), against]):
+        assert counted(*votes, registry=DEPUTISED).rejections, "the deputy's rejection is not taken back by the officer"
+
+
+def test_a_deputy_votes_in_no_other_name() -> None:
+    assert isinstance(checked(cast(ballot(CASE, "officer-li"), DEPUTY_KEY), registry=DEPUTISED), Void)
+
+
+@pytest.mark.parametrize("sender", ["he", "zhao", "below-he"])
+def test_neither_deputy_nor_officer_may_be_of_the_senders_line(sender: str) -> None:
+    registry = changed(DEPUTISED, ("person", Person("below-he", "下", supervisor="he")))
+    found = checked(OF_DEPUTY, registry=registry, sender=sender)
+    assert isinstance(found, Void)
+    assert "line" in found.reason
+
+
+def test_one_person_in_two_seats_is_one_person() -> None:
+    """An officer who stands in for a colleague has two seats, and is one pair of eyes."""
+    second = Officer("officer-zhao-2", "qian", "audit", public_line(key(8)))
+    qian = Person("qian", "钱审计", real_name_verified=True)
+    stands_in = Delegation("two", "officer-zhao", "qian", public_line(key(8)), TODAY, TODAY, "leave")
+    registry = changed(REGISTRY, ("person", qian), ("officer", second), ("delegation", stands_in))
+    votes = [cast(ballot(CASE, officer), key(8)) for officer in ("officer-zhao", "officer-zhao-2")]
+    total = counted(*votes, registry=registry)
+    assert (len(total.approvals), total.approved, total.missing) == (2, False, 1)
+    assert counted(*votes, *approvals(CASE, "officer-li"), registry=registry).approved
+
+
+@pytest.mark.parametrize(
+    ("put", "says"),
+    [
+        ((("person", replace(HE, qualified=())), ("delegation", LEAVE)), "not qualified for the audit role"),
+        ((("person", replace(HE, qualified=("security",))), ("delegation", LEAVE)), "not qualified for the audit role"),
+        ((("person", replace(HE, real_name_verified=False)), ("delegation", LEAVE)), "real name"),
+        ((("person", HE), ("delegation", replace(LEAVE, person="sun", key=OFFICERS[2].key))), "holds two offices"),
+        ((("person", HE), ("delegation", replace(LEAVE, person="zhao", key=OFFICERS[1].key))), "own deputy"),
+        ((("person", HE), ("delegation", replace(LEAVE, key=OFFICERS[0].key))), "one key is registered"),
+        ((("person", HE), ("delegation", replace(LEAVE, officer="nobody"))), "not registered"),
+        (
+            (
+                ("person", replace(HE, institution="sz-lab")),
+                ("delegation", LEAVE),
+                ("sshkey", SshKey("he-key", "sz-lab", "he", public_line(key(6)))),
+            ),
+            "can send data",
+        ),
+        (
+            (
+                ("person", replace(HE, qualified=("audit", "security"))),
+                ("delegation", LEAVE),
+                ("delegation", replace(LEAVE, id="second", officer="officer-li")),
+            ),
+            "holds two offices",
+        ),
+    ],
+    ids=[
+        "unqualified",
+        "of another role",
+        "no real name",
+        "system officer",
+        "self",
+        "key",
+        "no officer",
+        "sends",
+        "two",
+    ],
+)
+def test_who_may_not_be_a_deputy(put: Any, says: str) -> None:
+    with pytest.raises(Unusable, match=says):
+        changed(REGISTRY, *put)
+
+
+def test_a_deputy_signs_no_change_of_the_registry() -> None:
+    change = compose_change(DEPUTISED.head, (("person", Person("new", "新")),))
+    theirs = sshsig.sign(DEPUTY_KEY, change.document, registry_rules.NAMESPACE)
+    with pytest.raises(BrokenPromise, match="does not hold"):
+        DEPUTISED.apply(change, (signed(change)[0], theirs), TODAY)
 
 
 # --- the case --------------------------------------------------------------------------------------------------------------

@@ -493,3 +493,16 @@ async def test_two_that_send_at_once_open_one_draft(site):
     assert {each.status for each in done} == {201}
     assert len(await site.files()) == 12
     assert (await site.newest()).version == 1
+
+
+async def test_the_status_says_that_it_waits_longer_than_it_should(site):
+    await site.rig.send({"a.bin": bytes(range(256))}, dataset="d")
+    await site.rig.settle()
+    path = "/dav/status/hku/trial/d.txt"
+    assert b"Waiting longer" not in (await site.dav("GET", path)).body
+    site.rig.clock.advance(days=7)
+    await site.rig.settle()
+    said = (await site.dav("GET", path)).body.decode()
+    assert "Waiting longer than it should" in said
+    assert "等候审核已超出期限" in said
+    assert "等候審核已超出期限" in said

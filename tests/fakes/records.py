@@ -27,6 +27,7 @@ from gateway.ports import (
     Mark,
     Outbox,
     Partial,
+    Passed,
     PersonSet,
     PersonSums,
     PersonUnion,
@@ -57,6 +58,7 @@ class FakeState:
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     connections: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     votes: list[tuple[str, Vote, datetime]] = field(default_factory=list)
+    passages: dict[str, Passed] = field(default_factory=dict)
     persons: dict[str, PersonSet] = field(default_factory=dict)
     unions: dict[tuple[str, int, str], PersonUnion] = field(default_factory=dict)
     shards: dict[tuple[str, int, str], dict[str, dict[int, bytes]]] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class FakeState:
     def check_owners(self) -> None:
         """What belongs to a transfer must find it, at the end of a transaction."""
         owners = {each[0] for each in self.files} | {each[0] for each in self.votes} | set(self.keys.values())
+        owners |= set(self.passages)
         owners |= {each[0] for each in self.uses}
         owners |= {each[0] for each in self.manifests} | {each[0] for each in self.connections}
         owners |= set(self.numbers) | set(self.persons) | set(self.hgr) | set(self.samples) | set(self.leases)
@@ -305,6 +308,15 @@ class FakeView:
     async def latest_checkpoint(self) -> bytes | None:
         return self.state.checkpoints[max(self.state.checkpoints)] if self.state.checkpoints else None
 
+    async def passages(self, channel: str = "", transfer_id: str = "") -> Sequence[Passed]:
+        found = sorted(self.state.passages.values(), key=lambda each: (each.channel, each.number))
+        return [each for each in found if channel in {"", each.channel} and transfer_id in {"", each.transfer_id}]
+
+    async def escalating(self, now: datetime, limit: int) -> Sequence[Transfer]:
+        held = [each for each in self.state.transfers.values() if each.state is State.HELD]
+        timed = [(each.escalate_at, each.id, each) for each in held if each.escalate_at is not None]
+        return [each for at, _, each in sorted(timed) if at <= now][:limit]
+
     async def due(self, now: datetime, limit: int) -> Sequence[Transfer]:
         timed = [(each.due, each.id, each) for each in self.state.transfers.values() if each.due is not None]
         return [each for due, _, each in sorted(timed) if due <= now and each.state not in ENDS][:limit]
@@ -466,6 +478,9 @@ class FakeTransaction(FakeView):
 
     async def put_vote(self, transfer_id: str, vote: Vote, at: datetime) -> None:
         self.state.votes.append((transfer_id, vote, at))
+
+    async def put_passage(self, passed: Passed) -> None:
+        self.state.passages[passed.transfer_id] = passed
 
     async def put_persons(self, counted: PersonSet) -> None:
         _once(self.state.persons, counted.transfer_id)

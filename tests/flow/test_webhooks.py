@@ -156,6 +156,21 @@ async def test_nobody_hears_of_another_institution_and_filters_hold(post: Post) 
     assert post.courier.states("gz") == post.courier.states("past") == []
 
 
+async def test_what_waits_too_long_is_told_as_an_event_of_its_own(post: Post) -> None:
+    await post.rig.register(("webhook", {**ERP, "id": "late", "events": ["escalated"]}))
+    post.rig.clock.advance(timedelta(seconds=3))
+    await post.one.round()
+    waiting = await post.rig.send({"a.bin": bytes(range(256))})
+    await post.rig.settle()
+    post.rig.clock.advance(timedelta(days=7))
+    await post.rig.settle()
+    await post.one.round()
+    ((event, _),) = [(each, None) for each in post.courier.told("late")]
+    assert (event["type"], event["subject"]) == ("org.hetao.transfer.escalated", waiting.id)
+    assert (event["data"]["state"], event["data"]["verdict"]) == ("held", "hold")
+    assert post.courier.states("erp")[-2:] == ["held", "held"]
+
+
 async def test_a_webhook_hears_what_happens_from_its_registration_on(post: Post) -> None:
     before = await post.rig.send({"a.csv": b"a,b\n"})
     await post.rig.register(("webhook", {**ERP, "id": "late"}))

@@ -12,9 +12,19 @@ from gateway.inspect.objects import inspect_file
 from gateway.inspect.parsers import PARSERS
 from gateway.inspect.source import MemoryStore
 from gateway.stores.detectors import load_detector_tables
+from tests.fuzz.repair import REPAIRS
 
-SMALL = Limits(depth=4, members=200, spared=16 << 20, ratio=50, held=16 << 20)
-NAMES = {"text": "x.csv"}  # other targets are called by their format alone
+SMALL = Limits(depth=4, members=200, spared=16 << 20, ratio=50, held=16 << 20, pictures="noted")
+# What a format is told by besides its bytes, or what is looked for in a name; other targets are called by their module.
+NAMES = {
+    "gzip": ("x.csv.gz",),
+    "compressed": ("x.csv.xz",),
+    "shapefile": ("x.shp", "x.shx"),
+    "nifti": ("sub-01_T1w.nii",),
+    "geotiff": ("x.tif",),
+    "hdf5": ("x.h5ad",),
+    "pickles": ("x.pt",),
+}
 
 
 @cache
@@ -23,7 +33,7 @@ def tables() -> DetectorTables:
 
 
 def parsed(name: str, content: bytes) -> None:
-    """Whatever the bytes: an answer, which covers every byte it vouches for, and is the same the second time."""
+    """Whatever the bytes: an answer, which covers every byte it vouches for."""
     found = inspect_file(MemoryStore(content), name, tables(), SMALL)
     assert found.size == len(content)
     if found.inspectable:
@@ -46,8 +56,19 @@ def classified(content: bytes) -> None:
     assert whole.close().to_json("") == cut.close().to_json("")
 
 
+def names(module: str) -> tuple[str, ...]:
+    """What a target's files are called."""
+    return NAMES.get(module, (f"x.{module}",))
+
+
 def _of(module: str) -> Callable[[bytes], None]:
-    return lambda content: parsed(f"x.{module}", content)
+    def target(content: bytes) -> None:
+        for each in dict.fromkeys((content, repair(content))):
+            for name in names(module):
+                parsed(name, each)
+
+    repair = REPAIRS.get(module, bytes)
+    return target
 
 
 # One target a module of parsers, and the text that needs none.

@@ -161,23 +161,23 @@ def test_a_record_that_lies_about_its_size(folder):
     forged = bytearray(content)
     at = content.index(b"r:1\0") - 32 - 4
     forged[at : at + 4] = (10**6).to_bytes(4, "little")
-    found = inspected(_blocks(bytes(forged)))
+    found = inspected(blocked(bytes(forged)))
     assert not found.inspectable
     forged[at : at + 4] = (40).to_bytes(4, "little")
-    assert not inspected(_blocks(bytes(forged))).inspectable
-    assert inspected(_blocks(content)).inspectable
+    assert not inspected(blocked(bytes(forged))).inspectable
+    assert inspected(blocked(content)).inspectable
 
 
 def test_a_reference_that_only_the_binary_list_has(folder):
     content = gzip.decompress(written(folder, count=1, length=MOUSE))
     text = content[8 : 8 + int.from_bytes(content[4:8], "little")]
     bare = b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"@SQ"))
-    found = inspected(_blocks(content[:4] + len(bare).to_bytes(4, "little") + bare + content[8 + len(text) :]))
+    found = inspected(blocked(content[:4] + len(bare).to_bytes(4, "little") + bare + content[8 + len(text) :]))
     assert found.inspectable
     assert not found.hgr.information
 
 
-def _blocks(content: bytes) -> bytes:
+def blocked(content: bytes) -> bytes:
     """BGZF, by hand: htslib writes no wrong BAM."""
     out = b""
     for at in range(0, len(content), 60_000):

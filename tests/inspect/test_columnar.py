@@ -72,6 +72,34 @@ def test_feather_holds_what_pandas_reads(version):
     assert holds(inspected(sink.getvalue(), "a.feather"), read)
 
 
+def feather1(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        feather.write_feather(table, sink, version=1)
+    return sink.getvalue()
+
+
+def test_feather_1_is_read_without_trust_in_what_it_says():
+    kinds = {
+        "id": list(resident_ids(3)), "raw": [b"x", None, b"y"], "when": pa.array([1, None, 2], pa.timestamp("us")),
+        "day": pa.array([1, 2, None], pa.date32()), "yes": [True, None, False], "n": pa.array([1, 2, 3], pa.int8()),
+        "coded": pa.array([*resident_ids(4)[3:], "a", None]).dictionary_encode(),
+    }  # fmt: skip
+    whole = feather1(pa.table(kinds))
+    found = inspected(whole, "a.feather")
+    assert found.inspectable, found.findings
+    assert found.coverage == ((0, len(whole)),)
+    assert counted(found)["cn_resident_id"] == 4
+    assert not inspected(whole[:-1], "a.feather").inspectable
+    assert not inspected(whole + b"x", "a.feather").inspectable
+    letters = whole.index(resident_ids(1)[0].encode())
+    for place in range(letters - 24, letters, 4):  # offsets of the first column, and what stands before them
+        moved = bytearray(whole)
+        moved[place : place + 4] = (1 << 30).to_bytes(4, "little")
+        assert inspected(bytes(moved), "a.feather").inspectable is False
+
+
 def nested() -> pa.Table:
     ids = resident_ids(60)
     return pa.table({

@@ -124,6 +124,16 @@ def test_the_tar_program_is_read(tmp_path: Path):
         assert found.persons.nonsensitive == 2
 
 
+@pytest.mark.parametrize("behind", [b"x" * 30, b"0" * 30, b"\n" * 30, b"0 a=b\n", b"99 a=b\n", b" a=b\n", b"6 =b\n"])
+def test_what_is_no_record_behind_a_pax_record_ends_the_reading(behind):
+    record = b"10 a=bcde\n"
+    extension = tarfile.TarInfo("x")
+    extension.type, extension.size = tarfile.XHDTYPE, len(record + behind)
+    body = (record + behind).ljust(512, b"\0")
+    content = extension.tobuf(tarfile.USTAR_FORMAT) + body + tarred(tarfile.USTAR_FORMAT, ("a", b"b"))
+    assert not inspected(content, "a.tar").inspectable
+
+
 def test_links_owners_and_pax_records_are_data():
     for change in ("linkname", "uname"):
         out = io.BytesIO()

@@ -264,6 +264,22 @@ def test_a_heap_without_an_end_does_not_turn_the_library_in_a_circle():
     assert any("heap" in f.where for f in found.findings)
 
 
+@pytest.mark.parametrize("chunks", [None, (1,)])
+def test_a_value_longer_than_its_file_is_not_made_room_for(chunks):
+    def fill(file):
+        values = np.array(IDENTITIES, object)
+        file.create_dataset("id_number", data=values, dtype=h5py.string_dtype(), chunks=chunks)
+
+    content = bytearray(written(fill))
+    collection = content.index(b"GCOL").to_bytes(8, "little")
+    at = content.index(collection + (1).to_bytes(4, "little")) - 4  # the reference to the first value
+    assert int.from_bytes(content[at : at + 4], "little") == len(IDENTITIES[0])
+    content[at : at + 4] = (1 << 30).to_bytes(4, "little")
+    found = inspected(bytes(content))
+    assert not found.inspectable
+    assert any("longer than its file" in f.where for f in found.findings)
+
+
 def test_a_shape_larger_than_what_is_stored():
     content = bytearray(written(lambda file: file.create_dataset("x", (3, 1), "i8", data=[[1], [2], [3]])))
     shape = (3).to_bytes(8, "little") + (1).to_bytes(8, "little")

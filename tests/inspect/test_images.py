@@ -168,6 +168,14 @@ def test_slack_in_tiff_is_a_gap():
     assert not found.inspectable
 
 
+@pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_strips_of_any_length_are_followed_by_a_word(packing):
+    for width in range(9, 17):
+        content = picture("tiff", (width, 9), compression=packing)
+        found = inspected(content)
+        assert found.inspectable, (width, found.findings)
+
+
 def test_a_directory_that_leads_to_itself_ends():
     content = bytearray(
         b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + struct.pack("<2HLL", 256, 3, 1, 5) + struct.pack("<L", 8)

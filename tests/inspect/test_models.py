@@ -126,8 +126,7 @@ def test_a_pickle_is_never_readable(protocol):
     assert "executable_content" in kinds(found)
 
 
-@pytest.fixture
-def torch(monkeypatch):
+def pretended_torch(monkeypatch):
     """As much of torch's names as its pickles mention."""
     module, helpers = types.ModuleType("torch"), types.ModuleType("torch._utils")
     module.FloatStorage = type("FloatStorage", (), {"__module__": "torch", "__qualname__": "FloatStorage"})
@@ -140,6 +139,11 @@ def torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", module)
     monkeypatch.setitem(sys.modules, "torch._utils", helpers)
     return module, helpers
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    return pretended_torch(monkeypatch)
 
 
 class Storage:

@@ -20,12 +20,7 @@ from gateway.core.classify.findings import FileFindings, Finding, Hgr
 from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
 from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
-from gateway.core.classify.judge import (
-    count_persons,
-    merged,
-    weigh,
-    with_subjects,
-)
+from gateway.core.classify.judge import count_persons, merged, weigh, with_subjects
 from gateway.core.classify.keys import keys_of
 from gateway.core.classify.levels import LevelMarks, proposed, strictest
 from gateway.core.classify.minors import NUMBERED, UNKNOWN
@@ -53,9 +48,12 @@ class Classifier:
         tables: What detectors look up.
         block: Bytes of text judged at once; findings do not depend on it for lines shorter than it.
         cap: Distinct identifiers kept before the count becomes an upper bound.
+        header: The first line of the table holds the columns' names for sure; else that is judged by what it says.
     """
 
-    def __init__(self, path: str, tables: DetectorTables, *, block: int = BLOCK, cap: int = CAP) -> None:
+    def __init__(
+        self, path: str, tables: DetectorTables, *, block: int = BLOCK, cap: int = CAP, header: bool = False
+    ) -> None:
         self._path = path
         self._tables = tables
         self._block = block
@@ -63,7 +61,7 @@ class Classifier:
         self._head: bytearray | None = bytearray()
         self._format: Format | None = None
         self._stream: TextStream | None = None
-        self._names = Names(tables)
+        self._names = Names(tables, sure=header)
         self._tally = Tally(tables, self._names.supports, cap=cap)
         self._grid = Grid(None)
         self._geo = Geo()
@@ -119,10 +117,8 @@ class Classifier:
             self._encoded.feed(window)
         if self._genome is not None:
             self._genome.feed(block.own)
-        columns = (
-            self._names.named if self._grid.delimiter is not None else frozenset[str]()
-        )  # a key stands before its value
-        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns)
+        columns = self._names.named if self._grid.delimiter is not None else None  # a key stands before its value
+        found = scan(window, self._tables, reads=self._name in _QUALITIES, named=columns or frozenset())
         found += self._cells.find(window, self._grid)
         self._tally.add(window, found, self._grid.locate(window, [part.start for part in found]))
         for mark in self._finder.find(window):
@@ -172,8 +168,9 @@ class Classifier:
         records = max(self._grid.total() - self._has_header, 0)
         self._cells.settle(self._tally, self._names, precise=self._geo.precise)
         self._tally.drop_chance()
+        self._tally.drop_documents()
         self._names.lent |= self._tally.of_one_form()
-        content = weigh(self._tally, self._names, self._tables, records=records, flat=self._flat)
+        content = weigh(self._tally, self._names, self._tables, records=records, flat=self._name not in {"json", "xml"})
         named, name_marks = weigh_path(self._path, self._tables)
         marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
         told = self._told()
@@ -187,7 +184,8 @@ class Classifier:
         persons = replace(persons, sensitive=sensitive and persons.count > 0)
         findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
         findings += self._other(hgr, broken)
-        if whereabouts and all(each.kind != "track" for each in findings):
+        timed = self._name in {"json", "xml"} and self._names.any_key(self._tables.track.times)
+        if whereabouts and (tracked or timed) and all(each.kind != "track" for each in findings):
             findings.append(Finding("track", "text", max(records, 1), max(records, 1), "strong"))
         personal = content.personal or named.personal or bool(hgr.subjects) or tracked
         judged = [each for each in findings if personal or each.kind == "genomic_data"]
@@ -216,6 +214,7 @@ class Classifier:
             births=self._days_of_birth(),
             categories=kinds,
             subject_limits=self._subject_limits,
+            columns=self._names.header if self._has_header else None,
         )
 
     def _days_of_birth(self) -> dict[int, int]:
@@ -238,10 +237,6 @@ class Classifier:
             persons=persons,
             sensitive=sensitive,
         )
-
-    @property
-    def _flat(self) -> bool:
-        return self._name not in {"json", "xml"}
 
     @property
     def _unread(self) -> str:

@@ -43,7 +43,8 @@ def _kinds() -> bytes:
 _KINDS = _kinds()
 _ISO_2022 = re.compile(rb"\x1b[$()*+,\-./][$()*+,\-./@A-Z]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
-_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{6,})-?")
+_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{6,})")
+_IN_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
 
 
 @dataclass
@@ -136,7 +137,8 @@ def _shifts_utf7(text: bytes, low: int, high: int) -> bool:
     for number, match in enumerate(_UTF7.finditer(text, low, high)):
         if number >= _UTF7_LOOKS:
             return False
-        if _is_utf7(match[1]):
+        beside = {chr(text[match.start() - 1]), chr(text[match.end()])}  # a window has a margin on both sides
+        if not beside & _IN_BASE64 and _is_utf7(match[1]):
             return True
     return False
 

@@ -108,6 +108,7 @@ class FileFindings:
         births: How often a day of birth from 2000 on was met in columns that hold them, by YYYYMMDD.
         categories: Categories of sensitive personal information (GB/T 45574-2025), with other words that filings have for them.
         minors: Those of `identifiers` who are under fourteen, where the others' data are not sensitive (`minors.on_day`).
+        columns: Names of all columns of a table with a delimiter; None where they were not read, and for every other format.
         subject_limits: From how many persons on, `sensitive` ones or any, the level is doubted.
     """
 
@@ -131,6 +132,7 @@ class FileFindings:
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     minors: PersonSet = field(default_factory=PersonSet, repr=False)
     subject_limits: Mapping[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
 
     @property
     def people(self) -> tuple[PersonSet, ...]:

@@ -4,7 +4,8 @@ Rules of this module:
 
 1. A source (one detector in one column) is *strong* when its column's header, a JSON key or the words before a lone hit
    name its kind, or when it has at least two hits and more than three times what chance gives for that many candidates
-   (`chance` in the tables) plus one. In a file name one hit with a check digit of small chance is enough.
+   (`chance` in the tables) plus one, or, where words before one of its
+   first hits name it, at least half of the candidates. In a file name one hit with a check digit of small chance is enough.
 2. Everything else is *weak*: reported, never counted, and it makes nothing personal by itself.
 3. Header words that are `certain` are strong. The others are strong beside a strong person in the same file or beside
    another such kind (a name with an age, an age with a diagnosis), since one of them alone also heads tables of genes,
@@ -86,7 +87,12 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, f
     sensitive = personal and any(kind.sensitive for kind in kinds)
     ordinary = personal and any(kind.personal and not kind.sensitive for kind in kinds)
     findings = [_identifier(source, tally, names, strong=source in strong) for source in tally.sources.values()]
-    findings += [_header(column, words, names, records, strong=(column, words) in sure) for column, words in headers]
+    shown = {(source.column, source.detector.kind) for source in strong}  # its values say more than a column's name
+    findings += [
+        _header(column, words, names, records, strong=(column, words) in sure)
+        for column, words in headers
+        if (column, words.kind) not in shown
+    ]
     return Evidence(
         findings=tuple(finding for finding in findings if finding.count),
         persons=replace(persons, sensitive=sensitive, ordinary=ordinary),
@@ -103,9 +109,9 @@ def is_strong(source: Source, names: Names, tables: DetectorTables) -> bool:
         return False
     if names.supports(source.column, source.detector.key):
         return True
-    if source.hits == 1:
-        return _named_before(source, tables)
-    return source.hits > 1 + _PER_HIT * source.detector.chance * source.candidates
+    if source.hits > 1 + _PER_HIT * source.detector.chance * source.candidates:
+        return source.hits > 1 or _named_before(source, tables)
+    return (source.hits == 1 or 2 * source.hits >= source.candidates) and _named_before(source, tables)
 
 
 def is_strong_in_name(source: Source, tables: DetectorTables) -> bool:
@@ -115,12 +121,13 @@ def is_strong_in_name(source: Source, tables: DetectorTables) -> bool:
 
 
 def _named_before(source: Source, tables: DetectorTables) -> bool:
-    """Whether the words before a lone hit, on its line, name its kind."""
-    words = normal_form((source.before or b"").decode("utf-8", "ignore"))
+    """Whether the words before one of the first hits, on its line, name its kind."""
+    befores = [normal_form(before.decode("utf-8", "ignore")) for before in source.before]
     return any(
         source.detector.key in header.supports
         and (any(part in words for part in header.parts) or any(words.endswith(word) for word in header.words))
         for header in tables.headers
+        for words in befores
     )
 
 

@@ -28,6 +28,7 @@ _HEADER_BYTES = 65_536
 LINES = 20  # lines of a table that may be its header
 _SHORT = 12  # characters of a cell that repeats a header below the first
 _KEYS_CAP = 4096  # distinct keys looked at; beyond that the file's keys are values
+_COLUMNS_KEPT = 2_000
 _LABEL_KINDS = frozenset({"person_name", "medical", "medical_record", "dob", "address", "resident_id_column"})
 
 
@@ -40,6 +41,7 @@ class Names:
         kinds: By column (NO_COLUMN for keys, tags and labels) the kinds named there.
         labels: Occurrences of labels by kind, the number of persons that prose alone can give.
         shown: Place of each kind outside tables, the key or tag itself.
+        sure: The first line of the table is known to hold names, whatever it says.
     """
 
     tables: DetectorTables
@@ -47,11 +49,14 @@ class Names:
     kinds: dict[int, list[HeaderWords]] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    sure: bool = False
     lent: set[tuple[int, str]] = field(default_factory=set)  # detectors that more than the header names a column's
     _seen: set[bytes] = field(default_factory=set)
 
     def read_header(self, head: bytes, delimiter: int) -> bool:
         """Read a table's first lines; False where all of them are data."""
+        if self.sure:
+            return self._read_names(head, delimiter)
         found, first = False, True
         lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
@@ -74,6 +79,15 @@ class Names:
                 found = len(cells) > 1 or bool(named)
             first = first and line.startswith(b"# ")
         return found or bool(self.columns)
+
+    def _read_names(self, head: bytes, delimiter: int) -> bool:
+        """Read a first line that is a header for sure; one that holds identifiers names no column in findings all the same."""
+        line = head[:_HEADER_BYTES].split(b"\n", 1)[0].decode("utf-8", "replace").replace("\r", "")
+        cells, _ = _cells(line, delimiter)
+        kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
+        self.kinds |= {column: words for column, words in kinds.items() if words}
+        self.columns = () if self._hold_identifiers([line])[0] else cells
+        return True
 
     def _hold_identifiers(self, texts: list[str]) -> list[bool]:
         """Whether each line holds a valid identifier; all lines are scanned at once."""
@@ -147,6 +161,12 @@ class Names:
         return any(TrackWords.named(normal_form(key.decode("utf-8", "replace")), words) for key in sorted(self._seen))
 
     @property
+    def header(self) -> tuple[str, ...] | None:
+        """The names of all columns of a table; None where one has no name, or they are too many or too long to be names."""
+        short = len(self.columns) <= _COLUMNS_KEPT and all(0 < len(name) <= LONGEST_HEADER for name in self.columns)
+        return self.columns if self.columns and short else None
+
+    @property
     def named(self) -> frozenset[str]:
         """Detectors that any column, key or tag names."""
         return frozenset(key for kinds in self.kinds.values() for words in kinds for key in words.supports)
@@ -155,7 +175,8 @@ class Names:
         """How findings call a column."""
         if column == NO_COLUMN:
             return "text"
-        if column < len(self.columns) and self.columns[column] and self.kinds:  # else the first line may be data
+        known = self.sure or self.kinds  # else the first line may be data
+        if column < len(self.columns) and self.columns[column] and known:
             return f"column {self.columns[column]}"
         return f"column {column + 1}"
 

@@ -79,7 +79,7 @@ class Source:
     bit: int
     hits: int = 0
     candidates: int = 0
-    before: bytes | None = None  # what stands before the first hit on its line
+    before: list[bytes] = field(default_factory=list)  # what stands before the first few hits on their lines
     samples: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -191,6 +191,14 @@ class Tally:
             if chance and source.column != NO_COLUMN and source.candidates >= _MUCH and not named:
                 self.drop(source)
 
+    def drop_documents(self) -> None:
+        """Forget identity cards of Hong Kong in columns that are named for passports and permits alone."""
+        for source in list(self.sources.values()):
+            named = [key for key in self._tables.document_keys if self._supported(source.column, key)]
+            own = source.column == NO_COLUMN or self._supported(source.column, "hkid")
+            if source.detector.key == "hkid" and named and not own:
+                self.drop(source)
+
     def drop(self, source: Source) -> None:
         """Forget a source that turned out to be something else."""
         del self.sources[source.detector.key, source.column]
@@ -283,7 +291,6 @@ def _sample(source: Source, window: Window, part: Candidates) -> None:
     for at in range(min(4 * _SAMPLES, part.start.size)):
         if len(source.samples) < _SAMPLES:
             start = int(part.start[at])
-            if source.before is None:
-                line = window.text(start - _BEFORE, start)
-                source.before = line[line.rfind(b"\n") + 1 :]
+            line = window.text(start - _BEFORE, start)
+            source.before.append(line[line.rfind(b"\n") + 1 :])
             source.samples.setdefault(int(part.value[at]), window.text(start, int(part.end[at])))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.context import after_word
-from gateway.core.detectors.digits import Runs, four_fours, gather, stands_free
+from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, stands_free
 from gateway.core.detectors.lanes import (
     Lanes,
     Mask,
@@ -25,6 +25,7 @@ from gateway.core.detectors.lanes import (
 )
 from gateway.core.detectors.tables import DetectorTables
 
+_IMEI_GROUPS = [0, 1, *range(3, 9), *range(10, 16), 17]
 _GROUPS = [*range(4), *range(5, 9), *range(10, 14), *range(15, 19)]
 
 
@@ -104,13 +105,38 @@ def _of_tail(window: Window, start: Places, count: int, tables: DetectorTables) 
 
 
 def find_imeis(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
-    """15 digits that pass Luhn (3GPP TS 23.003 section 6.2.1) behind a word for them, or in a column that is named so."""
-    start = runs.start[runs.length == 15]
-    start = start[stands_free(window, start, start + 15)]
-    if not start.size:
-        return []
+    """15 digits that pass Luhn (3GPP TS 23.003 section 6.2.1) behind a word for them, or in a column that is named so.
+
+    Together, or as 35-209900-176148-1.
+    """
+    start = runs.start[np.flatnonzero(runs.length == 15)]
+    start = start[np.flatnonzero(stands_free(window, start, start + 15, letters_before=True))]  # IMEI490154203237518
     front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
-    value, luhn = _judge(np.zeros(start.size, np.uint64), front, window.lanes[start + 7])
+    parts = [_imei(window, start, 15, front, window.lanes[start + 7], tables)]
+    parted = _parted_imeis(window, runs)
+    if parted.size:
+        lanes = gather(window, parted, _IMEI_GROUPS[7:])
+        front = gather(window, parted, _IMEI_GROUPS[:7])[:, 0] << np.uint64(8)  # flush right
+        parts.append(_imei(window, parted, 18, front, lanes[:, 0], tables))
+    found = joined(parts)
+    if not found.start.size:
+        return []
+    return [found if "imei" in named else found.of(np.flatnonzero(found.valid))]
+
+
+def _imei(window: Window, start: Places, size: int, front: Lanes, last: Lanes, tables: DetectorTables) -> Candidates:
+    value, luhn = _judge(np.zeros(start.size, np.uint64), front, last)
     known = luhn & after_word(window, start, luhn, tables.context["imei"])
-    found = Candidates("imei", start, start + 15, value, known, luhn)
-    return [found if "imei" in named else found.of(np.flatnonzero(known))]
+    return Candidates("imei", start, start + size, value, known, luhn)
+
+
+def _parted_imeis(window: Window, runs: Runs) -> Places:
+    """Starts of 2-6-6-1 digits with the same separator between all."""
+    data = window.data
+    two = np.flatnonzero((runs.length[:-1] == 6) & (runs.length[1:] == 6) & (runs.steps == 7))
+    start = runs.start[two]
+    between = data[start - 1]
+    whole = is_separator(between) & (data[start + 6] == between) & (data[start + 13] == between)
+    whole &= is_digit(data[start - 2]) & is_digit(data[start - 3]) & is_digit(data[start + 14])
+    start = start[np.flatnonzero(whole)] - 3
+    return start[np.flatnonzero(stands_free(window, start, start + 18, letters_before=True))]

@@ -21,7 +21,7 @@ GROUP = 4  # digits of a group
 SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
 _ZERO, _DOT = np.uint8(48), np.uint8(46)
-_SPACE, _HYPHEN = np.uint8(32), np.uint8(45)
+_SPACE, _HYPHEN, _CLOSE, _SLASH = np.uint8(32), np.uint8(45), np.uint8(41), np.uint8(47)
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,17 @@ def stands_free(window: Window, start: Places, end: Places, *, letters_before: b
         whole = (data[end + 1] == _ZERO) & ~is_alnum(data[end + 2])
         free &= ~((after == _DOT) & is_digit(data[end + 1]) & ~whole)
     return free
+
+
+def follows_digits(window: Window, start: Places) -> Mask:
+    """Whether a separator or a bracket ties a number to digits before it, such as those of an area code."""
+    data = window.data
+    before, tied = data[start - 1], np.zeros(start.size, np.bool_)
+    asked = np.flatnonzero(is_separator(before) | (before == _CLOSE) | (before == _SLASH))
+    if asked.size:
+        second = data[start[asked] - 2]
+        tied[asked] = is_digit(second) | (second == _CLOSE) & is_digit(data[start[asked] - 3])
+    return tied
 
 
 def is_separator(characters: Bytes) -> Mask:

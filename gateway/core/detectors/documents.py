@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, nothing
-from gateway.core.detectors.context import after_word, fills_cell
-from gateway.core.detectors.digits import Runs, stands_free
+from gateway.core.detectors.context import after_word, announced, fills_cell
+from gateway.core.detectors.digits import Runs, follows_digits, is_separator, stands_free
 from gateway.core.detectors.lanes import (
     Bytes,
     Lanes,
@@ -25,7 +25,7 @@ from gateway.core.detectors.lanes import (
 )
 from gateway.core.detectors.tables import DetectorTables
 
-LENGTHS = frozenset({7, 8, 10})
+LENGTHS = frozenset({6, 7, 8, 10})
 _UPPER, _BEFORE_A = np.uint8(0xDF), np.uint8(ord("A") - 1)
 _OPEN, _SLASH = np.uint8(ord("(")), np.uint8(ord("/"))
 _BARE = frozenset({"taiwan_permit", "mo_bir"})
@@ -34,21 +34,24 @@ _BARE = frozenset({"taiwan_permit", "mo_bir"})
 def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
     """Letters and digits, by kind; `named` are the kinds that columns name, the others need their word."""
     data = window.data
+    every, sixes = runs, runs.start[np.flatnonzero(runs.length == 6)]
     runs = runs.of((runs.length == 7) | (runs.length == 8) | (runs.length == 10))
     letters = is_letter(data[runs.start - 1])
     lettered = np.flatnonzero(letters)
     found = _lettered(window, runs.start[lettered], runs.length[lettered], tables, named)
-    bare = runs.start[np.flatnonzero((runs.length == 8) & ~letters)]
+    alone = ~letters | _ends_bir(window, runs.start)
+    bare = runs.start[np.flatnonzero((runs.length == 8) & alone)]
     if bare.size and not _BARE & named:  # most numbers of eight digits: one look for the words of both kinds
-        words = tables.context["taiwan_permit"] + tables.context["mo_bir"]
-        bare = bare[np.flatnonzero(after_word(window, bare, np.ones(bare.size, np.bool_), words))]
+        bare = bare[np.flatnonzero(announced(window, every, bare, tables))]
     if bare.size:
-        bare = bare[stands_free(window, bare, bare + 8)]
+        bare = bare[
+            np.flatnonzero(stands_free(window, bare, bare + 8, letters_before=True) & ~_is_middle(window, bare))
+        ]
         number = polynomial(window.lanes[bare], 10)
         found.append(_named(window, "taiwan_permit", bare, bare + 8, number, tables, named))
         bir = np.flatnonzero(_begins_bir(data[bare]))
         found.append(_named(window, "mo_bir", bare[bir], bare[bir] + 8, number[bir], tables, named))
-    return [*found, _macao(window, runs, tables, named)]
+    return [*found, _macao(window, runs, tables, named), _macao_parted(window, sixes, tables, named)]
 
 
 def _lettered(
@@ -112,10 +115,41 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
         return nothing("mo_bir")
     bracketed = data[start + 7] == _OPEN
     end = start + 9 + bracketed
-    shape = np.flatnonzero((~bracketed | (data[start + 9] == ord(")"))) & stands_free(window, start, end))
+    free = stands_free(window, start, end) | _ends_bir(window, start)
+    shape = np.flatnonzero((~bracketed | (data[start + 9] == ord(")"))) & free)
     start, end = start[shape], end[shape]
     number = first_digits(window.lanes[start], 7) * np.uint64(10) + (data[start + 8] & np.uint8(15))
     return _named(window, "mo_bir", start, end, number, tables, named)
+
+
+def _macao_parted(window: Window, start: Places, tables: DetectorTables, named: frozenset[str]) -> Candidates:
+    """1/234567/8, from its six digits."""
+    data = window.data
+    start = start[np.flatnonzero((data[start - 1] == _SLASH) & (data[start + 6] == _SLASH))]
+    start = start[np.flatnonzero(is_digit(data[start + 7]) & _begins_bir(data[start - 2]))] - 2
+    start = start[np.flatnonzero(stands_free(window, start, start + 10) | _ends_bir(window, start))]
+    if not start.size:
+        return nothing("mo_bir")
+    first, last = data[start] & np.uint8(15), data[start + 9] & np.uint8(15)
+    middle = first_digits(window.lanes[start + 2], 6)
+    number = (first * np.uint64(10**6) + middle) * np.uint64(10) + last
+    return _named(window, "mo_bir", start, start + 10, number, tables, named)
+
+
+def _is_middle(window: Window, start: Places) -> Mask:
+    """Whether eight digits are a group of a longer number."""
+    data = window.data
+    behind = is_separator(data[start + 8]) & is_digit(data[start + 9])
+    middle: Mask = behind | follows_digits(window, start)
+    return middle
+
+
+def _ends_bir(window: Window, start: Places) -> Mask:
+    """Whether the word stands glued to the number: BIR1234567(8)."""
+    data = window.data
+    glued: Mask = ((data[start - 1] & _UPPER) == ord("R")) & ((data[start - 2] & _UPPER) == ord("I"))
+    glued &= (data[start - 3] & _UPPER) == ord("B")
+    return glued
 
 
 def _begins_bir(first: Bytes) -> Mask:

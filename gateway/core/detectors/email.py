@@ -17,6 +17,9 @@ from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, in_
 _AT, _DOT = np.uint8(64), np.uint8(46)
 _SIDE = 64  # the places of one word
 _HYPHEN, _TWO, _UNDERSCORE, _PLUS, _PERCENT = (np.uint8(n) for n in (45, 2, 95, 43, 37))
+_IMAGES = np.array(
+    sorted(int.from_bytes(e, "little") for e in (b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp")), np.uint64
+)
 _GOLDEN, _MIX_A, _MIX_B = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
@@ -32,7 +35,7 @@ def find_emails(window: Window) -> Candidates:
     start, end, near = _bounds(data, at)
     last_dot, valid = _top_level(window, at, end)
     valid &= near & (at > start) & (end - at <= _SIDE) & (last_dot > at)
-    valid &= (data[start] != _DOT) & (data[at - 1] != _DOT)
+    valid &= (data[start] != _DOT) & (data[at - 1] != _DOT) & ~_is_image(window, last_dot, end)
     start, end = start[valid], end[valid]
     return candidates("email", start, end, mixed(window, start, end), np.ones(start.size, np.bool_))
 
@@ -65,6 +68,14 @@ def _top_level(window: Window, at: Places, end: Places) -> tuple[Places, Mask]:
     dot = at + 1 + highest(dots & inside)
     letters = is_letter(data[end - 1]) & is_letter(data[dot + 1]) & (end - dot >= 3)
     return dot, letters & (data[dot - 1] != _DOT) & (dot > at + 1)
+
+
+def _is_image(window: Window, dot: Places, end: Places) -> Mask:
+    """Whether the top level is the ending of a picture, none of which is delegated: `logo@2x.png` is a file."""
+    size = np.minimum(end - dot - 1, 8)
+    spare = (8 - np.maximum(size, 1)).astype(np.uint64) << np.uint64(3)
+    ending = (in_lower_case(window.lanes[dot + 1]) << spare) >> spare
+    return np.isin(ending, _IMAGES)
 
 
 def mixed(window: Window, start: Places, end: Places) -> Lanes:

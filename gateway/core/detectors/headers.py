@@ -32,11 +32,13 @@ def header_kinds(header: str, tables: DetectorTables) -> tuple[HeaderWords, ...]
     known, parts = _vocabulary(tables)
     if spaced not in known and plain not in known and not parts.search(spaced):
         return ()  # most cells: one look in place of one for every kind
-    return tuple(
+    found = [
         words
         for words in tables.headers
         if spaced in words.words or plain in words.words or any(part in spaced for part in words.parts)
-    )
+    ]
+    instead = frozenset[str]().union(*(words.instead for words in found))
+    return tuple(words for words in found if words.key not in instead)
 
 
 @lru_cache(maxsize=8)

@@ -2,23 +2,27 @@
 
 Source: the area codes of the MIIT numbering plan (010, 02x, 0[3-9]xx) and ITU-T E.164 country code 86; seven or eight digits
 behind them, the first 2 to 8. Only numbers whose area code stands apart are taken: without it seven digits say nothing.
+Behind a word for telephone, behind +86 or in a column that is named so they are `cn_landline`; others `cn_landline_bare`, weak.
 Canonical value: the number with its country code.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from gateway.core.detectors.candidates import Candidates, candidates, nothing
+from gateway.core.detectors.candidates import Candidates, candidates
+from gateway.core.detectors.context import after_word, fills_cell
 from gateway.core.detectors.digits import Runs, four_pairs, is_separator, stands_free
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, first_digits, is_alnum, is_digit
 from gateway.core.detectors.tables import DetectorTables
 
-_ZERO, _CLOSE, _SPACE, _DOT, _HYPHEN = (np.uint8(ord(c)) for c in "0) .-")
+_ZERO, _OPEN, _CLOSE, _SPACE, _DOT, _HYPHEN = (np.uint8(ord(c)) for c in "0() .-")
 _CN = np.uint64(86)
 
 
-def find_landlines(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
+def find_landlines(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
     """0755-12345678, (010) 8765 4321 and +86 755 12345678."""
     pairs = four_pairs(window, runs)
     together = runs.of((runs.length == 7) | (runs.length == 8))
@@ -27,15 +31,21 @@ def find_landlines(window: Window, runs: Runs, _tables: DetectorTables) -> Candi
     before = window.data[start - 1]
     near = np.flatnonzero(is_separator(before) | (before == _CLOSE))
     if not near.size:
-        return nothing("cn_landline")
+        return []
     near = near[is_digit(window.data[start[near] - 2]) | (window.data[start[near] - 2] == _CLOSE)]
     if not near.size:
-        return nothing("cn_landline")
+        return []
     near = near[np.argsort(start[near], kind="stable")]
-    return _judged(window, start[near], size[near])
+    found, area, coded = _judged(window, start[near], size[near])
+    worded = coded | after_word(window, area, ~coded, tables.context["cn_landline"])
+    cell = fills_cell(window, area) if "cn_landline" in named else np.zeros(area.size, np.bool_)
+    plain = found.of(np.flatnonzero(~worded & ~cell))
+    found = replace(found, valid=worded).of(np.flatnonzero(worded | cell))
+    return [found, replace(plain, key="cn_landline_bare")]
 
 
-def _judged(window: Window, start: Places, size: Places) -> Candidates:
+def _judged(window: Window, start: Places, size: Places) -> tuple[Candidates, Places, Mask]:
+    """Candidates, where the area codes begin, and whether 86 stands before them."""
     data = window.data
     area = start - 1
     area = area - ((data[area] == _SPACE) & (data[area - 1] == _CLOSE))  # the byte behind the area code
@@ -49,7 +59,11 @@ def _judged(window: Window, start: Places, size: Places) -> Candidates:
     start, size, area, width = start[here], size[here], area[here], width[here]
     code = first_digits(window.lanes[area - 4], 4) % np.uint64(10) ** np.minimum(width, 3).astype(np.uint64)
     value = (_CN * np.uint64(1000) + code) * np.uint64(10**8) + _number(window, start, size)
-    return candidates("cn_landline", start, start + size, value, np.ones(here.size, np.bool_))
+    begin = area - width
+    begin = begin - (data[begin - 1] == _OPEN)
+    coded = (data[begin - 2] == ord("6")) & (data[begin - 3] == ord("8")) & ~is_digit(data[begin - 4])
+    every = np.ones(here.size, np.bool_)
+    return candidates("cn_landline", start, start + size, value, every), begin, coded & ~is_digit(data[begin - 1])
 
 
 def _is_area(data: Bytes, place: Places, digits: int) -> Mask:

@@ -25,6 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 PAD = 64  # bytes of newline around a window: longer than the longest identifier and its neighbours
 NEWLINE = 10
+_FEW_PAIRS = 8  # are compared one by one in the time that looking up takes
 _MARGIN = bytes([NEWLINE]) * PAD
 
 _ZERO, _TEN, _LOWER, _A, _ALPHABET = (np.uint8(n) for n in (48, 10, 32, 97, 26))
@@ -77,6 +78,9 @@ class Window:
     delimiter: int | None = None
     plain: bool = False
     _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
+    announced: list[Places] = field(
+        default_factory=list, repr=False, compare=False
+    )  # see `context`, which fills it once
 
     @cached_property
     def data(self) -> Bytes:
@@ -142,14 +146,17 @@ def places_of_pairs(text: Bytes, pairs: Sequence[int]) -> Places:
     """Where any of the pairs of bytes stands, the first byte lowest; sorted.
 
     Two bytes are compared at a time, once from the even places and once from the odd: each pair takes two passes in place
-    of four. The odd half is copied, since comparing what is not aligned takes longer.
+    of four, and more than a few are looked up. The odd half is copied, since comparing what is not aligned takes longer.
     """
-    found = []
+    found, table = [], None
+    if len(pairs) > _FEW_PAIRS:
+        table = np.zeros(1 << 16, np.bool_)
+        table[list(pairs)] = True
     for odd in (0, 1):
         halves = text[odd : odd + (text.size - odd) // 2 * 2]
         halves = (halves.copy() if odd else halves).view("<u2")
-        here = np.zeros(halves.size, np.bool_)
-        for pair in pairs:
+        here = np.zeros(halves.size, np.bool_) if table is None else table[halves]
+        for pair in pairs if table is None else ():
             here |= halves == np.uint16(pair)
         found.append(2 * np.flatnonzero(here) + odd)
     both = np.concatenate(found)

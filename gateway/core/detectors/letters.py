@@ -52,24 +52,34 @@ def _is_registered(text: Bytes) -> Mask:
 
 
 def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
-    """A123456(3), A1234563 and the two-letter forms, in either case."""
+    """A123456(3), A1234563, A 123456 (3) and the two-letter forms, in either case."""
     data = window.data
     cards = runs.of((runs.length == 6) | (runs.length == 7))
-    cards = cards.of(is_letter(data[cards.start - 1]))
+    spaced = (cards.length == 6) & (data[cards.start - 1] == _SPACE)
+    gap = np.where(spaced, 1, 0)
+    cards, gap = _of_both(cards, gap, is_letter(data[cards.start - 1 - gap]))
     if not cards.start.size:
         return nothing("hkid")
     digits = cards.start
-    two = is_letter(data[digits - 2])
-    start = digits - 1 - two
+    last = digits - 1 - gap
+    two = is_letter(data[last - 1])
+    start = last - two
     check, end, shape = _check_character(data, digits, cards.length)
     shape &= stands_free(window, start, end) & ~_hyphenated(data, start, end)
+    shape &= (gap == 0) | (data[end - 1] == _CLOSE)  # apart, only brackets tell it from words and numbers
     start, digits, two, check, end = start[shape], digits[shape], two[shape], check[shape], end[shape]
-    first = np.where(two, _letter(data[digits - 2]), np.uint64(36))
-    second = _letter(data[digits - 1])
+    last = last[shape]
+    first = np.where(two, _letter(data[last - 1]), np.uint64(36))
+    second = _letter(data[last])
     total = first * np.uint64(9) + second * np.uint64(8) + _weighed(data, digits) + check
     letters = np.where(two, first - np.uint64(9), np.uint64(0)) * np.uint64(27) + second - np.uint64(9)
     number = first_digits(window.lanes[digits], 6)
     return candidates("hkid", start, end, letters * np.uint64(10**6) + number, remainder(total, 11) == 0)
+
+
+def _of_both(runs: Runs, gap: Places, mask: Mask) -> tuple[Runs, Places]:
+    these = np.flatnonzero(mask)
+    return Runs(runs.start[these], runs.length[these]), gap[these]
 
 
 def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes, Places, Mask]:

@@ -3,7 +3,8 @@
 Sources: MIIT numbering plan 2017 (1[3-9] and nine digits, country code 86); OFCA numbering plan (eight digits, 4 to 9
 first for mobiles, 2 and 3 for fixed lines, country code 852); CTT numbering plan of Macao (eight digits, 6 first for
 mobiles, country code 853). Eight digits alone say nothing, so a number needs its country code, a column that is named so,
-or, a mobile of Hong Kong, a word for telephone shortly before it. Canonical value: the number with its country code.
+or, a mobile or a fixed line, a word shortly before it: for telephone (then it is one of Hong Kong), or for Macao. What follows
+other digits (the tail of 0755-61234567) is none. Canonical value: the number with its country code.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import numpy as np
 
 from gateway.core.detectors.bits import united
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
-from gateway.core.detectors.context import after_word
-from gateway.core.detectors.digits import Runs, four_pairs, is_separator, stands_free
+from gateway.core.detectors.context import after_word, announced
+from gateway.core.detectors.digits import Runs, follows_digits, four_pairs, is_separator, stands_free
 from gateway.core.detectors.lanes import Bytes, Lanes, Places, Window, first_digits, is_digit, polynomial
 from gateway.core.detectors.tables import DetectorTables
 
+_EIGHTS = frozenset({"hk_mobile", "hk_landline", "mo_mobile"})
 _ZERO = np.uint8(48)
 _CN = np.uint64(86 * 10**11)
 _HK, _MO = np.uint64(852 * 10**8), np.uint64(853 * 10**8)
@@ -24,15 +26,21 @@ _HONG_KONG, _MACAO, _NO_CODE = np.uint8(ord("2")), np.uint8(ord("3")), np.uint8(
 
 
 def find_cn_mobiles(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
-    """13800138000, 8613800138000 and 138-0013-8000, with or without +86 before them."""
-    bare, prefixed = runs.start[runs.length == 11], runs.start[runs.length == 13]
+    """13800138000, 8613800138000, 008613800138000 and 138-0013-8000, with or without +86 before them."""
     data = window.data
-    prefixed = prefixed[(data[prefixed] == ord("8")) & (data[prefixed + 1] == ord("6"))]
-    parts = [_cn(window, bare, bare, 0), _cn(window, prefixed, prefixed + 2, 0)]
+    bare = runs.start[runs.length == 11]
+    parts = [_cn(window, bare, bare, 0)]
+    for size, zeros in ((13, 0), (15, 2)):
+        prefixed = runs.start[np.flatnonzero(runs.length == size)]
+        code = prefixed + zeros
+        here = (data[code] == ord("8")) & (data[code + 1] == ord("6"))
+        if zeros:
+            here &= (data[prefixed] == _ZERO) & (data[prefixed + 1] == _ZERO)
+        parts.append(_cn(window, prefixed[here], code[here] + 2, 0))
     pairs = four_pairs(window, runs)
     start = pairs - 4
     three = (
-        is_digit(data[start])
+        (data[start] == ord("1"))
         & is_digit(data[start + 1])
         & is_digit(data[start + 2])
         & (data[start + 3] == data[pairs + 4])
@@ -69,17 +77,24 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
     if not start.size:
         return []
     code, first = _code_before(window, start), window.data[start]
-    mobile = first >= ord("4")
-    known = (code == _HONG_KONG) & mobile
-    known |= after_word(window, start, mobile & (code == _NO_CODE), tables.context["hk_mobile"])
+    mobile, fixed, macao = first >= ord("4"), (first == ord("2")) | (first == ord("3")), first == ord("6")
+    local = (code == _NO_CODE) & (mobile | fixed)
+    if not _EIGHTS & named:  # most numbers of eight digits: one look for the words of all kinds
+        local &= announced(window, runs, start, tables)
+    tail = np.flatnonzero(local)
+    local[tail] = ~follows_digits(window, start[tail])  # the tail of a longer number is none
+    in_macao = after_word(window, start, macao & local, tables.context["mo_mobile"])
+    telephone = after_word(window, start, mobile & local & ~in_macao, tables.context["hk_mobile"])
+    line = after_word(window, start, fixed & local, tables.context["hk_landline"])
     kinds = (
-        ("hk_mobile", _HK, mobile, known),
-        ("hk_landline", _HK, (first == ord("2")) | (first == ord("3")), code == _HONG_KONG),
-        ("mo_mobile", _MO, first == ord("6"), code == _MACAO),
+        ("hk_mobile", _HK, mobile, code == _HONG_KONG, telephone),
+        ("hk_landline", _HK, fixed, code == _HONG_KONG, line),
+        ("mo_mobile", _MO, macao, code == _MACAO, in_macao),
     )
     found = []
-    for key, prefix, shape, valid in kinds:
-        here = np.flatnonzero(shape if key in named else shape & valid)
+    for key, prefix, shape, coded, worded in kinds:
+        valid = shape & (coded | worded)
+        here = np.flatnonzero(shape & (coded | local) if key in named else valid)
         at = start[here]
         every = np.ones(at.size, np.bool_)
         found.append(Candidates(key, at, at + size[here], number[here] + prefix, valid[here], every))
@@ -89,9 +104,8 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
 def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     """Starts, numbers and sizes of eight digits that stand free, together or as 4-4, behind a country code or not; sorted."""
     data = window.data
-    bare, coded, pairs = runs.start[runs.length == 8], runs.start[runs.length == 11], four_pairs(window, runs)
-    coded = coded[np.flatnonzero(data[coded] == ord("8"))]  # most are numbers of the mainland
-    coded = coded[_code_at(data, coded) != _NO_CODE]
+    bare, pairs = runs.start[runs.length == 8], four_pairs(window, runs)
+    coded = _coded(window, runs)
     pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | (_code_at(data, pairs - 4) > 0)]
     pairs = pairs[
         (data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10])
@@ -99,7 +113,6 @@ def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     if not (bare.size or coded.size or pairs.size):
         return bare, bare.astype(np.uint64), bare
     bare = bare[stands_free(window, bare, bare + 8)]
-    coded = coded[stands_free(window, coded, coded + 11)] + 3
     pairs = pairs[stands_free(window, pairs, pairs + 9)]
     together = united(bare, coded)
     if not pairs.size:
@@ -109,6 +122,19 @@ def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     size = np.concatenate([np.full(together.size, 8), np.full(pairs.size, 9)])
     order = np.argsort(start, kind="stable")
     return start[order], number[order], size[order]
+
+
+def _coded(window: Window, runs: Runs) -> Places:
+    """Starts of the eight digits of 85291234567 and 0085291234567; sorted."""
+    data, found = window.data, []
+    for size, zeros in ((11, 0), (13, 2)):
+        start = runs.start[np.flatnonzero(runs.length == size)]
+        start = start[np.flatnonzero(data[start + zeros] == ord("8"))]  # most are numbers of the mainland
+        if zeros:
+            start = start[(data[start] == _ZERO) & (data[start + 1] == _ZERO)]
+        start = start[_code_at(data, start + zeros) != _NO_CODE]
+        found.append(start[stands_free(window, start, start + size)] + zeros + 3)
+    return united(*found)
 
 
 def _code_at(data: Bytes, place: Places) -> Bytes:
@@ -127,7 +153,8 @@ def _code_before(window: Window, start: Places) -> Bytes:
         last = data[place + 2]
         coded = np.flatnonzero((last == _HONG_KONG) | (last == _MACAO))
         place = place[coded]
-        known[asked[coded]] = np.where(is_digit(data[place - 1]), _NO_CODE, _code_at(data, place))
+        zeros = (data[place - 1] == _ZERO) & (data[place - 2] == _ZERO) & ~is_digit(data[place - 3])
+        known[asked[coded]] = np.where(is_digit(data[place - 1]) & ~zeros, _NO_CODE, _code_at(data, place))
         asked = asked[np.flatnonzero(is_separator(last) | (last == ord(")")))]
         if not asked.size:
             break

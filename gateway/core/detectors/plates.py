@@ -1,7 +1,8 @@
 """Number plates of vehicles of the mainland.
 
 Source: GA 36-2018: the short name of a province, a letter of the authority, five characters of A-Z without I and O and 0-9,
-or six for new energy vehicles (D or F first, or last, and digits); `学`, `警`, `港`, `澳`, `挂` may take the last place.
+or six for new energy vehicles (D or F first, then a letter or a digit and four digits, or five digits and D or F); `学`, `警`,
+`港`, `澳`, `挂` may take the last place.
 Found from the letter behind a wide character. Canonical value: province, letter and characters in base 37.
 """
 

@@ -33,6 +33,9 @@ from gateway.core.detectors.lanes import (
 )
 from gateway.core.detectors.tables import DetectorTables
 
+LAST_YEAR = (
+    2049  # nobody is born later yet, and there is no clock here: a later one is a part of what chance would let pass
+)
 _ZEROS = np.uint64(0x303030)
 _QUOTE = np.uint8(ord('"'))
 _X, _LOWER = np.uint8(ord("x")), np.uint8(0x20)
@@ -178,14 +181,14 @@ def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: Dete
 
 
 def _is_born(head: Lanes, middle: Lanes, tables: DetectorTables) -> Mask:
-    """Whether the first sixteen digits begin with a region and a date of birth from 1900 to 2099."""
+    """Whether the first sixteen digits begin with a region and a date of birth from 1900 to LAST_YEAR."""
     year = remainder(head, 100) * np.uint64(100) + middle // np.uint64(1_000_000)
     province = head // np.uint64(1_000_000)
     known = tables.provinces[province.astype(np.intp)]
     ninth = np.flatnonzero(province // np.uint64(10) == _FOREIGN)
     if ninth.size:
         known[ninth] |= tables.provinces[remainder(head[ninth] // np.uint64(100_000), 100).astype(np.intp)]
-    known &= (year >= 1900) & (year < 2100) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
+    known &= (year >= 1900) & (year <= LAST_YEAR) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
     return known
 
 

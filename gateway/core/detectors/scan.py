@@ -20,6 +20,7 @@ from gateway.core.detectors.landlines import find_landlines
 from gateway.core.detectors.lanes import Places, Window
 from gateway.core.detectors.letters import find_credit_codes, find_hkids
 from gateway.core.detectors.mrz import find_machine_readable
+from gateway.core.detectors.organisations import find_organisation_codes
 from gateway.core.detectors.phones import find_cn_mobiles, find_eights
 from gateway.core.detectors.plates import find_plates
 from gateway.core.detectors.resident import by_kind, find_old_resident_ids, find_resident_ids, find_rounded
@@ -35,20 +36,19 @@ FindSome = Callable[[Window, Runs, DetectorTables, frozenset[str]], list[Candida
 GROUPS = 0
 FROM_DIGITS: tuple[tuple[Find, frozenset[int]], ...] = (
     (find_hkids, frozenset({6, 7})),
-    (find_cn_mobiles, frozenset({11, 13, GROUPS})),
+    (find_cn_mobiles, frozenset({11, 13, 15, GROUPS})),
     (find_bank_cards, frozenset({*range(13, 20), GROUPS})),
     (find_credit_codes, frozenset(range(7, 19))),
 )
-OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = (
-    (find_rounded, frozenset({18})),
-    (find_landlines, frozenset({7, 8, GROUPS})),
-)
+OUTSIDE_READS: tuple[tuple[Find, frozenset[int]], ...] = ((find_rounded, frozenset({18})),)
 FAMILIES: tuple[tuple[FindSome, frozenset[int]], ...] = (
-    (find_eights, frozenset({8, 11, GROUPS})),
+    (find_eights, frozenset({8, 11, 13, GROUPS})),
     (find_old_resident_ids, frozenset({15})),
 )
 FAMILIES_OUTSIDE_READS: tuple[tuple[FindSome, frozenset[int]], ...] = (
-    (find_imeis, frozenset({15})),
+    (find_imeis, frozenset({6, 15})),
+    (find_organisation_codes, frozenset({8, 9})),
+    (find_landlines, frozenset({7, 8, GROUPS})),
     (find_documents, LENGTHS),
     (find_machine_readable, frozenset({7})),
 )
@@ -90,8 +90,18 @@ def scan(
     for find_some, lengths in FAMILIES if reads else FAMILIES + FAMILIES_OUTSIDE_READS:
         if present & lengths:
             found += find_some(window, runs, tables, named)
-    owned = (part.owned(window) for part in found if part.start.size)
+    owned = (part.owned(window) for part in _told_apart(found, tables) if part.start.size)
     return [part for part in owned if part.start.size]
+
+
+def _told_apart(found: list[Candidates], tables: DetectorTables) -> list[Candidates]:
+    """A document that its word names (`passport KJ1234567`) is no identity card of Hong Kong, whatever its digits add up to."""
+    cards = [part for part in found if part.key == "hkid" and part.valid.any()]
+    named = [part.start[part.valid] for part in found if part.key in tables.document_keys]
+    if not cards or not any(start.size for start in named):
+        return found
+    taken = np.concatenate(named)
+    return [part.of(np.flatnonzero(~np.isin(part.start, taken))) if part.key == "hkid" else part for part in found]
 
 
 def may_hold(text: bytes) -> bool:

@@ -24,7 +24,7 @@ _IDENTIFIER_KEYS = {
     "personal", "sensitive", "strength", "class", "chance", "mask", "citation", "hits", "near_misses",
 }  # fmt: skip
 _HEADER_KEYS = {"personal", "sensitive", "certain", "class", "words", "parts", "citation", "hits", "near_misses"}
-_EXTRA_KEYS = {"reports", "provinces", "issuers", "context", "supports", "forms", "times", "subjects"}
+_EXTRA_KEYS = {"instead", "reports", "provinces", "issuers", "context", "supports", "forms", "times", "subjects"}
 _LONGEST_FORM = 32  # digits
 
 
@@ -55,8 +55,12 @@ class Detector:
 
 @dataclass(frozen=True)
 class HeaderWords:
-    """Words that say what a column holds; `certain` ones count alone, the others beside another person's header."""
+    """Words that say what a column holds; `certain` ones count alone, the others beside another person's header.
 
+    Where one of `key` is met, those of the tables in `instead` say nothing more: a Macao telephone is no other telephone.
+    """
+
+    key: str
     kind: str
     personal: bool
     sensitive: bool
@@ -65,6 +69,7 @@ class HeaderWords:
     words: frozenset[str]
     parts: tuple[str, ...]
     supports: frozenset[str]
+    instead: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,12 @@ class DetectorTables:
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
     @cached_property
+    def announcing(self) -> tuple[bytes, ...]:
+        """Words that make eight digits something: telephones of Hong Kong and Macao, permits and cards."""
+        kinds = ("hk_mobile", "hk_landline", "mo_mobile", "taiwan_permit", "mo_bir")
+        return tuple(dict.fromkeys(word for kind in kinds for word in self.context[kind]))
+
+    @cached_property
     def any_document(self) -> npt.NDArray[np.bool_]:
         """Shape (33, 729), true where any document of `document_forms` is."""
         every: npt.NDArray[np.bool_] = np.logical_or.reduce(self.document_forms)
@@ -180,6 +191,7 @@ def _detector(key: str, table: Table) -> Detector:
 def _header(kind: str, table: Table) -> HeaderWords:
     _known(kind, table, _HEADER_KEYS)
     return HeaderWords(
+        key=kind,
         kind=str(table.get("reports", kind)),
         personal=_flag(table, "personal"),
         sensitive=_flag(table, "sensitive"),
@@ -188,6 +200,7 @@ def _header(kind: str, table: Table) -> HeaderWords:
         words=frozenset(_strings(table, "words")),
         parts=_strings(table, "parts"),
         supports=frozenset(_strings(table, "supports") if "supports" in table else ()),
+        instead=frozenset(_strings(table, "instead") if "instead" in table else ()),
     )
 
 
@@ -226,8 +239,10 @@ def _issuers(table: Table) -> npt.NDArray[np.uint32]:
 
 def _context(table: Table) -> tuple[bytes, ...]:
     words = tuple(word.encode() for word in _strings(table, "context"))
-    if any(len(word) < 2 or word != word.lower() for word in words):
-        raise ValueError("words of a context have two bytes and more, in lower case")
+    if any(len(word) < 2 or word != word.lower() or b"_" in word or b"-" in word for word in words):
+        raise ValueError(
+            "words of a context have two bytes and more, in lower case, and blanks for hyphens and underscores"
+        )
     return words
 
 

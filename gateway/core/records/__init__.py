@@ -37,6 +37,7 @@ from gateway.core.records.parse import (
     parse_record,
 )
 from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
+from gateway.core.records.standing import Channel, Delegation
 from gateway.core.records.urls import split_url
 
 __all__ = [
@@ -50,7 +51,9 @@ __all__ = [
     "STATES",
     "ActiveRulebook",
     "AppPassword",
+    "Channel",
     "Client",
+    "Delegation",
     "Endpoint",
     "EvidenceDocument",
     "FiledMechanism",

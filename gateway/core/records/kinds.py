@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any
 
 from gateway.core.records.papers import EvidenceDocument, RestrictedRecipient, WhitelistEntry
+from gateway.core.records.standing import Channel, Delegation
 
 Json = Any  # what canonical JSON can carry; narrowed by the record parsers below
 
@@ -49,7 +50,10 @@ class Institution:
 
 @dataclass(frozen=True)
 class Person:
-    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer."""
+    """A natural person under the real name; `supervisor` draws the line in which nobody votes on another's transfer.
+
+    `qualified`: roles of officers the person may stand in for.
+    """
 
     id: str
     name: str
@@ -57,6 +61,7 @@ class Person:
     real_name_verified: bool = False
     supervisor: str = ""
     valid_to: date | None = None
+    qualified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class Endpoint:
     in_hetao_hk_park: bool = False
     onward: tuple[str, ...] = ()
     malware_scan: bool = False  # every file for it must be scanned and found clean
-    institution: str = ""  # whose it is, of one in the mainland
+    institution: str = ""
     registration: str = ""  # its number in the register of the place; lists of restricted recipients name it
     also_named: tuple[str, ...] = ()  # its other names, such as the Chinese one
 
@@ -121,6 +126,7 @@ class Project:
     `quiet_minutes`: a dataset in a folder nobody wrote to for so long is submitted; 0 turns that off.
     `family`: projects of one name here are one undertaking on both sides of the border: what comes in under one of them may go
     back, processed, under another (Order 16 art 4).
+    `escalate_days`: working days after which a held transfer without votes is escalated; 0 as the settings say.
     """
 
     id: str
@@ -130,6 +136,7 @@ class Project:
     declaration: Mapping[str, Json] = field(default_factory=dict)
     quiet_minutes: int = 0
     family: str = ""
+    escalate_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -256,6 +263,8 @@ Record = (
     | SshKey
     | AppPassword
     | Webhook
+    | Delegation
+    | Channel
     | WhitelistEntry
     | RestrictedRecipient
 )
@@ -272,6 +281,8 @@ KINDS: dict[str, type[Any]] = {
     "sshkey": SshKey,
     "password": AppPassword,
     "webhook": Webhook,
+    "delegation": Delegation,
+    "channel": Channel,
     "whitelist": WhitelistEntry,
     "restricted": RestrictedRecipient,
 }

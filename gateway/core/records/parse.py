@@ -3,7 +3,7 @@
 What it is not: references between records and signatures, which need the whole registry (`gateway.core.registry`).
 A change must keep that every complaint is told at once and that one value has one spelling.
 
-Sources: GB 32100-2015 (unified social credit code); RFC 7517 and RFC 7518 section 6 (JWK); GA4GH Crypt4GH 1.0 (X25519 keys).
+Sources: RFC 7517 and RFC 7518 section 6 (JWK); GA4GH Crypt4GH 1.0 (X25519 keys).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from gateway.core.records.kinds import (
     Institution,
     Json,
     Officer,
+    Person,
     Project,
     Record,
     SshKey,
@@ -47,6 +48,7 @@ from gateway.core.records.papers import (
     whitelist_complaints,
 )
 from gateway.core.records.places import in_mainland, place_complaints
+from gateway.core.records.standing import Channel, Delegation, channel_complaints, delegation_complaints
 from gateway.core.records.urls import split_url
 from gateway.wire import sshsig
 
@@ -60,7 +62,9 @@ STATES = (
     "open", "submitted", "classified", "held", "cleared", "sealed", "relaying", "delivered", "receipted", "refused",
     "rejected", "withdrawn", "expired", "failed"
 )  # fmt: skip
+WEBHOOK_EVENTS = (*STATES, "escalated")
 MAX_QUIET_MINUTES = 1440
+MAX_ESCALATE_DAYS = 15  # working days; a held transfer expires after thirty days
 MAX_KEYS = 4  # of a client: the one, and others while it changes
 MAX_TEXT = 500  # characters; the vocabulary's bound
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -241,14 +245,16 @@ def _webhook_complaints(record: Webhook) -> Iterator[str]:
     if not record.ranges:
         yield "ranges must name the address blocks its host lies in: nothing is sent outside them"
     yield from _range_complaints(record.ranges)
-    if strange := sorted(set(record.events) - set(STATES)):
-        yield f"events {', '.join(strange)} are not among {', '.join(STATES)}"
+    if strange := sorted(set(record.events) - set(WEBHOOK_EVENTS)):
+        yield f"events {', '.join(strange)} are not among {', '.join(WEBHOOK_EVENTS)}"
 
 
 def _project_complaints(record: Project) -> Iterator[str]:
     if record.quiet_minutes > MAX_QUIET_MINUTES:
         yield f"quiet_minutes must be 0 (off) or 1 to {MAX_QUIET_MINUTES}"
     yield from _identifier_complaints(record.family, "family") if record.family else ()
+    if record.escalate_days > MAX_ESCALATE_DAYS:
+        yield f"escalate_days must be 0 (as the settings say) or 1 to {MAX_ESCALATE_DAYS}"
     if record.quiet_minutes and not record.declaration:
         yield "quiet_minutes needs a standing declaration: what nobody submits, nobody declares"
 
@@ -264,7 +270,12 @@ def _officer_complaints(record: Officer) -> Iterator[str]:
     yield from _key_complaints(record)
 
 
-def _key_complaints(record: Officer | SshKey) -> Iterator[str]:
+def _person_complaints(record: Person) -> Iterator[str]:
+    if set(record.qualified) - set(ROLES):
+        yield f"qualified must be roles among {', '.join(ROLES)}"
+
+
+def _key_complaints(record: Officer | SshKey | Delegation) -> Iterator[str]:
     try:
         sshsig.public_blob(record.key)
     except ValueError as wrong:
@@ -293,4 +304,7 @@ _CHECKS: dict[type, tuple[Callable[[Any], Iterator[str]], ...]] = {
     WhitelistEntry: (whitelist_complaints,),
     RestrictedRecipient: (restricted_complaints,),
     ActiveRulebook: (_rulebook_complaints,),
+    Person: (_person_complaints,),
+    Delegation: (_key_complaints, delegation_complaints),
+    Channel: (channel_complaints,),
 }

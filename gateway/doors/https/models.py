@@ -193,6 +193,9 @@ class TransferShown(TypedDict):
     says: Annotated[str, Limit("the state in the caller's language (`Accept-Language`)")]
     lineage: NotRequired[Annotated[list[TransferId], Limit("inbound transfers it is said to derive from")]]
     reason: NotRequired[Annotated[str, Limit("why it failed, waits or was rejected")]]
+    escalated_at: NotRequired[
+        Annotated[Instant, Limit("when a held transfer had waited for votes longer than it should")]
+    ]
 
 
 class Transfers(TypedDict):

@@ -252,6 +252,8 @@ class Tree:
             text("sftp.transfer", language, id=shown["id"]),
             text("sftp.direction", language, direction=text(f"lineage.{shown['direction']}", language)),
         ]
+        if shown.get("escalated_at"):
+            lines.append(text("sftp.escalated", language, at=shown["escalated_at"]))
         if shown.get("reason"):
             lines.append(text("sftp.reason", language, reason=shown["reason"]))
         if decision := shown["decision"]:

@@ -1,4 +1,4 @@
-"""Arrow IPC: streams, files (Feather version 2 is one), and Feather version 1 (Arrow columnar format 1.5, "IPC").
+"""Arrow IPC: streams and files, of which Feather version 2 is one (Arrow columnar format 1.5, "IPC").
 
 Messages follow one another; each says where the buffers in its body lie. A file is a stream between magic words with a
 footer, and is read as that stream: what the footer refers to and the stream does not hold stays a gap. Values are read by
@@ -9,7 +9,6 @@ the file unreadable: they would travel unseen.
 from __future__ import annotations
 
 import struct
-import warnings
 from typing import Final
 
 import pyarrow as pa
@@ -55,34 +54,6 @@ def inspect_stream(source: Source, report: Report) -> None:
     """A stream alone; what follows its end stays a gap."""
     _walk(source, report, 0)
     _rows(source, report, 0)
-
-
-def inspect_feather(source: Source, report: Report) -> None:
-    """Feather version 1, uncompressed: pyarrow reads each column where the metadata says, in one piece each."""
-    from pyarrow import _feather  # noqa: PLC0415  # pyarrow warns of its end when loaded
-
-    report.context.budget.room(source.size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        table = _feather.FeatherReader(source, False, False).read()
-    cells = Cells(report, "rows")
-    for batch in table.to_batches():
-        batch.validate(full=True)
-        cells.add(batch)
-    cells.said()
-    _cover_read(source, report)
-
-
-def _cover_read(source: Source, report: Report) -> None:
-    """What was read is what the metadata refers to; between columns stand zeros up to a multiple of eight."""
-    reached = 0
-    for start, end in [*source.touched(), (source.size, source.size)]:
-        if 0 < start - reached < _ALIGNED:
-            source.seek(reached)
-            if not any(source.read(start - reached)):
-                report.cover(reached, start)
-        report.cover(start, end)
-        reached = end
 
 
 def _walk(source: Source, report: Report, at: int) -> int:

@@ -25,7 +25,7 @@ _START: Final = b"\x1f\x8b\x08\x04"
 _EXTRA: Final = b"\x06\x00BC\x02\x00"  # XLEN 6, one field of two bytes
 _PIECE: Final = 1 << 20
 _MOST: Final = 65_536  # bytes that a block expands to
-_END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 class Blocks:
@@ -66,7 +66,7 @@ class Blocks:
         if told != (int.from_bytes(held[at + size - 8 : at + size - 4], "little"),
                     int.from_bytes(held[at + size - 4 : at + size], "little")):  # fmt: skip
             raise Unreadable("BGZF: a block is damaged")
-        self.ended = held[at : at + size] == _END
+        self.ended = held[at : at + size] == END
         self._at += size
         self.covered += size
         self._budget.expand(len(content))

@@ -158,7 +158,7 @@ class _Reader:
             for start, size in zip(map(int, starts), map(int, sizes), strict=True):
                 if start + size > self._source.size:
                     raise Unreadable("tiff: breaks off")
-                self._report.cover(start - self._aligned(start), start + size)
+                self._report.cover(start - self._aligned(start), start + size + self._odd(start + size))
                 if led and size:
                     self._led(start, size)
 
@@ -169,6 +169,11 @@ class _Reader:
         self._source.seek(start - _ALIGNMENT + 1)
         before = self._source.read(_ALIGNMENT - 1)
         return len(before) - len(before.rstrip(b"\0"))
+
+    def _odd(self, end: int) -> int:
+        """The zero behind a block of an odd end: directories and values begin on a word (TIFF 6.0 section 2)."""
+        self._source.seek(end)
+        return int(end % 2 and self._source.read(1) == b"\0")
 
     def _led(self, start: int, size: int) -> None:
         """Four bytes of size before a block, its last four bytes again behind it."""

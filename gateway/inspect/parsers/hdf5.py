@@ -52,7 +52,7 @@ def inspect(source: Source, report: Report) -> None:
         if kind:
             report.known_as(kind)
         values = Values(report, rows_are_people=not kind)
-        walk = _Walk(report, values, size=source.size, signals=kind == "fast5")
+        walk = _Walk(report, values, source=source, signals=kind == "fast5")
         walk.all(file)
         if kind == "fast5":
             fast5.tell(file, report)
@@ -101,9 +101,10 @@ class _Walk:
         storage: Where the contents of datasets lie.
     """
 
-    def __init__(self, report: Report, values: Values, *, size: int, signals: bool) -> None:
+    def __init__(self, report: Report, values: Values, *, source: Source, signals: bool) -> None:
         self._report = report
-        self._size = size
+        self._source = source
+        self._size = source.size
         self._budget: Budget = report.context.budget
         self._values = values
         self._signals = signals
@@ -209,6 +210,7 @@ class _Walk:
     def _storage(self, found: h5py.Dataset) -> list[tuple[int, ...]]:
         """Note where a dataset's content lies; offsets of its chunks."""
         offsets: list[tuple[int, ...]] = []
+        begun = len(self.storage)
 
         def note(chunk: Any) -> None:
             if len(offsets) >= _CHUNKS:
@@ -220,4 +222,12 @@ class _Walk:
             found.id.chunk_iter(note)
         elif (start := found.id.get_offset()) is not None:
             self.storage.append((start, start + found.id.get_storage_size()))
+        if _is_variable(found.dtype) and not found.id.get_create_plist().get_nfilters():
+            for start, end in self.storage[begun:]:
+                hdf5_heaps.check_references(self._source, start, end)
         return offsets
+
+
+def _is_variable(dtype: np.dtype[Any]) -> bool:
+    string = h5py.check_string_dtype(dtype)
+    return h5py.check_vlen_dtype(dtype) is not None or (string is not None and string.length is None)

@@ -139,6 +139,13 @@ def _day(value: float, *, since_1904: bool) -> str:
     return shown if not seconds else f"{shown} {seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
+def is_date(number: int, code: str | None) -> bool:
+    """Whether a number format shows dates or times: by its code, or by its number where it has none of its own."""
+    if code is None:
+        return number in _DATES
+    return any(letter in _SHOWN.sub("", code).lower() for letter in "ymdhs")
+
+
 class Strings(Handler):
     """The shared strings of a workbook (section 18.4)."""
 
@@ -181,11 +188,10 @@ class Styles(Handler):
     def start(self, name: str, attributes: Attributes) -> None:
         """See `Handler`."""
         if name == "numFmt":
-            code = _SHOWN.sub("", attributes.get("formatCode", ""))
-            self._custom[attributes.get("numFmtId", "")] = any(letter in code.lower() for letter in "ymdhs")
+            self._custom[attributes.get("numFmtId", "")] = is_date(0, attributes.get("formatCode", ""))
         elif name == "xf" and self._inside == "cellXfs":
             which = attributes.get("numFmtId", "0")
-            dated = self._custom.get(which, which.isdecimal() and len(which) < 4 and int(which) in _DATES)
+            dated = self._custom.get(which, which.isdecimal() and len(which) < 4 and is_date(int(which), None))
             self._workbook.dates.append(dated)
         elif name in {"cellXfs", "cellStyleXfs"}:
             self._inside = name

@@ -187,7 +187,9 @@ class Reader:
         at, read = 0, True
         while at < len(told):
             blank = told.find(b" ", at, at + 20)
-            size = _decimal(told[at:blank]) if blank > 0 else 0
+            if blank < 0:  # nor would the walk get any further
+                raise Unreadable("tar: a pax record is malformed")
+            size = _decimal(told[at:blank])
             record = told[blank + 1 : at + size]
             key, sign, value = record[:-1].partition(b"=")
             if not sign or record[-1:] != b"\n" or len(record) + blank + 1 - at != size:

@@ -248,7 +248,8 @@ class Directories:
                 for at, size in zip(tags[offsets].numbers(), tags[counts].numbers(), strict=True):
                     if at + size > self._source.size:
                         raise Unreadable("tiff: pixels lie outside of the file")
-                    self._cover(at, at + size)
+                    end = at + size
+                    self._cover(at, end + (end & 1 and not any(self._bytes(end, 1))))  # what follows begins on a word
         if _WIDTH in tags and _HEIGHT in tags:
             width, height = tags[_WIDTH].numbers(), tags[_HEIGHT].numbers()
             judge_picture(self._report, width[0] if width else 1 << 20, height[0] if height else 1 << 20)

@@ -9,7 +9,7 @@ A change must keep: a member's bytes are covered only where its content was insp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, Final
 
 from gateway.inspect.parsers.decompress import (
@@ -55,7 +55,7 @@ class Archive:
         words = Words(report, "comments")
         for told in directory.told:
             words.add(told)
-        self._judge_names()
+        judge_names([entry.name for entry in self.entries], report)
 
     def read(self, entry: Entry, reader: Reader | None = None) -> bool:
         """Read a member, and say what of it was covered.
@@ -98,14 +98,6 @@ class Archive:
         begin = _METHODS.get(entry.method)
         return begin() if begin else None
 
-    def _judge_names(self) -> None:
-        names = [entry.name for entry in self.entries]
-        leaving = sum(1 for name in names if _ESCAPES.search(name))
-        if leaving:
-            self._report.found("media_mismatch", "member names that leave the folder", count=leaving)
-        if len(set(names)) < len(names):
-            self._report.found("media_mismatch", "members of the same name", count=len(names) - len(set(names)))
-
 
 class Window:
     """Some bytes of a source as a stream of their own; other readers may seek in between."""
@@ -124,6 +116,15 @@ class Window:
         return piece
 
 
+def judge_names(names: Sequence[str], report: Report) -> None:
+    """Names of members on which tools would differ, or that lead out of the folder."""
+    leaving = sum(1 for name in names if _ESCAPES.search(name))
+    if leaving:
+        report.found("media_mismatch", "member names that leave the folder", count=leaving)
+    if len(set(names)) < len(names):
+        report.found("media_mismatch", "members of the same name", count=len(names) - len(set(names)))
+
+
 def _skipped(entry: Entry) -> int:
     return 9 if entry.method == _LZMA else 0
 
@@ -135,4 +136,4 @@ def inspect(source: Source, report: Report) -> None:
         archive.read(entry)
 
 
-__all__ = ["Archive", "Entry", "Reader", "Window", "inspect"]
+__all__ = ["Archive", "Entry", "Reader", "Window", "inspect", "judge_names"]

@@ -271,7 +271,7 @@ BESIDE = {
     "cn_mobile": (8, 10, 26),
     "hk_mobile": (25, 31),
     "mo_mobile": (25, 31),
-    "phone": (9, 14),
+    "landline": (9, 14),
     "email": (30, 19),
     "cn_passport": (25, 24),
     "hk_passport": (25, 24),

@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("presidio_program.py")
 PYTHON = Path(__file__).parents[3] / "build" / "presidio" / "bin" / "python"
 MAKE = f"python3 -m venv build/presidio && build/presidio/bin/pip install presidio-analyzer=={RELEASE}"
 KINDS = {"EMAIL_ADDRESS": "email", "CREDIT_CARD": "bank_card"}
-COVERED = {*KINDS.values(), "cn_mobile", "hk_mobile", "mo_mobile", "phone"}
+COVERED = {*KINDS.values(), "cn_mobile", "hk_mobile", "mo_mobile", "landline"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ def kind_of(entity: str, text: str, sample: Sample) -> str:
     digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", text))
     if re.fullmatch(r"(?:0{0,2}86)?1[3-9]\d{9}", digits):
         return "cn_mobile"
+    if re.fullmatch(r"(?:852)?[23]\d{7}", digits):
+        return "landline"
     if re.fullmatch(r"(?:852|853)?\d{8}", digits):
         there = sample.counts()
         macao = digits.startswith("853") or ("mo_mobile" in there and "hk_mobile" not in there)
         return "mo_mobile" if macao and not digits.startswith("852") else "hk_mobile"
-    return "phone"
+    return "landline"

@@ -81,7 +81,7 @@ def _timed(samples: Sequence[Sample]) -> tuple[float, list[dict[str, Any]]]:
 def joined(samples: Sequence[Sample]) -> Sample:
     """All free text as one file, for speed where a file is not small; it is not scored."""
     data = "\n".join(sample.text() for sample in samples if sample.group == "text").encode()
-    return Sample("all.txt", data, "utf-8", "text", "all text", (), frozenset())
+    return Sample("all.txt", data, "utf-8", "text", "all text", ())
 
 
 # ---- the table ----------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ Scores = dict[tuple[str, str], Tally]
 
 
 def score_file(sample: Sample, found: Counts) -> dict[str, Tally]:
-    """One file's tallies by kind, for the kinds that are scored in it; what is not scored does not count."""
+    """One file's tallies by kind, for the kinds that are scored; what else was found does not count."""
     truth = sample.counts()
     return {
         kind: Tally(
@@ -49,7 +49,6 @@ def score_file(sample: Sample, found: Counts) -> dict[str, Tally]:
             missed=max(0, truth.get(kind, 0) - found.get(kind, 0)),
         )
         for kind in KINDS
-        if kind not in sample.unscored
     }
 
 

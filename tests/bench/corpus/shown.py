@@ -40,10 +40,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Sample:
-    """One file with its truth.
-
-    `group` is "tables" or "text"; `about` says what it was made to try; `unscored` are kinds on which it says nothing.
-    """
+    """One file with its truth; `group` is "tables" or "text", `about` says what it was made to try."""
 
     name: str
     data: bytes
@@ -51,7 +48,6 @@ class Sample:
     group: str
     about: str
     truth: tuple[Sighting, ...]
-    unscored: frozenset[str]
 
     def counts(self) -> dict[str, int]:
         """True values by kind."""
@@ -91,6 +87,4 @@ class Page:
             if shown:
                 truth.append(Sighting(shown.kind, shown.value, start, len(data), line))
             line += text.count("\n")
-        # A column of mobile numbers is a field for telephone numbers too: nobody errs who says so.
-        mobile = any(sighting.kind.endswith("_mobile") for sighting in truth)
-        return Sample(name, bytes(data), encoding, group, about, tuple(truth), frozenset({"phone"} if mobile else ()))
+        return Sample(name, bytes(data), encoding, group, about, tuple(truth))

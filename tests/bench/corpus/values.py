@@ -35,6 +35,7 @@ MOBILE_PREFIXES = (
 DEBIT = ("621700", "622202", "622848", "621661", "622588", "621483", "623052")
 CREDIT = ("625955", "622575", "628288", "625965")
 LANDLINES = ("010", "020", "021", "0755", "0756", "0769", "0571", "028")
+PERMITS = ("81", "82", "83")
 PLATES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 HOSTS = (
     "qq.com",
@@ -101,10 +102,10 @@ def bracketed(opening: str = "(", closing: str = ")") -> Callable[[str], str]:
 
 
 def resident(dice: Dice, first: int = 1940) -> str:
-    """Drawn again until python-stdnum agrees that the area existed in the year of birth."""
+    """Drawn again until python-stdnum agrees that the area existed in the year of birth; 81 to 83 are residence permits."""
     while True:
         body = f"{dice.pick(Areas.area_codes)}{dice.date(first)}{dice.digits(3)}"
-        if resident_is_valid(body + resident_check(body)):
+        if not body.startswith(PERMITS) and resident_is_valid(body + resident_check(body)):
             return body + resident_check(body)
 
 
@@ -196,11 +197,14 @@ def landline_as(pattern: str) -> Callable[[str], str]:
 
 
 def plate(serial: int) -> Callable[[Dice], str]:
-    """Five characters, or six with D or F first for new energy (GA 36-2018); without I and O."""
+    """Five characters, or for new energy D or F, a letter or a digit, and four digits (GA 36-2018); without I and O."""
 
     def make(dice: Dice) -> str:
-        body = dice.digits(5) if dice.often(50) else dice.digits(1) + dice.pick(NO_IO) + dice.digits(3)
-        return f"{dice.pick(PLATES)}{dice.pick('ABCDEFGHJK')}{dice.pick('DF') if serial == 6 else ''}{body}"
+        if serial == 6:
+            body = dice.pick("DF") + (dice.digits(1) if dice.often(50) else dice.pick(NO_IO)) + dice.digits(4)
+        else:
+            body = dice.digits(5) if dice.often(50) else dice.digits(1) + dice.pick(NO_IO) + dice.digits(3)
+        return f"{dice.pick(PLATES)}{dice.pick('ABCDEFGHJK')}{body}"
 
     return make
 
@@ -274,16 +278,16 @@ def _forms() -> tuple[Form, ...]:
         Form("hk_mobile", "8 plain", starting("569", 7), plain, c),
         Form("hk_mobile", "4-4 space", starting("569", 7), parted(4), c),
         Form("hk_mobile", "4-4 hyphen", starting("569", 7), parted(4, by="-"), c),
-        Form("hk_mobile", "fixed line +852 4-4", starting("23", 7), before("+852 ", parted(4)), e),
-        Form("hk_mobile", "fixed line 4-4", starting("23", 7), parted(4), c),
         Form("mo_mobile", "+853 4-4", starting("6", 7), before("+853 ", parted(4)), e),
         Form("mo_mobile", "+8538", starting("6", 7), before("+853"), e),
         Form("mo_mobile", "8 plain", starting("6", 7), plain, c),
-        Form("phone", "0755-8", landline, landline_as("{area}-{rest}"), c),
-        Form("phone", "(0755)8", landline, landline_as("({area}){rest}"), c),
-        Form("phone", "0755 4 4", landline, landline_as("{area} {first} {last}"), c),
-        Form("phone", "+86 755 4 4", landline, landline_as("+86 {short} {first} {last}"), c),
-        Form("phone", "0755-8转", landline, landline_as("{area}-{rest}转801"), c),
+        Form("landline", "0755-8", landline, landline_as("{area}-{rest}"), c),
+        Form("landline", "(0755)8", landline, landline_as("({area}){rest}"), c),
+        Form("landline", "0755 4 4", landline, landline_as("{area} {first} {last}"), c),
+        Form("landline", "+86 755 4 4", landline, landline_as("+86 {short} {first} {last}"), c),
+        Form("landline", "0755-8转", landline, landline_as("{area}-{rest}转801"), c),
+        Form("landline", "HK +852 4-4", starting("23", 7), before("+852 ", parted(4)), e),
+        Form("landline", "HK 4-4", starting("23", 7), parted(4), c),
         Form("email", "plain", address, plain, e),
         Form("email", "dots and sub-address", address_dotted, plain, e),
         Form("email", "upper case", address, str.upper, e),

@@ -82,7 +82,7 @@ TRUE = {
         "macau_phone|Macao mobile|mo_tel",
         "mo_phone|macao_mobile",
     ),
-    "phone": _words(
+    "landline": _words(
         "固定电话|办公电话|住宅电话|家庭电话",
         "固網電話|辦公電話|住宅電話",
         "telephone|office_phone|home phone|tel",
