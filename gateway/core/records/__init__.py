@@ -25,12 +25,10 @@ from gateway.core.records.kinds import (
     SshKey,
     Webhook,
     password_digest,
-    record_table,
 )
 from gateway.core.records.papers import EvidenceDocument, RestrictedRecipient, WhitelistEntry, plain
 from gateway.core.records.parse import (
     GBA_CITIES,
-    MAX_TEXT,
     MECHANISMS,
     ROLES,
     STATES,
@@ -39,6 +37,7 @@ from gateway.core.records.parse import (
 from gateway.core.records.places import INBOUND, OUTBOUND, country_of, direction_of, in_mainland
 from gateway.core.records.standing import Channel, Delegation
 from gateway.core.records.urls import split_url
+from gateway.core.records.values import MAX_TEXT, record_table
 
 __all__ = [
     "GBA_CITIES",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -286,18 +286,3 @@ KINDS: dict[str, type[Any]] = {
     "whitelist": WhitelistEntry,
     "restricted": RestrictedRecipient,
 }
-
-
-def record_table(record: Record) -> dict[str, Json]:
-    """The record as canonical JSON can carry it: dates as ISO strings, absent dates left out."""
-    table: dict[str, Json] = {}
-    for each in fields(record):
-        value = getattr(record, each.name)
-        if value is None:
-            continue
-        if isinstance(value, date):
-            value = value.isoformat()
-        if isinstance(value, tuple):
-            value = [item.table() if isinstance(item, EvidenceDocument) else item for item in value]
-        table[each.name] = value
-    return table

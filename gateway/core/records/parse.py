@@ -1,9 +1,9 @@
 """Records read strictly: types, words, check digits, keys.
 
 What it is not: references between records and signatures, which need the whole registry (`gateway.core.registry`).
-A change must keep that every complaint is told at once and that one value has one spelling.
+A change must keep that every complaint is told at once.
 
-Sources: RFC 7517 and RFC 7518 section 6 (JWK); GA4GH Crypt4GH 1.0 (X25519 keys).
+Source: GA4GH Crypt4GH 1.0 (X25519 keys).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
-from datetime import date
 from ipaddress import ip_network
 from typing import Any, get_type_hints
 
@@ -29,7 +28,6 @@ from gateway.core.records.kinds import (
     Endpoint,
     FiledMechanism,
     Institution,
-    Json,
     Officer,
     Person,
     Project,
@@ -39,10 +37,8 @@ from gateway.core.records.kinds import (
 )
 from gateway.core.records.papers import (
     SHA256,
-    EvidenceDocument,
     RestrictedRecipient,
     WhitelistEntry,
-    as_documents,
     document_complaints,
     restricted_complaints,
     whitelist_complaints,
@@ -50,6 +46,7 @@ from gateway.core.records.papers import (
 from gateway.core.records.places import in_mainland, place_complaints
 from gateway.core.records.standing import Channel, Delegation, channel_complaints, delegation_complaints
 from gateway.core.records.urls import split_url
+from gateway.core.records.values import COERCERS
 from gateway.wire import sshsig
 
 ROLES = ("security", "audit", "system")
@@ -65,79 +62,7 @@ STATES = (
 WEBHOOK_EVENTS = (*STATES, "escalated")
 MAX_QUIET_MINUTES = 1440
 MAX_ESCALATE_DAYS = 15  # working days; a held transfer expires after thirty days
-MAX_KEYS = 4  # of a client: the one, and others while it changes
-MAX_TEXT = 500  # characters; the vocabulary's bound
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CERTIFICATE = re.compile(r"sha256:[0-9a-f]{64}|(?!sha256:)[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,200}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6
-
-
-def _as_date(value: object) -> date:
-    if isinstance(value, str) and _ISO_DATE.fullmatch(value):  # fromisoformat alone also reads 20261120 and 2026-W47-5
-        return date.fromisoformat(value)
-    if type(value) is date:
-        return value
-    raise ValueError("must be a date (YYYY-MM-DD)")
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, str) and len(value) <= MAX_TEXT and not _SURROGATE.search(value):
-        return value
-    raise ValueError(f"must be a string of at most {MAX_TEXT} characters")
-
-
-def _as_words(value: object) -> tuple[str, ...]:
-    if isinstance(value, list | tuple) and all(_as_text(word).strip() for word in value):
-        return tuple(value)
-    raise ValueError("must be a list of strings, none of them blank")
-
-
-def _as_flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("must be true or false")
-
-
-def _as_count(value: object) -> int:
-    if type(value) is int and 0 <= value < 1 << 53:  # bool is an int to isinstance, and True is no number
-        return value
-    raise ValueError("must be a whole number from 0 to 2^53 - 1")
-
-
-def _as_table(value: object) -> Mapping[str, Json]:
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(value)
-    raise ValueError("must be a table")
-
-
-def _as_jwk(value: object) -> Mapping[str, str]:
-    table = _as_table(value)
-    if not all(isinstance(member, str) for member in table.values()):
-        raise ValueError("must be a table of strings")
-    if _PRIVATE_MEMBERS & set(table):
-        raise ValueError("must be a public key: this one shows its private half and has to be replaced")
-    return table
-
-
-def _as_jwks(value: object) -> tuple[Mapping[str, str], ...]:
-    if isinstance(value, list | tuple) and len(value) < MAX_KEYS and all(each for each in value):
-        return tuple(_as_jwk(each) for each in value)
-    raise ValueError(f"must be a list of at most {MAX_KEYS - 1} keys")
-
-
-_COERCERS: dict[Any, Callable[[object], Any]] = {
-    str: _as_text,
-    bool: _as_flag,
-    int: _as_count,
-    date: _as_date,
-    date | None: _as_date,
-    tuple[str, ...]: _as_words,
-    Mapping[str, Json]: _as_table,
-    Mapping[str, str]: _as_jwk,
-    tuple[Mapping[str, str], ...]: _as_jwks,
-    tuple[EvidenceDocument, ...]: as_documents,
-}
 
 
 def parse_record(kind: str, table: Mapping[str, object]) -> Record:
@@ -158,7 +83,7 @@ def parse_record(kind: str, table: Mapping[str, object]) -> Record:
     for name, each in known.items():
         if name in table:
             try:
-                values[name] = _COERCERS[hints[name]](table[name])
+                values[name] = COERCERS[hints[name]](table[name])
             except ValueError as wrong:
                 complaints.append(f"{name} {wrong}")
         elif each.default is MISSING and each.default_factory is MISSING:
