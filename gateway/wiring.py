@@ -22,7 +22,6 @@ from connectors.courier import HttpsCourier
 from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
-from gateway.core.keeping import LEAST_YEARS
 from gateway.core.records import Endpoint
 from gateway.core.rulebook import Rulebook
 from gateway.core.transfer import State
@@ -50,7 +49,7 @@ from gateway.flow.registrar import Registrar
 from gateway.flow.relay import Relay
 from gateway.flow.reports import Reports
 from gateway.flow.resume import Resume
-from gateway.flow.retention import Retention
+from gateway.flow.retention import TRANSFERS, Retention
 from gateway.flow.review import Review
 from gateway.flow.revocation import Revocation
 from gateway.flow.seal import Seal
@@ -71,7 +70,7 @@ from gateway.stores.detectors import load_detector_tables, read_documents
 from gateway.stores.keyring import FileKeyring
 from gateway.stores.offers import missing_controls
 from gateway.stores.packs import read_signers
-from gateway.stores.rulebooks import Policies, load_policies, prc_calendar
+from gateway.stores.rulebooks import RETENTION, Policies, load_policies, load_retention, prc_calendar
 from gateway.stores.signing import FileLedgerSigner, FileSigner, VaultOpener
 from gateway.stores.spool import LocalSpool
 from gateway.wire import crypt4gh
@@ -293,7 +292,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         webhooks=Webhooks(recorder=recorder, registrar=registrar),
         audit=Audit(records=database, registrar=registrar, keyring=keyring, ledger=ledger),
         incidents=incidents,
-        filings=Filings(recorder=recorder, registrar=registrar, calendar=calendar),
+        filings=Filings(recorder=recorder, registrar=registrar, calendar=calendar, choices=policies.rulebook.choices),
         retention=retention,
         reports=Reports(recorder=recorder, registrar=registrar, ledger=ledger),
         answers=_answers(recorder, rulebooks, policies, signer),
@@ -403,12 +402,15 @@ def _keeping(settings: Settings, recorder: Recorder, spool: LocalSpool) -> tuple
 
 
 def _retention(settings: Settings, recorder: Recorder, incidents: Incidents) -> Retention:
-    years = settings.number("retention.years")
-    if years and years < LEAST_YEARS:
+    years, folder = settings.number("retention.years"), settings.text("policies.folder")
+    # A pack without a table has the packaged one.
+    table = load_retention(Path(folder) if folder and (Path(folder) / RETENTION).is_file() else None)
+    if years and 12 * years < (least := table.months(TRANSFERS)):
         raise Unusable(
-            f"retention.years is {years}: Order 790 art 12 asks for {LEAST_YEARS} at least, and 0 leaves it to people"
+            f"retention.years is {years}: the rule pack's retention.toml asks for {least} months at least, "
+            "and 0 leaves it to people"
         )
-    return Retention(recorder=recorder, incidents=incidents, years=years)
+    return Retention(recorder=recorder, incidents=incidents, table=table, years=years)
 
 
 def _needed(settings: Settings) -> frozenset[str]:

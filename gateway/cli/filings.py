@@ -21,10 +21,8 @@ from gateway.cli.officer import Key, sign_file
 from gateway.cli.registry import describe
 from gateway.core.errors import Unusable
 from gateway.core.filings import TO_DO, URGENT
-from gateway.core.keeping import last_kept_day
-from gateway.core.records import FiledMechanism, Record, parse_record, record_table
+from gateway.core.records import Record, parse_record, record_table
 from gateway.core.registry import NAMESPACE, compose_change
-from gateway.core.terms import last_day
 from gateway.flow.filings import Stood, missing_documents, recorded_document
 from gateway.stores.locales import load_catalogue
 from gateway.wiring import Gateway
@@ -75,8 +73,13 @@ def show(
 ) -> None:
     """One filing: what it covers, how it stands, its documents."""
     day = _day(on)
-    found = with_gateway(config, lambda gateway: gateway.filings.show(filing, on=day))
-    told = {**record_table(found.filing), **_told(found), "documents_kept_to": _kept_to(found.filing)}
+
+    async def look(gateway: Gateway) -> tuple[Stood, date | None]:
+        stood = await gateway.filings.show(filing, on=day)
+        return stood, gateway.retention.papers_kept_to(stood.standing.ends)
+
+    found, kept_to = with_gateway(config, look)
+    told = {**record_table(found.filing), **_told(found), "documents_kept_to": kept_to}
     if as_json:
         show_json(told)
         return
@@ -244,11 +247,6 @@ def _told(each: Stood) -> dict[str, Any]:
         "transfers": each.used.transfers,
         "provisional": standing.provisional,
     }
-
-
-def _kept_to(filing: FiledMechanism) -> date | None:
-    last = last_day(filing)
-    return None if last == date.max else last_kept_day(last)
 
 
 def _shown(found: list[Stood], lang: str | None, *, as_json: bool) -> None:

@@ -18,9 +18,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from gateway.core.calendar import WorkCalendar, add_months
+from gateway.core.choices import CAREFUL, Choices
 from gateway.core.derive import FILING_WORKING_DAYS
 from gateway.core.records import FiledMechanism
-from gateway.core.terms import last_day
+from gateway.core.terms import extension_window, last_day
 
 STATES: Final = ("not_started", "in_force", "unfiled", "overdue", "extension", "expiring", "full", "expired")
 """As they come in a filing's life; `full` is one in force whose cap is reached."""
@@ -31,7 +32,6 @@ URGENT: Final = frozenset({"overdue", "expired"})
 TO_DO: Final = URGENT | {"unfiled", "extension", "expiring", "full"}
 """States in which somebody must act."""
 
-SA_EXTENSION_WORKING_DAYS: Final = 60
 CERT_RENEWAL_MONTHS: Final = 6
 NOTICE_DAYS: Final = 90
 """Of kinds for which no text names a window: project policy."""
@@ -58,7 +58,9 @@ class FilingStanding:
     provisional: bool
 
 
-def standing(filing: FiledMechanism, on: date, calendar: WorkCalendar, used: int = 0) -> FilingStanding:
+def standing(
+    filing: FiledMechanism, on: date, calendar: WorkCalendar, used: int = 0, choices: Choices = CAREFUL
+) -> FilingStanding:
     """How a filing stands.
 
     Args:
@@ -66,8 +68,9 @@ def standing(filing: FiledMechanism, on: date, calendar: WorkCalendar, used: int
         on: The day, Asia/Shanghai.
         calendar: The mainland's working days.
         used: Persons sent under it, against its cap.
+        choices: How the pack reads what the law leaves open.
     """
-    last = last_day(filing)
+    last = last_day(filing, choices)
     ends = None if last == date.max else last
     window = _window(filing, ends, calendar)
     file_by = _file_by(filing, on, calendar)
@@ -107,7 +110,7 @@ def _window(filing: FiledMechanism, ends: date | None, calendar: WorkCalendar) -
     if ends is None:
         return None
     if filing.kind == "SA":
-        return calendar.nth_working_day_before(ends, SA_EXTENSION_WORKING_DAYS)
+        return extension_window(ends, calendar).opens  # the same day under both readings
     if filing.kind == "CERT":
         return add_months(ends, -CERT_RENEWAL_MONTHS)
     return ends - timedelta(days=NOTICE_DAYS) if ends - date.min > timedelta(days=NOTICE_DAYS) else date.min

@@ -7,6 +7,7 @@ A change must keep these:
 2. What runs on (a contract in force, an incident not closed) has no last day.
 3. The last day is kept: three years from 20 November are over when the 21st begins, Asia/Shanghai; 29 February and three years
    are over when 1 March begins.
+4. A setting may lengthen a term and never shorten it.
 
 Source: rules.md section 8.1 (CSL art 23(3), Order 790 art 12, PIPL art 56, Order 16 art 9, incident measures art 8, DSL art 33).
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -62,24 +63,32 @@ class Retention:
 
     rows: Mapping[str, Keep]
 
-    def keep_until(self, kind: str, facts: Kept) -> date | None:
+    def months(self, kind: str) -> int:
+        """The least term of a kind, in calendar months; the longest of all where it has no row."""
+        row = self.rows.get(kind)
+        return row.months if row is not None else max(each.months for each in self.rows.values())
+
+    def keep_until(self, kind: str, facts: Kept, *, years: int = 0) -> date | None:
         """The last day a record must be there, itself included; None while what it records runs.
 
         Args:
             kind: A row's id; another word is kept by the longest term of all.
             facts: Since when.
+            years: What a setting asks for; the longer of the two holds.
         """
         row = self.rows.get(kind)
-        if row is None:
-            longest = max(each.months for each in self.rows.values())
-            return add_months(max(facts.made, facts.ended or facts.made), longest)
-        start = facts.made if row.start == "made" else facts.ended
-        return None if start is None else add_months(max(start, facts.made), row.months)
+        start = (facts.ended or facts.made) if row is None else facts.made if row.start == "made" else facts.ended
+        return None if start is None else add_months(max(start, facts.made), max(self.months(kind), 12 * years))
 
     def may_delete(self, kind: str, facts: Kept, on: date) -> bool:
         """Whether a record may be deleted on a day."""
         until = self.keep_until(kind, facts)
         return until is not None and on > until
+
+
+def deletable_from(until: date) -> date:
+    """The first day on which what is kept until a day may be deleted."""
+    return until + timedelta(days=1) if until < date.max else date.max
 
 
 def parse_retention(document: bytes, rulebook: Rulebook) -> Retention:

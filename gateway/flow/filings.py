@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.core.calendar import WorkCalendar
+from gateway.core.choices import CAREFUL, Choices
 from gateway.core.facts import local_day
 from gateway.core.filings import STATES, FilingStanding, standing
 from gateway.core.records import FiledMechanism
@@ -49,12 +50,16 @@ class Filings:
         recorder: Its records and clock.
         registrar: Who is registered.
         calendar: The mainland's working days.
+        choices: How the installed pack reads what the law leaves open.
     """
 
-    def __init__(self, *, recorder: Recorder, registrar: Registrar, calendar: WorkCalendar) -> None:
+    def __init__(
+        self, *, recorder: Recorder, registrar: Registrar, calendar: WorkCalendar, choices: Choices = CAREFUL
+    ) -> None:
         self._recorder = recorder
         self._registrar = registrar
         self._calendar = calendar
+        self._choices = choices
 
     async def all(self, *, institution: str = "", on: date | None = None) -> list[Stood]:
         """Every filing, or those of an institution, by id.
@@ -79,7 +84,10 @@ class Filings:
         """
         registry = await self._registrar.recent()
         today = local_day(self._recorder.clock.now())
-        found = [(each.kind, standing(each, today, self._calendar)) for each in registry.all(FiledMechanism)]
+        found = [
+            (each.kind, standing(each, today, self._calendar, choices=self._choices))
+            for each in registry.all(FiledMechanism)
+        ]
         states = Counter(each.state for _, each in found)
         days: dict[str, int] = {}
         for kind, each in found:
@@ -92,7 +100,7 @@ class Filings:
         async with self._recorder.records.read() as view:
             counted = [await used(view, each) for each in filings]
         return [
-            Stood(filing, standing(filing, day, self._calendar, count.of(filing.kind)), count)
+            Stood(filing, standing(filing, day, self._calendar, count.of(filing.kind), self._choices), count)
             for filing, count in zip(filings, counted, strict=True)
         ]
 

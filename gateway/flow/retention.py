@@ -23,14 +23,17 @@ from datetime import date, datetime, timedelta
 from gateway.core.documents import parse_document
 from gateway.core.errors import BrokenPromise, Conflict
 from gateway.core.facts import Tag, local_day
-from gateway.core.keeping import LEAST_YEARS, last_kept_day, may_go_from
 from gateway.core.news import MAX_ENTRY
+from gateway.core.retention import Kept as Since
+from gateway.core.retention import Retention as Table
+from gateway.core.retention import deletable_from
 from gateway.core.transfer import ENDS, State, Transfer, advance
 from gateway.flow.incidents import Incidents, Recorded
 from gateway.flow.recorder import Ledgering, Recorder, check_state
 from gateway.ports import Reading
 
 BATCH = 50
+TRANSFERS, INCIDENTS, FILINGS = "provision_records", "incidents", "mechanisms"  # rows of the table
 PACE = timedelta(hours=1)  # terms are of days: looking more often finds nothing
 
 
@@ -53,14 +56,14 @@ class Retention:
     Args:
         recorder: The only writer.
         incidents: Whose transfers are kept.
+        table: The legal minimum by kind (`core.retention`).
         years: What the operator asks for; 0: nothing goes by itself.
-        least: What the law asks for, in years.
     """
 
-    def __init__(self, *, recorder: Recorder, incidents: Incidents, years: int, least: int = LEAST_YEARS) -> None:
+    def __init__(self, *, recorder: Recorder, incidents: Incidents, table: Table, years: int) -> None:
         self._recorder = recorder
         self._incidents = incidents
-        self._least = least
+        self._table = table
         self._years = years
         self._looked: datetime | None = None
 
@@ -70,7 +73,7 @@ class Retention:
         if not self._years or (self._looked is not None and timedelta(0) <= now - self._looked < PACE):
             return False
         self._looked = now
-        shortest = timedelta(days=365 * self._least)  # no year has fewer days
+        shortest = timedelta(days=28 * self._table.months(TRANSFERS))  # no month has fewer days
         before, after, done = now - shortest, "", False
         incidents = await self._incidents.list()
         while True:
@@ -113,22 +116,27 @@ class Retention:
             found.append(Kept("carried", None))
         return sorted(found, key=lambda each: (each.last is None, each.last or date.max, each.because))
 
+    def papers_kept_to(self, ends: date | None) -> date | None:
+        """The last day the papers of a filing must be kept, which the operator does; None while nothing ends it.
+
+        Args:
+            ends: Its last valid day.
+        """
+        return None if ends is None else self._table.keep_until(FILINGS, Since(ends, ends))
+
     async def _terms_of(self, view: Reading, transfer: Transfer, incidents: list[Recorded]) -> list[Kept]:
         entries = await view.entries_of(transfer.id)
         check_state(transfer, entries)
         ended = _ended_on(entries)
         if ended is None:
             return [Kept("open", None)]
-        terms = [Kept("term", self._last(ended))]
-        for each in incidents:
-            if transfer.id in each.transfers:
-                closed = each.closed_at and local_day(each.closed_at)
-                last = self._last(closed) if closed else None
-                terms.append(Kept("incident", last))
-        return terms
+        closed = [each.closed_at and local_day(each.closed_at) for each in incidents if transfer.id in each.transfers]
+        kept = [Kept("incident", self._until(INCIDENTS, each)) for each in closed]
+        return [Kept("term", self._until(TRANSFERS, ended)), *kept]
 
-    def _last(self, start: date) -> date:
-        return last_kept_day(start, years=self._years, least=self._least)
+    def _until(self, kind: str, ended: date | None) -> date | None:
+        """The last day of what has a term from its end on, whatever its row counts from; None where it has not ended."""
+        return None if ended is None else self._table.keep_until(kind, Since(ended, ended), years=self._years)
 
     async def _forgotten(self, transfer: Transfer, incidents: list[Recorded]) -> bool:
         """Forget one that is due; whether it is gone. One that cannot go stands in nobody's way."""
@@ -196,5 +204,5 @@ def _refusal(reasons: list[Kept]) -> str:
     told = "; ".join(_WORDS[each] for each in dict.fromkeys(each.because for each in reasons))
     days = [each.last for each in reasons if each.last is not None]
     if len(days) < len(reasons):
-        return f"the evidence must be kept: {told}" + (f"; not before {may_go_from(max(days))}" if days else "")
-    return f"the evidence must be kept: {told}; it may be destroyed from {may_go_from(max(days))} on"
+        return f"the evidence must be kept: {told}" + (f"; not before {deletable_from(max(days))}" if days else "")
+    return f"the evidence must be kept: {told}; it may be destroyed from {deletable_from(max(days))} on"

@@ -17,7 +17,7 @@ from gateway.core.records import EvidenceDocument, FiledMechanism
 from gateway.flow.filings import Filings
 from gateway.flow.incidents import Incidents
 from gateway.flow.retention import Retention
-from gateway.stores.rulebooks import prc_calendar
+from gateway.stores.rulebooks import load_retention, prc_calendar
 from gateway.wire import sshsig
 from tests.flow.rig import OFFICERS, Rig, filing
 from tests.flow.test_usage import sent
@@ -57,7 +57,9 @@ def run(rig: Rig, monkeypatch: pytest.MonkeyPatch):
         gateway = SimpleNamespace(
             registrar=rig.registrar,
             filings=Filings(recorder=rig.recorder, registrar=rig.registrar, calendar=prc_calendar()),
-            retention=Retention(recorder=rig.recorder, incidents=Incidents(rig.recorder), years=3),
+            retention=Retention(
+                recorder=rig.recorder, incidents=Incidents(rig.recorder), table=load_retention(), years=3
+            ),
         )
         return asyncio.run(work(gateway))
 

@@ -14,6 +14,7 @@ from gateway.core.filings import STATES, TO_DO, URGENT, standing
 from gateway.core.records import MECHANISMS, FiledMechanism
 from gateway.stores.locales import load_catalogue
 from gateway.stores.rulebooks import prc_calendar
+from tests.policies.packed import read_as
 
 WEEKDAYS = WorkCalendar(frozenset(), frozenset(), date(2026, 12, 31))
 
@@ -68,6 +69,14 @@ def test_an_assessment_may_be_extended_within_the_sixty_working_days_before_its_
     assert (standing(found, window, WEEKDAYS).state, standing(found, window, WEEKDAYS).window) == ("extension", window)
     holidays = WorkCalendar(frozenset({date(2026, 12, 1)}), frozenset(), date(2026, 12, 31))
     assert standing(found, window, holidays).window == date(2026, 10, 7), "a holiday makes the sixty days begin earlier"
+
+
+def test_an_old_result_stands_as_the_pack_reads_the_law() -> None:
+    old = filed("SA", effective=date(2023, 11, 2))
+    choices = read_as(old_results="two-years").choices
+    assert standing(old, date(2026, 11, 2), WEEKDAYS).ends == date(2026, 11, 2)
+    found = standing(old, date(2026, 11, 2), WEEKDAYS, choices=choices)
+    assert (found.ends, found.state) == (date(2025, 11, 2), "expired")
 
 
 def test_a_full_one_is_told_and_one_below_is_not() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Unusable
-from gateway.core.retention import Kept, parse_retention
+from gateway.core.retention import Kept, deletable_from, parse_retention
 from gateway.stores.rulebooks import load_retention
 from tests.policies.packed import pack
 
@@ -47,6 +47,17 @@ def test_until_when_a_record_is_kept(kind, facts, until):
 
 def test_case_64_of_the_brief_two_years_and_eleven_months():
     assert not TABLE.may_delete("provision_records", Kept(MADE), date(2029, 10, 20))
+
+
+@pytest.mark.parametrize(("years", "until"), [(0, 2029), (1, 2029), (3, 2029), (4, 2030), (10, 2036)])
+def test_a_setting_lengthens_and_never_shortens(years, until):
+    assert TABLE.keep_until("provision_records", Kept(MADE), years=years) == date(until, 11, 20)
+    assert TABLE.keep_until("incidents", Kept(MADE), years=years) is None
+
+
+def test_what_is_kept_may_go_the_day_after():
+    assert deletable_from(MADE) == MADE + DAY
+    assert deletable_from(date.max) == date.max
 
 
 @given(st.sampled_from([*TABLE.rows, "else"]), st.dates(date(2000, 1, 1), date(2090, 1, 1)), st.integers(0, 10_000))

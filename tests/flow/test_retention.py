@@ -9,18 +9,23 @@ import pytest
 
 from gateway.core.errors import Conflict, NotFound, StoreError
 from gateway.core.incident import Incident
+from gateway.core.retention import Keep
+from gateway.core.retention import Retention as Table
 from gateway.core.transfer import State
 from gateway.flow.housekeeping import Housekeeping
 from gateway.flow.incidents import Incidents
 from gateway.flow.retention import Retention
+from gateway.stores.rulebooks import load_retention
 from tests.flow import test_carry
 from tests.flow.rig import Rig
 
 TABLE = b"island,bill_mm\n" + b"Biscoe,39.1\n" * 10
 
 
-def retention(rig: Rig, years: int = 3, least: int = 3) -> Retention:
-    return Retention(recorder=rig.recorder, incidents=Incidents(rig.recorder), years=years, least=least)
+def retention(rig: Rig, years: int = 3, table=None) -> Retention:
+    return Retention(
+        recorder=rig.recorder, incidents=Incidents(rig.recorder), table=table or load_retention(), years=years
+    )
 
 
 async def delivered(rig: Rig, dataset: str = "data") -> str:
@@ -108,7 +113,8 @@ async def test_what_has_not_ended_or_may_be_appealed_for_stays(rig: Rig) -> None
     withdrawn = await rig.send({"a.csv": TABLE}, dataset="w")
     await rig.intake.withdraw(rig.sender, withdrawn.id)
     rig.clock.advance(days=1)
-    assert "may still be appealed for" in await refused(rig, withdrawn.id, retention(rig, 0, 0))
+    day = Table({each: Keep(each, 0, "made", (), "open", {}) for each in ("provision_records", "incidents")})
+    assert "may still be appealed for" in await refused(rig, withdrawn.id, retention(rig, 0, day))
     with pytest.raises(NotFound):
         await retention(rig).forget("t-nothing", by="operator")
 
