@@ -809,6 +809,24 @@ class HeaderOpener(Protocol):
         """The session keys in a Crypt4GH header sealed to the vault; raises BrokenPromise where it does not open."""
 
 
+class Classifying(Protocol):
+    """Classifies one file as it streams (`gateway.core.classify`). Blocking; for one thread at a time."""
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; they may be overwritten when this returns.
+
+        Raises:
+            StoreError: It cannot go on: the file has to be sent again.
+        """
+
+    def close(self) -> FileFindings:
+        """Findings of the whole file; once, after the last byte.
+
+        Raises:
+            StoreError: As `feed`.
+        """
+
+
 class Inspecting(Protocol):
     """Files of one transfer under inspection. Blocking, one file at a time."""
 

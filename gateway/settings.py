@@ -115,6 +115,12 @@ SETTINGS: tuple[Setting, ...] = (
         "bytes an institution may have here that are neither delivered nor ended; 0: no bound",
     ),
     Setting("limits.upload_hours", "count", 72, "how long an unfinished upload (tus) waits for its sender"),
+    Setting(
+        "inspect.classifiers",
+        "count",
+        1,
+        "processes beside the gateway that classify large texts, at most; one for two cores is right, 0: none",
+    ),
     Setting("inspect.memory_mib", "count", 3_072, "MiB of address space of a process that parses files"),
     Setting(
         "inspect.pictures",

@@ -5,6 +5,7 @@ Nothing is decided here; a change of what talks to what is a change of this file
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
@@ -19,7 +20,6 @@ from typing import Any
 
 from connectors.channel import BoundChannel
 from connectors.courier import HttpsCourier
-from gateway.core.classify import Classifier
 from gateway.core.errors import EndpointError, StoreError, Unusable
 from gateway.core.intake import Limits
 from gateway.core.records import Endpoint
@@ -60,13 +60,14 @@ from gateway.flow.webhooks import Deliveries, Webhooks
 from gateway.identity.apppasswords import AppPasswords
 from gateway.identity.holders import ClientHolders, Holders
 from gateway.identity.sshkeys import SshKeys
+from gateway.inspect.beside import Beside
 from gateway.inspect.clamd import Clamd
 from gateway.inspect.limits import Limits as Expansion
 from gateway.inspect.process import Allowance, Workers
 from gateway.ports import Channel, Connector, EventSigner, Observer, Scanner
 from gateway.settings import Settings
 from gateway.stores.database import Database
-from gateway.stores.detectors import load_detector_tables, read_documents
+from gateway.stores.detectors import read_documents
 from gateway.stores.keyring import FileKeyring
 from gateway.stores.offers import missing_controls
 from gateway.stores.packs import read_signers
@@ -215,7 +216,8 @@ async def open_gateway(settings: Settings, observer: Observer) -> AsyncIterator[
         StoreError: The database cannot be reached, or is of another version.
     """
     database = await Database.open(database_url(settings))
-    pool = ThreadPoolExecutor(max_workers=max(4, 2 * (os.cpu_count() or 1)), thread_name_prefix="pass")
+    pool = ThreadPoolExecutor(max_workers=max(6, 2 * (os.cpu_count() or 1)), thread_name_prefix="pass")
+    beside = Beside(read_documents(), settings.number("inspect.classifiers"))
     try:
         revision, needed = await database.revision()
         if revision != needed:
@@ -225,20 +227,23 @@ async def open_gateway(settings: Settings, observer: Observer) -> AsyncIterator[
                 code="database-version",
                 retry=False,
             )
-        yield _wire(settings, observer, database, pool)
+        yield _wire(settings, observer, database, pool, beside)
     finally:
+        await asyncio.to_thread(beside.close)
         pool.shutdown(wait=True, cancel_futures=True)
         await database.close()
 
 
-def _wire(settings: Settings, observer: Observer, database: Database, pool: ThreadPoolExecutor) -> Gateway:
+def _wire(
+    settings: Settings, observer: Observer, database: Database, pool: ThreadPoolExecutor, beside: Beside
+) -> Gateway:
     data = settings.path("gateway.data")
     clock, entropy = SystemClock(), SystemEntropy()
     spool, keyring = LocalSpool(data / "vault"), FileKeyring(data / "keyring", clock, entropy)
     signer = FileSigner(settings.path("keys.signing"))
     ledger = FileLedgerSigner(settings.path("keys.ledger"), settings.text("ledger.origin"))
     policies = _policies(settings)
-    rulebooks, calendar, tables = InstalledRulebooks(policies), prc_calendar(), load_detector_tables()
+    rulebooks, calendar = InstalledRulebooks(policies), prc_calendar()
     connectors, opener = InstalledConnectors(_channel(settings)), VaultOpener(settings.path("keys.vault_private"))
     recorder = Recorder(records=database, keyring=keyring, clock=clock, entropy=entropy, observer=observer)
     registrar = Registrar(recorder, settings.text("registry.genesis"), policies.vocabulary)
@@ -248,7 +253,7 @@ def _wire(settings: Settings, observer: Observer, database: Database, pool: Thre
         registrar=registrar,
         vault_public=crypt4gh.parse_public_key(_read(settings.path("keys.vault_public"))),
         opener=opener,
-        classifier=lambda path: Classifier(path, tables),
+        classifier=beside.classifier,
         vocabulary=policies.vocabulary,
         pool=pool,
         limits=_limits(settings),

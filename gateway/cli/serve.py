@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.cli.allocator import keep_freed_memory
 from gateway.core.errors import StoreError, Unusable
 from gateway.doors.https.app import make_app
 from gateway.doors.https.events import StreamLimits
@@ -42,6 +41,7 @@ from gateway.identity.sshcertificates import SshCertificates, load_authorities
 from gateway.identity.sshkeys import SshKeys
 from gateway.identity.tokenkeys import TokenKeys
 from gateway.identity.tokens import AccessTokens
+from gateway.inspect.allocator import keep_freed_memory
 from gateway.ports import Observer
 from gateway.settings import Settings
 from gateway.stores.locales import load_catalogue

@@ -20,14 +20,14 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.core.classify import Classifier, FileFindings, PersonSet, youngest
+from gateway.core.classify import FileFindings, PersonSet, youngest
 from gateway.core.declaration import LEVELS
 from gateway.core.differences import differences
 from gateway.core.lineage import finding as lineage_finding
 from gateway.core.names import settled_name
 from gateway.core.persons import keyed_digests, merge, pack, packed_digests, unpack
 from gateway.flow.cohorts import beside, join_hgr, samples_of_files, unnamed
-from gateway.ports import StoredFile
+from gateway.ports import Classifying, StoredFile
 
 SAMPLE_KIND = "genomic_sample"
 SAMPLES_KEPT = 20_000  # of one file; far beyond what any rule asks (500), and more are numbers
@@ -142,7 +142,7 @@ def without_samples(findings: Mapping[str, Any]) -> dict[str, Any]:
     return {**findings, "findings": [{**each, "samples": []} for each in findings.get("findings", ())]}
 
 
-def says_something(classifier: Callable[[str], Classifier], old: str, new: str) -> bool:
+def says_something(classifier: Callable[[str], Classifying], old: str, new: str) -> bool:
     """Whether a file's new name would change its findings: identifiers in it, marks, or another extension.
 
     Answered without the bytes: a name alone is classified, and compared with one that says nothing.

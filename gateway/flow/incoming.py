@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from gateway.core.classify import Classifier, on_day
+from gateway.core.classify import on_day
 from gateway.core.errors import Conflict, Incomplete
 from gateway.core.facts import local_day
 from gateway.core.intake import Limits, Part, check_quota, check_room
@@ -36,7 +36,7 @@ from gateway.flow.pieces import Pieces
 from gateway.flow.recorder import ALL_TIME, Ledgering, Recorder
 from gateway.flow.reread import Reread, cut
 from gateway.flow.upload import Pass, Passed, VaultSealer
-from gateway.ports import HeaderOpener, Partial, Spool, StoredFile
+from gateway.ports import Classifying, HeaderOpener, Partial, Spool, StoredFile
 from gateway.wire.crypt4gh import Buffer
 
 NOTED = 16 << 20  # bytes after which an upload leaves a note of itself: what a crash may cost at most
@@ -72,7 +72,7 @@ class Reception:
     spool: Spool
     sealer: VaultSealer
     opener: HeaderOpener
-    classifier: Callable[[str], Classifier]
+    classifier: Callable[[str], Classifying]
     pool: Executor
     limits: Limits
     keeper: Keeper

@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gateway.core.classify import Classifier
 from gateway.core.declaration import parse_declaration, stand_on
 from gateway.core.errors import Conflict, NotFound, NotPermitted, TooLarge, Unusable
 from gateway.core.facts import Fact, Tag
@@ -45,7 +44,7 @@ from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
 from gateway.flow.run import Run, cut_off, forget_upload
 from gateway.flow.upload import VaultSealer
-from gateway.ports import HeaderOpener, Spool, StoredFile, TransferFilter, Upload
+from gateway.ports import Classifying, HeaderOpener, Spool, StoredFile, TransferFilter, Upload
 from gateway.wire.crypt4gh import Buffer
 
 __all__ = ["Announced", "Incoming", "Intake"]
@@ -98,7 +97,7 @@ class Intake:
         registrar: Registrar,
         vault_public: bytes,
         opener: HeaderOpener,
-        classifier: Callable[[str], Classifier],
+        classifier: Callable[[str], Classifying],
         vocabulary: Vocabulary,
         pool: Executor,
         limits: Limits,

@@ -1,10 +1,11 @@
 """The pass: one file's bytes are digested, inspected, encrypted and spooled while they arrive.
 
 The rules:
-1. Plaintext lives in memory only, at most two pieces of it a file and what the classifier still reads; what reaches the
+1. Plaintext lives in memory only, at most three pieces of it a file and what the classifier still reads; what reaches the
    spool is Crypt4GH segments.
 2. The three lanes of a piece (digest; inspection; encryption, ciphertext digest and write) run in worker threads at the
-   same time, while the next piece is received. A slow lane slows the sender; memory stays flat (`pieces`).
+   same time, while the next piece is received; a lane may be one piece behind the others (`AHEAD`). A slow lane slows the
+   sender; memory stays flat (`pieces`).
 3. The session key is fresh, its nonces come from the system's generator, and only its sealed form outlives the upload:
    the door holds the public half of the vault key alone.
 4. `suspend` returns only when the part is durable, and so does whoever `finish`es; only then may a row or a fact rely on it.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
@@ -27,14 +29,16 @@ from typing import Final, TypeVar
 
 from blake3 import blake3
 
-from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify import FileFindings
 from gateway.core.intake import Part, ReceivedFile
+from gateway.flow.lanes import Lane, through
 from gateway.flow.pieces import PIECE, Pieces
 from gateway.flow.reread import Run
-from gateway.ports import Clock, Entropy, SpoolWriter
+from gateway.ports import Classifying, Clock, Entropy, SpoolWriter
 from gateway.wire import crypt4gh
 
 _SMALL = crypt4gh.SEGMENT  # below this, three threads cost more than they save
+AHEAD: Final = 2  # pieces of an upload that are in work
 _NONCE = 12
 _WRITER_KEY = 32  # X25519
 WRITER_HEADERS: Final = 256
@@ -100,7 +104,7 @@ class Pass:
     def __init__(
         self,
         *,
-        classifier: Classifier,
+        classifier: Classifying,
         create: Callable[[], SpoolWriter],
         key: bytes,
         entropy: Entropy,
@@ -119,7 +123,8 @@ class Pass:
         self._first = bytearray()  # of a piece that has not begun: a small file takes none
         self._filling: bytearray | None = None
         self._held = 0  # bytes of either
-        self._inflight: asyncio.Task[None] | None = None
+        self._lanes = [Lane(work, pool) for work in (self._digest, self._inspect, self._seal)]
+        self._underway = deque[asyncio.Future[None]]()  # pieces in work, oldest first
         self._taken_back = 0
         self._written = 0
         self.size = 0
@@ -245,8 +250,9 @@ class Pass:
 
     async def abort(self) -> None:
         """Remove every trace of the upload."""
-        with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
-            await self._settled()
+        while self._underway:
+            with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
+                await self._settled()
         _, own = self._taken()
         if own is not None:
             self._pieces.give(own)
@@ -256,21 +262,19 @@ class Pass:
     # --- lanes -------------------------------------------------------------------------------------------------------
 
     async def _start(self, piece: memoryview, own: bytearray | None = None) -> None:
-        """Work on a piece, after the one before and when it is this upload's turn; `own` is its memory, where it is ours."""
+        """Work on a piece, soon after those before and when it is this upload's turn; `own` is its memory, where it is ours."""
         with self._lent(own) as lent:
-            await self._settled()
+            await self._settled(but=0 if len(piece) <= _SMALL else AHEAD - 1)
             if len(piece) <= _SMALL:
                 await self._run(lambda: self._all_lanes(piece))
                 return
             await self._pieces.turn.acquire()
-            self._inflight = asyncio.ensure_future(self._lanes(piece, lent.pop_all()))
+            self._underway.append(asyncio.ensure_future(self._through(piece, lent.pop_all())))
 
-    async def _lanes(self, piece: memoryview, lent: ExitStack) -> None:
-        loop = asyncio.get_running_loop()
-        lanes = (self._digest, self._inspect, self._seal)
+    async def _through(self, piece: memoryview, lent: ExitStack) -> None:
         try:
             with lent:
-                await asyncio.gather(*(loop.run_in_executor(self._pool, lane, piece) for lane in lanes))
+                await through(self._lanes, piece)
         finally:
             self._pieces.turn.release()
 
@@ -286,10 +290,15 @@ class Pass:
             await self._begin()
         await self._settled()
 
-    async def _settled(self) -> None:
-        inflight, self._inflight = self._inflight, None
-        if inflight is not None:
-            await inflight
+    async def _settled(self, *, but: int = 0) -> None:
+        """Wait until at most so many pieces are in work. Who is cancelled here leaves them in work, for `abort` to wait for."""
+        while len(self._underway) > but:
+            oldest = self._underway[0]
+            try:
+                await asyncio.shield(oldest)
+            finally:
+                if oldest.done():
+                    self._underway.popleft()
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

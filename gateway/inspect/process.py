@@ -120,7 +120,7 @@ class Inspector:
         try:
             link.settimeout(self._allowance.seconds + subject.size / self._allowance.speed)
             self._ask(link, subject)
-            words, numbers = told.read_frame(_reader(link))
+            words, numbers = told.read_frame(reader(link))
             if not words:
                 raise BrokenPromise("a sealed part in the vault does not open: it was altered")
             return told.decode(words, numbers, path=subject.path, size=subject.size)
@@ -164,14 +164,14 @@ class Inspector:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # a library's words about a stranger's bytes are the stranger's words
-                env=_environment(),
+                env=environment(),
                 cwd="/",
             )
         self._link = ours
         ours.settimeout(START)
         try:
             ours.sendall(self._tables)
-            standing = _reader(ours)(len(READY) + 2)
+            standing = reader(ours)(len(READY) + 2)
         except (OSError, EOFError) as wrong:
             self.close()
             raise StoreError(
@@ -210,7 +210,7 @@ def refused(subject: Subject, why: str) -> FileFindings:
     return nest(Outer(subject.path, subject.size, "unknown", findings=[finding], readable=False), [])
 
 
-def _environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
     """Nothing of ours: no secret travels in it. Libraries with pools of threads make none."""
     quiet = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "ARROW_IO_THREADS", "NUMEXPR_NUM_THREADS")
     paths = {name: os.environ[name] for name in ("PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
@@ -223,7 +223,9 @@ def _environment() -> Mapping[str, str]:
     }
 
 
-def _reader(link: socket.socket) -> Callable[[int], bytes]:
+def reader(link: socket.socket) -> Callable[[int], bytes]:
+    """What reads exactly as many bytes as asked for; raises EOFError where they do not come."""
+
     def read(size: int) -> bytes:
         pieces, left = [], size
         while left:

@@ -34,6 +34,7 @@ def encode(findings: FileFindings) -> bytes:
         document[name] = getattr(findings, name)
     document["births"] = {str(day): count for day, count in findings.births.items()}
     document["categories"] = {name: list(words) for name, words in findings.categories.items()}
+    document["columns"] = None if findings.columns is None else list(findings.columns)
     document["subject_limits"] = dict(findings.subject_limits)
     document["people"] = [_people(people, numbers) for people in findings.people]
     words = json.dumps(document).encode()
@@ -104,6 +105,9 @@ def _findings(document: Mapping[str, Any], numbers: bytes) -> FileFindings:
             _word(name, _KIND): tuple(_word(each, _KIND) for each in _listed(words, 1_000))
             for name, words in _table(document["categories"])
         },
+        columns=None
+        if document["columns"] is None
+        else tuple(_word(each, _PLACE) for each in _listed(document["columns"], _SPANS)),
         subject_limits={_word(name, _KIND): _count(limit) for name, limit in _table(document["subject_limits"])},
     )
 

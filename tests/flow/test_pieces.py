@@ -12,6 +12,7 @@ import pytest
 from gateway.core.classify import Classifier
 from gateway.flow.pieces import BUDGET, PIECE, SHARE, SPARE, Pieces
 from gateway.flow.upload import Pass
+from gateway.ports import SpoolWriter
 from gateway.stores.detectors import load_detector_tables
 from gateway.wire import crypt4gh
 from tests.fakes.entropy import FakeEntropy
@@ -91,10 +92,10 @@ async def test_what_a_failed_lane_had_is_not_used_again_and_its_turn_is(pool, mo
     pieces, spool = Pieces(working=1), FakeSpool()
     upload = begun(pieces, pool, spool, 1)
 
-    def broken(_piece: memoryview) -> None:
+    def broken(_name: str) -> SpoolWriter:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(upload, "_seal", broken)
+    monkeypatch.setattr(spool, "create", broken)
     for _ in range(3):
         await upload.feed(b"1,2\n" * (PIECE // 8))
     with pytest.raises(OSError, match="gone"):

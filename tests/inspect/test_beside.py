@@ -1,0 +1,157 @@
+"""Classifiers in processes beside the gateway: the same findings; whatever becomes of the process, no file is called clean."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gateway.core.classify import Classifier, FileFindings
+from gateway.core.errors import StoreError
+from gateway.core.formats import HEAD
+from gateway.inspect import classifying, told
+from gateway.inspect.beside import SHARED, Beside, Remote
+from gateway.stores.detectors import load_detector_tables, read_documents
+
+TABLES = load_detector_tables()
+PEOPLE = b"name,id_number,mobile\n" + b"".join(
+    b"A%d,%s,138%08d\n" % (n, b"11010519491231002X", n) for n in range(40_000)
+)
+READS = b"@r1 x\nACGTACGTACGT\n+\nFFFF:FF,FFFF\n" * 9_000
+
+
+@pytest.fixture(scope="module")
+def beside() -> Iterator[Beside]:
+    made = Beside(read_documents())
+    assert made.stand()
+    yield made
+    made.close()
+
+
+def here(path: str, content: bytes) -> FileFindings:
+    classifier = Classifier(path, TABLES)
+    classifier.feed(content)
+    return classifier.close()
+
+
+def same(one: FileFindings, other: FileFindings) -> None:
+    assert told.encode(one) == told.encode(other)
+    assert one.columns == other.columns
+
+
+@pytest.mark.parametrize(("path", "content"), [("people.csv", PEOPLE), ("a.fastq", READS)])
+@pytest.mark.parametrize("piece", [HEAD, 200_000, SHARED, 3 * SHARED + 7])
+def test_findings_are_those_of_a_classifier_here(beside, path, content, piece):
+    classifier = beside.classifier(path)
+    for at in range(0, len(content), piece):
+        classifier.feed(memoryview(bytearray(content[at : at + piece])))
+    assert isinstance(classifier._chosen, Remote)
+    same(classifier.close(), here(path, content))
+
+
+def test_many_files_at_once_are_kept_apart(beside):
+    def classified(number: int) -> tuple[FileFindings, FileFindings]:
+        content = b"id_number,n\n" + b"11010519491231002X,%d\n" % number * (20_000 + number)
+        classifier = beside.classifier(f"{number}.csv")
+        for at in range(0, len(content), 70_000):
+            classifier.feed(content[at : at + 70_000])
+        return classifier.close(), here(f"{number}.csv", content)
+
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in pool.map(classified, range(8)):
+            same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"), [("small.csv", PEOPLE[: HEAD - 1]), ("a.bin", bytes(range(256)) * 1_000), ("empty.csv", b"")]
+)
+def test_what_is_small_or_no_text_stays_here(beside, path, content):
+    classifier = beside.classifier(path)
+    if content:
+        classifier.feed(content)
+    same(classifier.close(), here(path, content))
+    assert not isinstance(classifier._chosen, Remote)
+
+
+def test_until_a_process_stands_and_without_any_all_is_classified_here():
+    with_none = Beside(read_documents(), most=0)
+    classifier = with_none.classifier("people.csv")
+    classifier.feed(PEOPLE)
+    assert isinstance(classifier._chosen, Classifier)
+    assert not with_none.stand(0)
+
+
+def test_files_of_a_process_that_died_are_refused_and_the_next_ones_get_another():
+    beside = Beside(read_documents())
+    try:
+        assert beside.stand()
+        fed, closed = beside.classifier("a.csv"), beside.classifier("b.csv")
+        fed.feed(PEOPLE)
+        closed.feed(PEOPLE)
+        (side,) = beside._sides
+        assert side._process is not None
+        side._process.kill()
+        assert side.over.wait(30)
+        with pytest.raises(StoreError, match="send it again"):
+            fed.feed(PEOPLE)
+        with pytest.raises(StoreError, match="send it again"):
+            closed.close()
+        near = beside.classifier("c.csv")
+        near.feed(PEOPLE)
+        same(near.close(), here("c.csv", PEOPLE))
+        assert beside.stand()
+        far = beside.classifier("d.csv")
+        far.feed(PEOPLE)
+        assert isinstance(far._chosen, Remote)
+        same(far.close(), here("d.csv", PEOPLE))
+    finally:
+        beside.close()
+
+
+def test_a_file_that_is_given_up_is_forgotten_there(beside):
+    (side,) = beside._sides
+    classifier = beside.classifier("a.csv")
+    classifier.feed(PEOPLE)
+    before = side.files
+    del classifier
+    gc.collect()
+    assert side.files == before - 1
+    assert side._dropped
+
+
+def test_a_process_has_the_walls_that_this_system_has(beside):
+    (side,) = beside._sides
+    assert side._process is not None
+    status = Path(f"/proc/{side._process.pid}/status").read_text("utf-8")
+    assert ("Seccomp:\t2" in status) == side.walls.seccomp
+    assert "NoNewPrivs:\t1" in status
+    assert "CapEff:\t0000000000000000" in status
+
+
+def test_a_classifier_that_fails_there_is_a_file_nobody_calls_clean():
+    class Broken(Classifier):
+        def feed(self, chunk):
+            raise ValueError("a mistake of ours")
+
+    desk = classifying.Desk(TABLES)
+    desk._files[1] = Broken("a.csv", TABLES)
+    desk.feed(1, b"x")
+    desk.feed(1, b"y")
+    assert desk.close(1) is None
+    desk.begin(2, "b.csv")
+    desk.feed(2, PEOPLE)
+    found = desk.close(2)
+    assert found is not None
+    same(found, here("b.csv", PEOPLE))
+
+
+def test_an_answer_that_is_none_is_refused(beside, monkeypatch):
+    classifier = beside.classifier("a.csv")
+    classifier.feed(PEOPLE)
+    (side,) = beside._sides
+    monkeypatch.setattr(side, "_heard", lambda size: classifying.NOTHING[:size])
+    with pytest.raises(StoreError, match="send it again"):
+        classifier.close()
