@@ -18,6 +18,7 @@ from asyncssh.stream import SSHServerStreamSession
 
 from gateway.doors.sftp import DoorLimits, server
 from gateway.doors.sftp.metered import MeteredFiles
+from gateway.doors.sftp.server import PACKET
 from gateway.doors.sftp.sessions import OFFERED, DoorSession
 from gateway.doors.sftp.windows import window
 from tests.doors.sftp_site import BASE, SftpSite
