@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inspect.identities import inspected, people
+from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf
 
 PEOPLE = people(40)
@@ -38,6 +39,10 @@ def sample(name: str) -> bytes:
             PEOPLE.to_sql("p", base)
             base.commit()
             return base.serialize()
+    elif name in {"sas7bdat", "packed.sas7bdat"}:
+        columns = [Column("id_number", 18, numeric=False), Column("mobile"), Column("visit", 8, label="序号")]
+        method = b"" if name == "sas7bdat" else b"SASYZCRL"
+        return DataSet(columns, list(PEOPLE.itertuples(index=False)), wide=False, page=2048, method=method).bytes()
     elif name == "npy":
         np.save(sink, np.array(PEOPLE["id_number"].tolist()))
     elif name == "dbf":
@@ -55,7 +60,21 @@ def written(tmp_path_factory):
     return lambda name: (folder / name).read_bytes() if (folder / name).exists() else sample(name)
 
 
-EVERY = ("parquet", "arrow", "arrows", "dta", "db", "npy", "dbf", "sav", "zsav", "xpt", "rds")
+EVERY = (
+    "parquet",
+    "arrow",
+    "arrows",
+    "dta",
+    "db",
+    "npy",
+    "dbf",
+    "sav",
+    "zsav",
+    "xpt",
+    "rds",
+    "sas7bdat",
+    "packed.sas7bdat",
+)
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -133,4 +133,6 @@ def test_what_is_not_read_is_held():
     ):
         assert not inspected(head, "a").inspectable
     sas = bytes(12) + bytes.fromhex("c2ea8160b31411cfbd92080009c7318c181f1011") + bytes(1000)
-    assert inspected(sas, "a.sas7bdat").format == "sas7bdat"
+    found = inspected(sas, "a.sas7bdat")
+    assert found.format == "sas7bdat"
+    assert not found.inspectable

@@ -65,6 +65,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "stata": Parser("stata"),
     "spss": Parser("spss"),
     "xport": Parser("xport"),
+    "sas7bdat": Parser("sas7bdat"),
     "dbf": Parser("dbf"),
     "npy": Parser("npy"),
     "matlab": Parser("matlab"),

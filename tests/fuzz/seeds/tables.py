@@ -16,6 +16,7 @@ from pyarrow import feather
 from scipy.sparse import csc_array
 
 from tests.inspect.identities import people, resident_ids
+from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf, npy
 from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
@@ -99,6 +100,20 @@ def _xport() -> Iterator[bytes]:
         yield xport(FEW, Path(folder), 8, column_labels={"visit": "标签" * 20})
 
 
+def _sas7bdat() -> Iterator[bytes]:
+    columns = [
+        Column("id_number", 18, numeric=False),
+        Column("mobile", 8, format="BEST"),
+        Column("day", 5, format="DATE", label="d"),
+    ]
+    rows = [(each, 13_812_345_678.0, 19_000.0 + n) for each, _, n in _CELLS]
+    for wide, order, page in ((False, "<", 2048), (False, ">", 2048), (True, "<", 4096), (True, ">", 4096)):
+        for method in (b"", b"SASYZCRL", b"SASYZCR2"):
+            yield DataSet(columns, rows * 5, wide, order, method=method, page=page).bytes()
+    yield DataSet(columns, rows, wide=False, page=2048, deleted=(1,), encoding=(125, "gb18030")).bytes()
+    yield DataSet(columns, rows * 8, wide=False, page=2048, slack=b"some words").bytes()
+
+
 def _dbf() -> Iterator[bytes]:
     yield dbf(_CELLS, deleted=(1,))
     foxpro = bytearray(dbf(_CELLS, language=0))
@@ -146,6 +161,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "stata": _stata,
     "spss": _spss,
     "xport": _xport,
+    "sas7bdat": _sas7bdat,
     "dbf": _dbf,
     "npy": _npy,
     "matlab": _matlab,
