@@ -56,6 +56,7 @@ def written(tmp_path_factory):
     pyreadstat.write_sav(PEOPLE, folder / "sav", row_compress=True)
     pyreadstat.write_sav(PEOPLE, folder / "zsav", compress=True)
     pyreadstat.write_xport(PEOPLE.rename(columns={"id_number": "idno"}), folder / "xpt", file_format_version=5)
+    pyreadstat.write_por(PEOPLE.rename(columns={"id_number": "idno"}), folder / "por")
     rdata.write_rds(folder / "rds", {"a": PEOPLE["id_number"].tolist(), "b": 1.5}, compression=None)
     return lambda name: (folder / name).read_bytes() if (folder / name).exists() else sample(name)
 

@@ -127,7 +127,7 @@ def test_a_transport_file_that_breaks_off(tmp_path, cut):
 
 def test_what_is_not_read_is_held():
     for head in (
-        b"ASCII SPSS PORT FILE" + b" " * 500,
+        b"ASCII SPSS PORT FILE" + b" " * 500,  # and no more
         b"$FL2" + bytes(24) + b"ENCRYPTEDSAV" + bytes(100),
         b"\x69\x02\x01\x00" + bytes(200),
     ):

@@ -64,6 +64,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "sqlite": Parser("sqlite"),
     "stata": Parser("stata"),
     "spss": Parser("spss"),
+    "spss_portable": Parser("portable", streams=True),
     "xport": Parser("xport"),
     "sas7bdat": Parser("sas7bdat"),
     "dbf": Parser("dbf"),

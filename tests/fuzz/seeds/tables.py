@@ -20,6 +20,7 @@ from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf, npy
 from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
+from tests.inspect.test_portable import COUNT, NAMED, portable, said, thirty, written
 from tests.inspect.test_rdata import END, HEAD, attribute, chars, integers, number, plain, texts
 from tests.inspect.test_sqlite import database
 from tests.inspect.test_statistics import spss, stata, xport
@@ -100,6 +101,14 @@ def _xport() -> Iterator[bytes]:
         yield xport(FEW, Path(folder), 8, column_labels={"visit": "标签" * 20})
 
 
+def _portable() -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield portable(FEW.rename(columns={"id_number": "idno"}), Path(folder), column_labels={"visit": "words"})
+    labels = b"D" + thirty(1) + said("N") + thirty(1) + thirty(2) + said("two") + b"E" + thirty(1) + said("words")
+    rest = b"8" + thirty(9) + b"B1/2/C" + said("label") + labels + b"6" + said("N")
+    yield written(COUNT, NAMED, rest, b"F" + said("x") + b"-1.F+3/" + said("y") + b"*.", end=b"\n")
+
+
 def _sas7bdat() -> Iterator[bytes]:
     columns = [
         Column("id_number", 18, numeric=False),
@@ -161,6 +170,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "stata": _stata,
     "spss": _spss,
     "xport": _xport,
+    "portable": _portable,
     "sas7bdat": _sas7bdat,
     "dbf": _dbf,
     "npy": _npy,
