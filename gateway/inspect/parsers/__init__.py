@@ -61,6 +61,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "arrow": Parser("arrow"),
     "arrow_stream": Parser("arrow", function="inspect_stream"),
     "feather": Parser("feather"),
+    "avro": Parser("avro", streams=True),
     "sqlite": Parser("sqlite"),
     "stata": Parser("stata"),
     "spss": Parser("spss"),

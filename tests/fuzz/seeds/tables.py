@@ -18,6 +18,8 @@ from scipy.sparse import csc_array
 from tests.inspect.identities import people, resident_ids
 from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf, npy
+from tests.inspect.test_avro import ROWS, avro, long
+from tests.inspect.test_avro import written as avro_written
 from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
 from tests.inspect.test_portable import COUNT, NAMED, portable, said, thirty, written
@@ -63,6 +65,26 @@ def _feather() -> Iterator[bytes]:
         "long": pa.array(["a", "b"], pa.large_string()),
     }  # fmt: skip
     yield feather1(pa.table(kinds))
+
+
+def _avro() -> Iterator[bytes]:
+    for codec in ("null", "deflate", "bzip2", "xz", "snappy", "zstandard"):
+        yield avro(ROWS[:6], codec=codec)
+    node = {
+        "type": "record",
+        "name": "N",
+        "fields": [{"name": "s", "type": "string"}, {"name": "n", "type": ["null", "N"]}],
+    }
+    yield avro([{"s": "a", "n": {"s": "b", "n": None}}], node)
+    kinds = ["boolean", "float", "bytes", {"type": "int", "logicalType": "date"}, {"type": "map", "values": "long"}]
+    fields = [{"name": f"f{place}", "type": ["null", kind]} for place, kind in enumerate(kinds)]
+    objects = (
+        long(1) + b"\1" + long(1) + bytes(4) + long(1) + long(1) + b"x" + long(1) + long(9),
+        long(1) + long(1) + long(1) + b"k" + b"\2\0",
+    )
+    yield avro_written({"type": "record", "name": "R", "fields": fields}, b"".join(objects), meta={"note": b"words"})
+    items = {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["a", "b"]}}
+    yield avro_written(items, long(-2) + long(2) + b"\0\2\0")
 
 
 def _sqlite() -> Iterator[bytes]:
@@ -166,6 +188,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "parquet": _parquet,
     "arrow": _arrow,
     "feather": _feather,
+    "avro": _avro,
     "sqlite": _sqlite,
     "stata": _stata,
     "spss": _spss,
