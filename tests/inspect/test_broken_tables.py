@@ -20,6 +20,7 @@ from tests.inspect.identities import inspected, people
 from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf
 from tests.inspect.test_avro import MARKER, ROWS, avro
+from tests.inspect.test_orc import orc
 
 PEOPLE = people(40)
 
@@ -44,6 +45,8 @@ def sample(name: str) -> bytes:
         columns = [Column("id_number", 18, numeric=False), Column("mobile"), Column("visit", 8, label="序号")]
         method = b"" if name == "sas7bdat" else b"SASYZCRL"
         return DataSet(columns, list(PEOPLE.itertuples(index=False)), wide=False, page=2048, method=method).bytes()
+    elif name == "orc":
+        return orc(table.replace_schema_metadata(None), compression="zlib")
     elif name == "avro":
         return avro(ROWS[:40], sync_marker=MARKER, sync_interval=400)
     elif name == "npy":

@@ -58,6 +58,7 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "ole2": Parser("legacy"),
     # tables
     "parquet": Parser("parquet"),
+    "orc": Parser("orc"),
     "arrow": Parser("arrow"),
     "arrow_stream": Parser("arrow", function="inspect_stream"),
     "feather": Parser("feather"),

@@ -14,8 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-import pyarrow as pa
-
+from gateway.inspect import snappy
 from gateway.inspect.forward import Cursor
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.avroschema import Block, Node, compiled
@@ -159,17 +158,10 @@ def _plain(raw: bytes, report: Report) -> bytes:  # noqa: ARG001  # every codec 
 
 
 def _snappy(raw: bytes, report: Report) -> bytes:
-    """Snappy's own length first, CRC-32 of the content behind."""
-    size = shift = 0
-    for byte in raw[:5]:
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    report.context.budget.room(size)
-    report.context.budget.expand(size)
-    content: bytes = pa.decompress(raw[:-4], size, codec="snappy", asbytes=True)
-    if len(content) != size or zlib.crc32(content).to_bytes(4, "big") != raw[-4:]:
+    """CRC-32 of the content stands behind."""
+    budget = report.context.budget
+    content = snappy.opened(raw[:-4], budget, budget.limits.held, "avro: a block")
+    if zlib.crc32(content).to_bytes(4, "big") != raw[-4:]:
         raise Unreadable("avro: a damaged block")
     return content
 

@@ -22,6 +22,8 @@ from tests.inspect.test_avro import ROWS, avro, long
 from tests.inspect.test_avro import written as avro_written
 from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
+from tests.inspect.test_orc import nested as orc_nested
+from tests.inspect.test_orc import orc
 from tests.inspect.test_portable import COUNT, NAMED, portable, said, thirty, written
 from tests.inspect.test_rdata import END, HEAD, attribute, chars, integers, number, plain, texts
 from tests.inspect.test_sqlite import database
@@ -65,6 +67,18 @@ def _feather() -> Iterator[bytes]:
         "long": pa.array(["a", "b"], pa.large_string()),
     }  # fmt: skip
     yield feather1(pa.table(kinds))
+
+
+def _orc() -> Iterator[bytes]:
+    for codec in ("uncompressed", "zlib", "snappy", "zstd", "lz4"):
+        yield orc(_plain(), compression=codec)
+    for version in ("0.11", "0.12"):
+        for coded in (0.0, 1.0):
+            yield orc(
+                orc_nested(), compression="uncompressed", file_version=version, dictionary_key_size_threshold=coded
+            )
+    numbers = pa.table({"a": [3, 4, 5, 2**40, 7, 8, 3, 4, 5, 6] * 3, "b": list(range(0, 300, 10))})
+    yield orc(numbers, compression="uncompressed", row_index_stride=500, bloom_filter_columns=[0])
 
 
 def _avro() -> Iterator[bytes]:
@@ -189,6 +203,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "arrow": _arrow,
     "feather": _feather,
     "avro": _avro,
+    "orc": _orc,
     "sqlite": _sqlite,
     "stata": _stata,
     "spss": _spss,
