@@ -15,6 +15,7 @@ from pyarrow import orc as oracle
 
 from gateway.inspect.columns import Cells
 from gateway.inspect.limits import Limits, Unreadable
+from gateway.inspect.parsers.orcfields import Fields, one
 from gateway.inspect.parsers.orcruns import run_bytes, run_numbers
 from tests.inspect.identities import counted, holds, inspected, people, resident_ids
 
@@ -161,6 +162,16 @@ def test_what_was_cut_off_or_added_is_never_clean(data):
     tail = data.draw(st.binary(min_size=1, max_size=100))
     assert not inspected(content + tail, "a.orc").inspectable
     assert not inspected(content[:3] + tail + content[3:], "a.orc").inspectable
+
+
+def test_a_field_that_stands_twice_is_refused():
+    """Bytes behind the end may read as more of the postscript."""
+    fields = Fields(lambda text: None, lambda bound: None)
+    assert one(fields.read(b"\x18\x05", "postscript"), 3) == 5
+    with pytest.raises(Unreadable):
+        one(fields.read(b"\x18\x05\x18\x80\x00", "postscript"), 3)
+    with pytest.raises(Unreadable):
+        fields.read(b"\x48\x01", "postscript")  # no such field
 
 
 def test_room_between_stripes_is_zeros_or_holds_the_file():

@@ -117,7 +117,7 @@ class _File:
         if head != _MAGIC or start < len(_MAGIC):
             raise Unreadable("orc: no postscript")
         script = self._fields.read(self._read(start, length), "postscript")
-        self._compression, self._block = one(script, 2), one(script, 3, _CHUNK)
+        self._compression, self._block, _ = one(script, 2), one(script, 3, _CHUNK), one(script, 6)
         if one(script, 7):  # statistics of encrypted columns
             raise Unreadable("orc: columns are encrypted", kind="encrypted_content")
         if self.texts not in ([], [_MAGIC]) or self._block > _CHUNK:  # the first writers left it out

@@ -92,5 +92,12 @@ class Fields:
 
 
 def one(message: Message, field: int, default: int = 0) -> int:
-    """A number that stands once, the last one where it does not."""
-    return int(message[field][-1]) if message.get(field) else default
+    """A number that stands once or not at all.
+
+    Raises:
+        Unreadable: It stands twice: readers differ in which they take.
+    """
+    found = message.get(field, [default])
+    if len(found) != 1:
+        raise Unreadable("orc: a field stands twice")
+    return int(found[0])
