@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.inspect.cursor import decoded
+from gateway.inspect.days import is_spss, of_spss
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source, Stream
@@ -31,12 +31,6 @@ _THIRTY: Final = 30
 _POSITIONS: Final = (
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz .<(+|&[]!$*);^-/|,%_>?`:\0@'=\"\0\0\0\0\0\0~"
 )
-
-
-_DAYS: Final = frozenset({20, 23, 24, 28, 29, 30, 38, 39})  # formats of days, and of moments (System File Format, 1.8)
-_MOMENTS: Final = frozenset({22, 41})
-_SHIFTED: Final = 82  # by this some SPSS numbers them higher
-_EPOCH: Final = datetime(1582, 10, 14)  # noqa: DTZ001  # SPSS has no time zones
 
 
 @dataclass
@@ -225,7 +219,7 @@ def _variable(text: _Text, told: _Dictionary) -> None:
     width, name = text.whole(_STRING), text.string()
     told.lines.append(name)
     format_, *_ = [text.whole(_STRING) for _ in range(6)]
-    told.variables.append(_Variable(decoded(name).strip(), width, format_ - _SHIFTED * (format_ > _SHIFTED)))
+    told.variables.append(_Variable(decoded(name).strip(), width, format_))
 
 
 def _missing(text: _Text, told: _Dictionary) -> None:
@@ -310,10 +304,4 @@ def _cell(text: _Text, variable: _Variable) -> object:
     if variable.width:
         return decoded(text.string().rstrip(b" "))
     number = text.number()
-    if number is None or variable.format not in _DAYS | _MOMENTS:
-        return number
-    try:
-        moment = _EPOCH + timedelta(seconds=number)
-    except OverflowError:
-        return number
-    return moment.date() if variable.format in _DAYS else moment
+    return number if number is None or not is_spss(variable.format) else of_spss(number, variable.format)

@@ -10,27 +10,19 @@ what text and numbers look like (`Rows.settle`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from gateway.inspect.cursor import decoded
+from gateway.inspect.days import of_sas
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.parsers.sas7header import legible_text
 from gateway.inspect.parsers.sas7meta import Column
 from gateway.inspect.report import Report
 
 _PIECE: Final = 1 << 20
-_LETTERED: Final = re.compile(r"^[A-Z]+(?:[0-9]+[A-Z]+)*")  # `DATE9.` without its width, `E8601DA` with its number
-_DAYS: Final = re.compile(
-    "DATE|DAY|(DDMMYY|MMDDYY|YYMMDD|MMYY|YYMM)[BCDNPS]?|DOWNAME|[BE]8601DA|JULDAY|JULIAN|MINGUO|NENGO|MON(NAME|TH|YY)|NLDATEW?"
-    "|QTRR?|WEEK(DATE|DATX|DAY)|WORDDAT[EX]|YEAR|YYMON|YYQR?"
-)
-_MOMENTS: Final = re.compile("DATETIME|DATEAMPM|DT(DATE|MONYY|WKDATX|YEAR|YYQC)|[BE]8601D[NT]|MDYAMPM|NLDATM")
-_EPOCH: Final = np.datetime64("1960-01-01")
-_CALENDAR: Final = (-138_061, 6_589_335)  # days of 1582 and 19900, between which SAS has dates
 _NEVER: Final = (1e-150, 1e150)  # no measurement is smaller or larger
 _ODD: Final = 10  # one cell in so many may be neither text nor a number
 
@@ -108,7 +100,7 @@ class Rows:
         hollow = (full[:, :5] if self._order == "<" else full[:, 3:]).any(axis=1)  # missing: a letter and no more
         odd = np.where(missing, hollow, (numbers != 0) & ((size < _NEVER[0]) | (size > _NEVER[1])))
         self._odd[place] += (int(odd.sum()), int((odd | ~missing).sum()))
-        shown = _days(numbers, self._columns[place].format)
+        shown = of_sas(numbers, self._columns[place].format)
         return [None if gone else cell for cell, gone in zip(shown, missing.tolist(), strict=True)]
 
 
@@ -121,22 +113,6 @@ def _between(columns: list[Column], length: int) -> np.ndarray[Any, Any]:
             raise Unreadable("sas7bdat: columns overlap or reach out of their row")
         part[:] = True
     return np.flatnonzero(~used)
-
-
-def _days(numbers: np.ndarray[Any, Any], format_: str) -> list[object]:
-    """Days and moments as a calendar has them, where the format says that they are some."""
-    named = _LETTERED.match(format_.upper())
-    name = named[0] if named else ""
-    if not _DAYS.fullmatch(name) and not _MOMENTS.fullmatch(name):
-        return list(numbers.tolist())
-    a_day, unit = (1, "D") if _DAYS.fullmatch(name) else (86_400, "s")
-    known = np.isfinite(numbers) & (numbers >= _CALENDAR[0] * a_day) & (numbers <= _CALENDAR[1] * a_day)
-    whole = np.floor(np.where(known, numbers, 0)).astype(np.int64)
-    shown = np.datetime_as_string((_EPOCH + whole.astype(f"m8[{unit}]")).astype(f"M8[{unit}]"))
-    return [
-        day if good else number
-        for day, good, number in zip(shown.tolist(), known.tolist(), numbers.tolist(), strict=True)
-    ]
 
 
 def whole_numbers(raw: bytes, order: str) -> list[str]:
