@@ -130,7 +130,17 @@ SIGNATURES: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"$FL3", opaque("spss", "application/x-spss-sav")),
     (28, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
     (8, b"ENCRYPTEDSAV", opaque("spss", "application/x-spss-sav", encrypted=True)),
-    (0, b"ASCII SPSS PORT FILE", opaque("spss_portable", "application/x-spss-por")),  # numbers in base 30: no text
+    # numbers in base 30: no text; two of five splash strings, or the tag behind five lines with the ends that they may have
+    *(
+        (at, magic, opaque("spss_portable", "application/x-spss-por"))
+        for at, magic in (
+            (0, b"ASCII SPSS PORT FILE"),
+            (40, b"ASCII SPSS PORT FILE"),
+            (456, b"SPSSPORT"),
+            (461, b"SPSSPORT"),
+            (466, b"SPSSPORT"),
+        )
+    ),
     *(
         (0, bytes([version, order, 1]), opaque("stata", "application/x-stata-dta"))
         for version in range(102, 116)

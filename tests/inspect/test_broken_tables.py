@@ -17,7 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inspect.identities import inspected, people
+from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf
+from tests.inspect.test_avro import MARKER, ROWS, avro
+from tests.inspect.test_orc import orc
 
 PEOPLE = people(40)
 
@@ -38,6 +41,14 @@ def sample(name: str) -> bytes:
             PEOPLE.to_sql("p", base)
             base.commit()
             return base.serialize()
+    elif name in {"sas7bdat", "packed.sas7bdat"}:
+        columns = [Column("id_number", 18, numeric=False), Column("mobile"), Column("visit", 8, label="序号")]
+        method = b"" if name == "sas7bdat" else b"SASYZCRL"
+        return DataSet(columns, list(PEOPLE.itertuples(index=False)), wide=False, page=2048, method=method).bytes()
+    elif name == "orc":
+        return orc(table.replace_schema_metadata(None), compression="zlib")
+    elif name == "avro":
+        return avro(ROWS[:40], sync_marker=MARKER, sync_interval=400)
     elif name == "npy":
         np.save(sink, np.array(PEOPLE["id_number"].tolist()))
     elif name == "dbf":
@@ -51,11 +62,26 @@ def written(tmp_path_factory):
     pyreadstat.write_sav(PEOPLE, folder / "sav", row_compress=True)
     pyreadstat.write_sav(PEOPLE, folder / "zsav", compress=True)
     pyreadstat.write_xport(PEOPLE.rename(columns={"id_number": "idno"}), folder / "xpt", file_format_version=5)
+    pyreadstat.write_por(PEOPLE.rename(columns={"id_number": "idno"}), folder / "por")
     rdata.write_rds(folder / "rds", {"a": PEOPLE["id_number"].tolist(), "b": 1.5}, compression=None)
     return lambda name: (folder / name).read_bytes() if (folder / name).exists() else sample(name)
 
 
-EVERY = ("parquet", "arrow", "arrows", "dta", "db", "npy", "dbf", "sav", "zsav", "xpt", "rds")
+EVERY = (
+    "parquet",
+    "arrow",
+    "arrows",
+    "dta",
+    "db",
+    "npy",
+    "dbf",
+    "sav",
+    "zsav",
+    "xpt",
+    "rds",
+    "sas7bdat",
+    "packed.sas7bdat",
+)
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -85,6 +111,8 @@ def test_what_was_cut_off_is_never_clean(written, name, data):
     )  # a shorter head may be a text; dBASE may do without its last byte
     if name == "xpt" and kept % 80 == 0:
         kept -= 1  # this format tells nobody how many rows it has
+    if name == "avro" and content[:kept].endswith(MARKER):
+        kept -= 1  # nor does this
     found = inspected(content[:kept], f"a.{name}")
     assert not found.inspectable
     assert found.level != "general"

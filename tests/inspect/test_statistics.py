@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
 
+from gateway.inspect import days
 from tests.inspect.identities import counted, holds, inspected, people, resident_ids
 
 PEOPLE = people(700)
@@ -105,11 +107,43 @@ def test_sas_transport_holds_what_is_read(tmp_path, version):
     assert found.coverage == ((0, len(content)),)
 
 
+@pytest.mark.parametrize("program", ["spss", "spss packed", "xport", "stata 114", "stata 118"])
+def test_days_are_told_as_a_calendar_has_them(tmp_path, program):
+    """As numbers, days of SPSS would be telephone numbers, and nobody's birth."""
+    when = pd.to_datetime(["2012-03-04", "2020-02-29", None])
+    frame = pd.DataFrame(
+        {"birth": [None if day is pd.NaT else day.date() for day in when], "seen": when + pd.Timedelta(hours=23)}
+    )
+    if program.startswith("stata"):
+        dated = pd.DataFrame({"birth": when, "seen": frame["seen"]})
+        content = stata(dated, int(program[-3:]), convert_dates={"birth": "td", "seen": "tc"})
+    else:
+        content = (
+            xport(frame, tmp_path, 5) if program == "xport" else spss(frame, tmp_path, row_compress="packed" in program)
+        )
+    found = inspected(content, "a")
+    assert found.inspectable
+    assert found.births == {20_120_304: 1, 20_200_229: 1}
+    assert "cn_mobile" not in counted(found)
+
+
+def test_days_that_no_calendar_has_stay_numbers():
+    numbers = np.array([0.0, -1.5, 19_000.25, 1e9, -1e9, np.nan, np.inf])
+    told = days.of_sas(numbers, "YYMMDD10.")
+    assert told[:3] == ["1960-01-01", "1959-12-30", "2012-01-08"]
+    assert told[3:5] == [1e9, -1e9]
+    assert days.of_sas(np.array([86_399.5]), "DATETIME") == ["1960-01-01T23:59:59"]
+    assert days.of_sas(np.array([19_000.0]), "BEST12.") == [19_000.0]
+    assert days.of_stata(np.array([1.0]), "%-td") == ["1960-01-02"]
+    assert days.of_stata(np.array([1.0]), "%dfmt") == days.of_stata(np.array([1.0]), "%td")
+    assert days.of_stata(np.array([19_000.0]), "%9.0g") == [19_000.0]
+    assert days.of_spss(1e20, 20) == 1e20
+    assert str(days.of_spss(0.0, 20 + 82)) == "1582-10-14"
+
+
 def test_numbers_of_mainframes(tmp_path):
     numbers = [0.0, 1.0, -1.0, 13_812_345_678.0, 0.1, 1e60, None]
     content = xport(pd.DataFrame({"a": numbers, "b": list("xyzuvwq")}), tmp_path, 5)
-    import numpy as np
-
     from gateway.inspect.parsers.xport import _gone, _ibm  # the arithmetic alone
 
     start = content.index(b"OBS     HEADER") + 60
@@ -127,10 +161,12 @@ def test_a_transport_file_that_breaks_off(tmp_path, cut):
 
 def test_what_is_not_read_is_held():
     for head in (
-        b"ASCII SPSS PORT FILE" + b" " * 500,
+        b"ASCII SPSS PORT FILE" + b" " * 500,  # and no more
         b"$FL2" + bytes(24) + b"ENCRYPTEDSAV" + bytes(100),
         b"\x69\x02\x01\x00" + bytes(200),
     ):
         assert not inspected(head, "a").inspectable
     sas = bytes(12) + bytes.fromhex("c2ea8160b31411cfbd92080009c7318c181f1011") + bytes(1000)
-    assert inspected(sas, "a.sas7bdat").format == "sas7bdat"
+    found = inspected(sas, "a.sas7bdat")
+    assert found.format == "sas7bdat"
+    assert not found.inspectable

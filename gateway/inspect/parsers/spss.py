@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.inspect.cursor import Cursor, decoded
+from gateway.inspect.days import is_spss, of_spss
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source
@@ -30,6 +31,7 @@ class _Variable:
 
     name: str
     width: int  # 0 for a number
+    format: int = 0  # by its number
     elements: int = 1
 
 
@@ -76,7 +78,7 @@ def _header(cursor: Cursor) -> _File:
 
 
 def _variable(cursor: Cursor, file: _File) -> None:
-    width, labelled, missing, _, _ = cursor.numbers("iiiii")
+    width, labelled, missing, format_, _ = cursor.numbers("iiiii")
     name = cursor.take(8)
     if labelled:
         size = cursor.number("i")
@@ -87,7 +89,7 @@ def _variable(cursor: Cursor, file: _File) -> None:
             raise Unreadable("spss: a continuation of nothing")
         file.variables[-1].elements += 1
     else:
-        file.variables.append(_Variable(decoded(name).strip(), width))
+        file.variables.append(_Variable(decoded(name).strip(), width, format_ >> 16 & 0xFF))
         file.texts.append(name)
 
 
@@ -154,7 +156,7 @@ def _cases(cursor: Cursor, report: Report, file: _File) -> None:
     if not per_case:
         raise Unreadable("spss: no variables")
     elements = _elements(cursor, report, file)
-    sink = report.table("data", [name for name, _ in columns])
+    sink = report.table("data", [name for name, _, _ in columns])
     case: list[bytes] = []
     for element in elements:
         case.append(element)
@@ -169,7 +171,8 @@ def _cases(cursor: Cursor, report: Report, file: _File) -> None:
         raise Unreadable("spss: more values than cases")
 
 
-Column = tuple[str, list[tuple[int, int, int]]]  # name; first element, elements, width of its parts
+Place = tuple[int, int, int]  # of a part: first element, elements, width
+Column = tuple[str, int, list[Place]]  # name, number of its format, parts
 
 
 def _columns(file: _File) -> list[Column]:
@@ -180,10 +183,10 @@ def _columns(file: _File) -> list[Column]:
         place = (at, variable.elements, variable.width)
         at += variable.elements
         if parts:
-            found[-1][1].append(place)
+            found[-1][2].append(place)
             parts -= 1
             continue
-        found.append((file.long_names.get(variable.name, variable.name), [place]))
+        found.append((file.long_names.get(variable.name, variable.name), variable.format, [place]))
         width = file.very_long.get(variable.name, 0)
         parts = (width + _SEGMENT - 1) // _SEGMENT - 1 if width > 255 else 0
     return found
@@ -191,11 +194,11 @@ def _columns(file: _File) -> list[Column]:
 
 def _row(case: list[bytes], columns: list[Column], file: _File, order: str) -> list[object]:
     row: list[object] = []
-    for _, places in columns:
+    for _, format_, places in columns:
         first, _, width = places[0]
         if not width:
-            element = case[first]
-            row.append(None if element in _MISSING else struct.unpack(order + "d", element)[0])
+            number = None if case[first] in _MISSING else struct.unpack(order + "d", case[first])[0]
+            row.append(number if number is None or not is_spss(format_) else of_spss(number, format_))
             continue
         letters = [b"".join(case[at : at + count]) for at, count, _ in places]
         if len(letters) > 1:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.inspect.cursor import Cursor, decoded
+from gateway.inspect.days import of_stata
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report
 from gateway.inspect.source import Source
@@ -47,6 +48,7 @@ class _Layout:
     types: tuple[int, ...]
     names: list[str]
     encoding: str
+    formats: list[str]
 
 
 def inspect(source: Source, report: Report) -> None:
@@ -92,22 +94,22 @@ def _plain(cursor: Cursor, report: Report, sink: _Texts) -> None:
     sink.add(cursor.take(81), "")
     sink.add(cursor.take(18), "")
     types = tuple(_OLD.get(kind, kind) for kind in cursor.take(count))
-    names = _described(cursor, version, count, "", sink)
+    names, formats = _described(cursor, version, count, "", sink)
     while True:
         kind, size = cursor.numbers("BI")
         if kind == 0 and size == 0:
             break
         sink.add(cursor.take(size), "")
-    _data(cursor, report, _Layout(version, rows, types, names, ""))
+    _data(cursor, report, _Layout(version, rows, types, names, "", formats))
     while cursor.left:
         _value_labels(cursor, report, 33, "")
 
 
-def _described(cursor: Cursor, version: int, count: int, encoding: str, sink: _Texts) -> list[str]:
-    """Descriptors and variable labels, which follow the types; in the tagged form between tags."""
+def _described(cursor: Cursor, version: int, count: int, encoding: str, sink: _Texts) -> tuple[list[str], list[str]]:
+    """Descriptors and variable labels, which follow the types; in the tagged form between tags. Names and formats of them."""
     name, format_, label, text = _WIDTHS[version]
     tagged = version >= 117
-    names: list[str] = []
+    found: dict[str, list[str]] = {}
     parts = (
         ("varnames", name),
         ("sortlist", 0),
@@ -119,13 +121,12 @@ def _described(cursor: Cursor, version: int, count: int, encoding: str, sink: _T
         if tagged:
             cursor.expect(f"<{tag}>".encode())
         if width:
-            found = _fixed(cursor, count, width, encoding, sink)
-            names = names or found
+            found[tag] = _fixed(cursor, count, width, encoding, sink)
         else:
             cursor.take((count + 1) * (4 if version == 119 else 2))
         if tagged:
             cursor.expect(f"</{tag}>".encode())
-    return names
+    return found["varnames"], found["formats"]
 
 
 # --- versions 117 to 119 -------------------------------------------------------------------------------------------------
@@ -154,10 +155,10 @@ def _tagged(cursor: Cursor, report: Report, sink: _Texts) -> None:
         raise Unreadable("stata: more variables than Stata has", kind="archive_limit")
     types = cursor.numbers(f"{count}H")
     cursor.expect(b"</variable_types>")
-    names = _described(cursor, version, count, encoding, sink)
+    names, formats = _described(cursor, version, count, encoding, sink)
     _characteristics(cursor, encoding, sink)
     cursor.expect(b"<data>")
-    _data(cursor, report, _Layout(version, rows, types, names, encoding))
+    _data(cursor, report, _Layout(version, rows, types, names, encoding, formats))
     cursor.expect(b"</data><strls>")
     _long_strings(cursor, report, version, encoding)
     cursor.expect(b"</strls><value_labels>")
@@ -207,7 +208,8 @@ def _data(cursor: Cursor, report: Report, layout: _Layout) -> None:
     for start in range(0, layout.rows, step):
         count = min(step, layout.rows - start)
         rows = np.frombuffer(cursor.take(count * record.itemsize), record)
-        cells = [_cells(rows[name], layout.encoding) for name in record.names or ()]
+        told = zip(record.names or (), layout.formats, strict=True)
+        cells = [_cells(rows[name], layout.encoding, format_) for name, format_ in told]
         sink.extend(zip(*cells, strict=True))
 
 
@@ -221,13 +223,15 @@ def _kind(code: int, order: str) -> str:
     raise Unreadable("stata: a variable of an unknown type")
 
 
-def _cells(column: np.ndarray[Any, Any], encoding: str) -> list[object]:
+def _cells(column: np.ndarray[Any, Any], encoding: str, format_: str) -> list[object]:
     if column.dtype.kind == "S":
         return [decoded(cell, encoding) for cell in column.tolist()]
     if column.dtype.kind == "V":
         return [None] * len(column)
     largest = _LARGEST[column.dtype.kind + str(column.dtype.itemsize)]
-    cells: list[object] = column.tolist()
+    cells: list[object] = (
+        column.tolist() if format_[:2] not in ("%t", "%d", "%-") else of_stata(column.astype(float), format_)
+    )
     if not (known := column <= largest).all():
         return [cell if whole else None for cell, whole in zip(cells, known.tolist(), strict=True)]
     return cells

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.inspect.cursor import Cursor, decoded
+from gateway.inspect.days import of_sas
 from gateway.inspect.limits import Unreadable
 from gateway.inspect.report import Report, TextSink
 from gateway.inspect.source import Source
@@ -31,6 +32,7 @@ class _Variable:
     numeric: bool
     width: int
     at: int
+    format: str
 
 
 def inspect(source: Source, report: Report) -> None:
@@ -107,7 +109,8 @@ def _variable(raw: bytes, sink: TextSink, *, long: bool) -> _Variable:
     name = raw[88:120].strip(b" \0") if long else b""
     if kind not in (1, 2) or width < 1 or (kind == 1 and width > 8):
         raise Unreadable("xport: a variable of no type")
-    return _Variable(decoded(name or raw[8:16].strip(b" \0")), kind == 1, width, at)
+    format_ = decoded(raw[56:64].strip(b" \0"))
+    return _Variable(decoded(name or raw[8:16].strip(b" \0")), kind == 1, width, at, format_)
 
 
 def _labels(cursor: Cursor, head: bytes, sink: TextSink) -> None:
@@ -169,7 +172,8 @@ def _cells(column: np.ndarray[Any, Any], variable: _Variable) -> list[object]:
         return [decoded(cell.rstrip(b" \0")) for cell in column.tolist()]
     raw = np.zeros((len(column), 8), np.uint8)
     raw[:, : variable.width] = np.frombuffer(column.tobytes(), np.uint8).reshape(len(column), variable.width)
-    return [None if gone else number for number, gone in zip(_ibm(raw).tolist(), _gone(raw).tolist(), strict=True)]
+    cells = of_sas(_ibm(raw), variable.format)
+    return [None if gone else cell for cell, gone in zip(cells, _gone(raw).tolist(), strict=True)]
 
 
 def _gone(raw: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.bool_]]:

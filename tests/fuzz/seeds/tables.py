@@ -16,9 +16,15 @@ from pyarrow import feather
 from scipy.sparse import csc_array
 
 from tests.inspect.identities import people, resident_ids
+from tests.inspect.sas7bdat import Column, DataSet
 from tests.inspect.test_arrays import dbf, npy
+from tests.inspect.test_avro import ROWS, avro, long
+from tests.inspect.test_avro import written as avro_written
 from tests.inspect.test_columnar import arrow, feather1, nested, parquet
 from tests.inspect.test_matlab import mat
+from tests.inspect.test_orc import nested as orc_nested
+from tests.inspect.test_orc import orc
+from tests.inspect.test_portable import COUNT, NAMED, portable, said, thirty, written
 from tests.inspect.test_rdata import END, HEAD, attribute, chars, integers, number, plain, texts
 from tests.inspect.test_sqlite import database
 from tests.inspect.test_statistics import spss, stata, xport
@@ -63,6 +69,38 @@ def _feather() -> Iterator[bytes]:
     yield feather1(pa.table(kinds))
 
 
+def _orc() -> Iterator[bytes]:
+    for codec in ("uncompressed", "zlib", "snappy", "zstd", "lz4"):
+        yield orc(_plain(), compression=codec)
+    for version in ("0.11", "0.12"):
+        for coded in (0.0, 1.0):
+            yield orc(
+                orc_nested(), compression="uncompressed", file_version=version, dictionary_key_size_threshold=coded
+            )
+    numbers = pa.table({"a": [3, 4, 5, 2**40, 7, 8, 3, 4, 5, 6] * 3, "b": list(range(0, 300, 10))})
+    yield orc(numbers, compression="uncompressed", row_index_stride=500, bloom_filter_columns=[0])
+
+
+def _avro() -> Iterator[bytes]:
+    for codec in ("null", "deflate", "bzip2", "xz", "snappy", "zstandard"):
+        yield avro(ROWS[:6], codec=codec)
+    node = {
+        "type": "record",
+        "name": "N",
+        "fields": [{"name": "s", "type": "string"}, {"name": "n", "type": ["null", "N"]}],
+    }
+    yield avro([{"s": "a", "n": {"s": "b", "n": None}}], node)
+    kinds = ["boolean", "float", "bytes", {"type": "int", "logicalType": "date"}, {"type": "map", "values": "long"}]
+    fields = [{"name": f"f{place}", "type": ["null", kind]} for place, kind in enumerate(kinds)]
+    objects = (
+        long(1) + b"\1" + long(1) + bytes(4) + long(1) + long(1) + b"x" + long(1) + long(9),
+        long(1) + long(1) + long(1) + b"k" + b"\2\0",
+    )
+    yield avro_written({"type": "record", "name": "R", "fields": fields}, b"".join(objects), meta={"note": b"words"})
+    items = {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["a", "b"]}}
+    yield avro_written(items, long(-2) + long(2) + b"\0\2\0")
+
+
 def _sqlite() -> Iterator[bytes]:
     table = ("CREATE TABLE p(id_number TEXT, mobile REAL, visit INTEGER)", ("INSERT INTO p VALUES(?,?,?)", _CELLS))
     for pragma in ("encoding='UTF-8'", "encoding='UTF-16le'", "encoding='UTF-16be'", "auto_vacuum=1"):
@@ -97,6 +135,28 @@ def _xport() -> Iterator[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         yield xport(FEW.rename(columns={"id_number": "idno"}), Path(folder), 5)
         yield xport(FEW, Path(folder), 8, column_labels={"visit": "标签" * 20})
+
+
+def _portable() -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield portable(FEW.rename(columns={"id_number": "idno"}), Path(folder), column_labels={"visit": "words"})
+    labels = b"D" + thirty(1) + said("N") + thirty(1) + thirty(2) + said("two") + b"E" + thirty(1) + said("words")
+    rest = b"8" + thirty(9) + b"B1/2/C" + said("label") + labels + b"6" + said("N")
+    yield written(COUNT, NAMED, rest, b"F" + said("x") + b"-1.F+3/" + said("y") + b"*.", end=b"\n")
+
+
+def _sas7bdat() -> Iterator[bytes]:
+    columns = [
+        Column("id_number", 18, numeric=False),
+        Column("mobile", 8, format="BEST"),
+        Column("day", 5, format="DATE", label="d"),
+    ]
+    rows = [(each, 13_812_345_678.0, 19_000.0 + n) for each, _, n in _CELLS]
+    for wide, order, page in ((False, "<", 2048), (False, ">", 2048), (True, "<", 4096), (True, ">", 4096)):
+        for method in (b"", b"SASYZCRL", b"SASYZCR2"):
+            yield DataSet(columns, rows * 5, wide, order, method=method, page=page).bytes()
+    yield DataSet(columns, rows, wide=False, page=2048, deleted=(1,), encoding=(125, "gb18030")).bytes()
+    yield DataSet(columns, rows * 8, wide=False, page=2048, slack=b"some words").bytes()
 
 
 def _dbf() -> Iterator[bytes]:
@@ -142,10 +202,14 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "parquet": _parquet,
     "arrow": _arrow,
     "feather": _feather,
+    "avro": _avro,
+    "orc": _orc,
     "sqlite": _sqlite,
     "stata": _stata,
     "spss": _spss,
     "xport": _xport,
+    "portable": _portable,
+    "sas7bdat": _sas7bdat,
     "dbf": _dbf,
     "npy": _npy,
     "matlab": _matlab,
