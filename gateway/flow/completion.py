@@ -24,7 +24,7 @@ from typing import Protocol
 from gateway.core.completeness import SETTLE, Complete, Draft, Waiting, judge, parse_note
 from gateway.core.errors import CallerError, Conflict, Incomplete, NotPermitted
 from gateway.core.identity import Permission, Principal
-from gateway.core.intake import files_root
+from gateway.core.intake import ReceivedFile, files_root
 from gateway.core.manifests import Manifest
 from gateway.core.records import Project
 from gateway.core.transfer import State, Transfer
@@ -32,7 +32,6 @@ from gateway.flow.intake import Intake
 from gateway.flow.keeper import FOLDER_DOORS
 from gateway.flow.recorder import Ledgering, Recorder
 from gateway.flow.registrar import Registrar
-from gateway.ports import StoredFile
 
 
 class Senders(Protocol):
@@ -76,7 +75,7 @@ class Completion:
         except CallerError as refusal:
             return await self._wait(transfer, Waiting("cannot-submit", {"why": refusal.message}), since)
 
-    async def _judged(self, transfer: Transfer, since: datetime) -> Waiting | tuple[Complete, Sequence[StoredFile]]:
+    async def _judged(self, transfer: Transfer, since: datetime) -> Waiting | tuple[Complete, Sequence[ReceivedFile]]:
         now = self._recorder.clock.now()
         if unfinished := await self._intake.unfinished(transfer.id):  # before anything large is read
             return Waiting("upload-open", {"count": unfinished}, now + SETTLE)
@@ -84,9 +83,9 @@ class Completion:
         async with self._recorder.records.read() as view:
             manifests = await view.manifests(transfer.id)
             connections = await view.connections(transfer.id)
-            files = await view.files(transfer.id)
+            files = await view.received(transfer.id)
         draft = Draft(
-            files={each.file.path: (each.file.size, each.file.sha256) for each in files},
+            files={each.path: (each.size, each.sha256) for each in files},
             manifests=[_as_read(each) for each in manifests],
             declared=bool(transfer.declaration or project.declaration),
             unfinished=await self._intake.unfinished(transfer.id),
@@ -99,11 +98,10 @@ class Completion:
         verdict = judge(draft)
         return (verdict, files) if isinstance(verdict, Complete) else verdict
 
-    async def _submit(self, transfer: Transfer, complete: Complete, files: Sequence[StoredFile]) -> Transfer:
+    async def _submit(self, transfer: Transfer, complete: Complete, received: Sequence[ReceivedFile]) -> Transfer:
         principal = await self._senders.holder(transfer.institution, transfer.person, transfer.client)
         if principal is None or not principal.may(Permission.TRANSFERS_SUBMIT):
             raise NotPermitted("the credential that opened this draft may not submit it any more")
-        received = [each.file for each in files]
         return await self._intake.submit(
             principal,
             transfer.id,

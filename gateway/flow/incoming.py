@@ -158,6 +158,10 @@ class Incoming:
     def _new_name(self) -> str:
         return f"{self._transfer.id}/{self._reception.recorder.entropy.token(10).hex()}"
 
+    def prepare(self) -> None:
+        """Bytes are about to come; what they need of the vault is made meanwhile."""
+        self._pass.prepare()
+
     async def feed(self, chunk: Buffer) -> None:
         """Take the next bytes; returns when there is room for more.
 

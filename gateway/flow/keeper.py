@@ -458,7 +458,7 @@ class Keeper:
         if arrived.stored.transfer_id != transfer_id or arrived.part != name:
             raise BrokenPromise("a note in the vault is about another part: it was moved")
         async with self._recorder.records.read() as view:  # by its part: a rename may have followed
-            known = any(each.file.parts == arrived.stored.file.parts for each in await view.files(transfer_id))
+            known = any(each.parts == arrived.stored.file.parts for each in await view.received(transfer_id))
         loop = asyncio.get_running_loop()
         if await loop.run_in_executor(self._pool, self._spool.salvage, name) is None or known:
             return False  # it lives, or it was recorded, and only its name was missing

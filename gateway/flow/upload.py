@@ -21,10 +21,11 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 from typing import Final, TypeVar
 
 from blake3 import blake3
@@ -114,6 +115,8 @@ class Pass:
         self._classifier = classifier
         self._create = create
         self.writer: SpoolWriter | None = None
+        self._opening = Lock()
+        self._prepared: Future[None] | None = None
         self._sealer = crypt4gh.SegmentSealer(key)
         self._entropy = entropy
         self._pool = pool
@@ -128,6 +131,11 @@ class Pass:
         self._taken_back = 0
         self._written = 0
         self.size = 0
+
+    def prepare(self) -> None:
+        """Make the part soon, ahead of the first byte: a small file then waits for its own bytes to be durable alone."""
+        if self.writer is None and self._prepared is None:
+            self._prepared = self._pool.submit(lambda: self._opened().enter())
 
     async def hold(self) -> None:
         """Make the part at once, so that every process can see that its writer lives."""
@@ -197,6 +205,7 @@ class Pass:
         Nothing is durable yet: `then` commits or holds the part (`writer`), or `commit` does it afterwards.
         """
         piece, own = memoryview(b""), None
+        await self._ready()
         if 0 < self._held <= _SMALL:  # one thread switch is dearer than all that is left to do
             await self._settled()
             piece, own = self._taken()
@@ -215,6 +224,7 @@ class Pass:
     async def suspend(self) -> int:
         """Make durable what came so far, the last segment short; returns the sealed bytes of the new part."""
         await self._flushed()
+        await self._ready()
         await self._run(self.commit)
         return self._written
 
@@ -237,6 +247,7 @@ class Pass:
         elif own is not None:
             self._pieces.give(own)
         await self._settled()
+        await self._ready()
         written = await self._run(lambda: self._end_part(rest))
         stays, self._written, self.writer = self._written, 0, None
         self._taken_back += stays
@@ -244,6 +255,7 @@ class Pass:
 
     async def forgo(self) -> None:
         """Give up a part that was held and that nothing came for; all else stays as it is."""
+        await self._ready()
         writer, self.writer = self.writer, None
         if writer is not None:
             await self._run(writer.abort)
@@ -253,6 +265,7 @@ class Pass:
         while self._underway:
             with suppress(Exception):  # a failed lane is why we are here; its error is on its way to the sender
                 await self._settled()
+        await self._ready()
         _, own = self._taken()
         if own is not None:
             self._pieces.give(own)
@@ -300,6 +313,14 @@ class Pass:
                 if oldest.done():
                     self._underway.popleft()
 
+    async def _ready(self) -> None:
+        """Wait for the part that is being prepared, if there is one; where that failed, whoever needs it tries again."""
+        if self._prepared is not None:
+            done, _ = await asyncio.wait({asyncio.wrap_future(self._prepared)})
+            self._prepared = None
+            for each in done:
+                each.exception()  # looked at, so that nobody complains of it
+
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
@@ -321,9 +342,10 @@ class Pass:
         self._classifier.feed(piece)
 
     def _opened(self) -> SpoolWriter:
-        if self.writer is None:
-            self.writer = self._create()
-        return self.writer
+        with self._opening:
+            if self.writer is None:
+                self.writer = self._create()
+            return self.writer
 
     def _end_part(self, rest: bytes) -> int:
         tail = memoryview(bytearray(crypt4gh.cipher_size(len(rest))))

@@ -146,6 +146,11 @@ class View(CountingView):
         rows = await self._rows(select(tables.files).where(of).order_by(tables.files.c.path))
         return [_stored_file(row) for row in rows]
 
+    async def received(self, transfer_id: str) -> Sequence[ReceivedFile]:
+        """The same, without what was found in them, which is nine tenths of a row."""
+        of = tables.files.c.transfer_id == transfer_id
+        return [_received(row) for row in await self._rows(select(*_FILE).where(of).order_by(tables.files.c.path))]
+
     async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
         """At most so many of its received files whose numbers are above one, by number."""
         columns = tables.files.c
@@ -472,14 +477,17 @@ def _transfer(row: _Row) -> Transfer:
 
 def _stored_file(row: _Row) -> StoredFile:
     values = dict(row._mapping)  # noqa: SLF001  # as above
-    received = {each.name: values[each.name] for each in _FILE}
-    received["parts"] = _parts(received["parts"])
     return StoredFile(
         transfer_id=values["transfer_id"],
-        file=ReceivedFile(**received),
+        file=_received(row),
         **{name: values[name] for name in _STORED},
         persons_lasting=values["persons_lasting"] or b"",
     )
+
+
+def _received(row: _Row) -> ReceivedFile:
+    values = {each.name: row._mapping[each.name] for each in _FILE}  # noqa: SLF001  # as above
+    return ReceivedFile(**{**values, "parts": _parts(values["parts"])})
 
 
 def _partial(row: _Row) -> Partial:

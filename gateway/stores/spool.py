@@ -255,6 +255,7 @@ class _PartWriter:
         self._descriptor = descriptor
         self._open = True
         self._named = False
+        self._entered = False  # whether its unfinished name is durable
         self._content: int | None = None  # bytes before the note, where there is one
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -262,6 +263,13 @@ class _PartWriter:
         assert self._open, "the part is committed or aborted"
         with self._all_or_nothing("a part cannot be written"):
             self._append(data)
+
+    def enter(self) -> None:
+        """Make the unfinished file's name durable."""
+        if not self._entered:
+            with _told("a part cannot be made durable"):
+                _sync_directory(self._path.parent)
+            self._entered = True
 
     def hold(self, note: bytes) -> None:
         """Make what was written durable with a note, without a name; a failure removes the part.
@@ -277,7 +285,7 @@ class _PartWriter:
             content = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             self._append(_with_trailer(content, note))
             os.fsync(self._descriptor)
-            _sync_directory(self._path.parent)
+            self.enter()
         self._content = content
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.core.errors import Conflict, GatewayError, StoreError, Unusable
 from gateway.core.facts import Entry, Tag
+from gateway.core.intake import ReceivedFile
 from gateway.core.manifests import Manifest
 from gateway.core.review import Vote
 from gateway.core.transfer import ENDS, State, Transfer
@@ -163,6 +164,9 @@ class FakeView:
 
     async def files(self, transfer_id: str) -> Sequence[StoredFile]:
         return [self.state.files[key] for key in sorted(self.state.files) if key[0] == transfer_id]
+
+    async def received(self, transfer_id: str) -> Sequence[ReceivedFile]:
+        return [each.file for each in await self.files(transfer_id)]
 
     async def files_after(self, transfer_id: str, number: int, limit: int) -> Sequence[StoredFile]:
         beyond = [each for each in await self.files(transfer_id) if each.file.number > number]

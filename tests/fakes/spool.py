@@ -104,6 +104,9 @@ class _Writer:
             self.abort()
             raise StoreError("the vault's disk is full", code="disk-full")
 
+    def enter(self) -> None:
+        assert self.open
+
     def hold(self, note: bytes) -> None:
         assert self.open
         self.note = note

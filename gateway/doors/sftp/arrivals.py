@@ -83,6 +83,7 @@ class Arrival:
         """Begin, unless that was done."""
         if self._incoming is None:
             self._incoming = await self._begin(offset)
+            self._incoming.prepare()
         return self._incoming
 
     async def write(self, offset: int, data: bytes) -> None:
