@@ -23,11 +23,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gateway.core.classify.distinct import sorted_distinct
 from gateway.core.classify.findings import Basis, Confidence, Finding, Hgr, PersonCount, PersonSet
 from gateway.core.classify.genomes import SAMPLE_KIND
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.classify.names import Names
-from gateway.core.classify.tally import Source, Tally, sorted_distinct
+from gateway.core.classify.tally import Source, Tally
 from gateway.core.detectors.headers import normal_form
 from gateway.core.detectors.lanes import Lanes
 from gateway.core.detectors.tables import Detector, DetectorTables, HeaderWords

@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from gateway.core.classify.distinct import sorted_distinct
 from gateway.core.classify.grid import NO_COLUMN
-from gateway.core.classify.tally import sorted_distinct
 from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, may_hold, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER, normal_form
 from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places

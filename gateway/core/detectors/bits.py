@@ -17,8 +17,10 @@ Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
+_NONE, _BIT = np.uint8(0), np.uint8(1)
 _ONE, _LAST, _EVERY = np.uint64(1), np.uint64(63), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-_FEW = 2  # one word in so many that holds a place: below, the empty ones are left out
+_MANY = 10  # one place in so many bytes: from there on NumPy's own search takes no branches and is as fast
+_SHORT = 1 << 16  # bytes of a mask that is not worth packing
 
 
 def packed(mask: Mask) -> Words:
@@ -43,17 +45,38 @@ def earlier(words: Words, count: int) -> Words:
 
 
 def places(words: Words) -> Places:
-    """The places, sorted."""
-    held = words.nonzero()[0]
-    if held.size * _FEW > words.size:
-        return _unpacked(words)
-    inside = _unpacked(words[held])
-    found: Places = (held << 6)[inside >> 6] + (inside & 63)
+    """The places, sorted: the lowest of every eight at once, then the next of those that hold more."""
+    octets = words.view(np.uint8)
+    held = (octets != 0).nonzero()[0]
+    left = octets[held]
+    ones = np.bitwise_count(left)
+    total = int(ones.sum(dtype=np.intp))
+    if total == held.size:
+        return _lowest(held, left)
+    if total * _MANY > octets.size * 8:
+        return np.flatnonzero(np.unpackbits(octets, bitorder="little").view(np.bool_))
+    found = np.empty(total, np.intp)
+    to = np.cumsum(ones, dtype=np.intp) - ones
+    while held.size:
+        found[to] = _lowest(held, left)
+        left &= left - _BIT
+        more = left.nonzero()[0]
+        held, left, to = held[more], left[more], to[more] + 1
     return found
 
 
-def _unpacked(words: Words) -> Places:
-    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
+def _lowest(octet: Places, bits: npt.NDArray[np.uint8]) -> Places:
+    """Place of the lowest of the bits of each octet."""
+    found = octet << 3
+    found += np.bitwise_count((bits & (_NONE - bits)) - _BIT)
+    return found
+
+
+def places_in(mask: Mask) -> Places:
+    """`np.flatnonzero`, in a third of its time where places are few in a long mask."""
+    if mask.size < _SHORT or np.count_nonzero(mask) * _MANY > mask.size:
+        return np.flatnonzero(mask)
+    return places(packed(mask))
 
 
 def count(words: Words) -> int:

@@ -59,8 +59,8 @@ def find_runs(window: Window) -> Runs:
     two = digits & earlier(digits, 1)
     four = two & earlier(two, 2)  # the first of GROUP digits or more
     six = four & earlier(two, 4)
-    edges = places(six ^ later(six, 1))
-    start, end = edges[::2].copy(), edges[1::2] + (SHORTEST - 1)
+    moved = later(six, 1)
+    start, end = places(six & ~moved), places(moved & ~six) + (SHORTEST - 1)
     groups = _groups(window, four)
     if groups.size:
         start, end = united(start, groups), united(end, groups + GROUP)
