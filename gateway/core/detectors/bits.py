@@ -46,16 +46,14 @@ def earlier(words: Words, count: int) -> Words:
 
 def places(words: Words) -> Places:
     """The places, sorted: the lowest of every eight at once, then the next of those that hold more."""
-    octets = words.view(np.uint8)
-    held = (octets != 0).nonzero()[0]
-    left = octets[held]
-    ones = np.bitwise_count(left)
-    total = int(ones.sum(dtype=np.intp))
-    if total == held.size:
-        return _lowest(held, left)
+    octets, total = words.view(np.uint8), count(words)
     if total * _MANY > octets.size * 8:
         return np.flatnonzero(np.unpackbits(octets, bitorder="little").view(np.bool_))
-    found = np.empty(total, np.intp)
+    held = (octets != 0).nonzero()[0]
+    left = octets[held]
+    if total == held.size:
+        return _lowest(held, left)
+    found, ones = np.empty(total, np.intp), np.bitwise_count(left)
     to = np.cumsum(ones, dtype=np.intp) - ones
     while held.size:
         found[to] = _lowest(held, left)

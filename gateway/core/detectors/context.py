@@ -31,6 +31,7 @@ from gateway.core.detectors.lanes import (
     is_letter,
     places_of_pairs,
 )
+from gateway.core.detectors.leads import by_lead
 from gateway.core.detectors.tables import DetectorTables
 
 REACH = 48  # bytes before a number in which a word announces it
@@ -62,9 +63,15 @@ def after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes, 
     known = np.zeros(start.size, np.bool_)
     words = words if window.has_wide else tuple(word for word in words if word[0] < 0x80)
     asked = np.flatnonzero(wanted & ~fills_cell(window, start)) if words else np.zeros(0, np.intp)
-    for first in range(0, asked.size, _ROWS):
-        some = asked[first : first + _ROWS]
-        known[some] = _is_named(window.rows(start[some] - _ROW, _ROW), words)
+    if asked.size:
+        known[asked] = by_lead(window, start[asked], lambda places: _are_named(window, places, words))
+    return known
+
+
+def _are_named(window: Window, start: Places, words: tuple[bytes, ...]) -> Mask:
+    known = np.zeros(start.size, np.bool_)
+    for first in range(0, start.size, _ROWS):
+        known[first : first + _ROWS] = _is_named(window.rows(start[first : first + _ROWS] - _ROW, _ROW), words)
     return known
 
 

@@ -9,7 +9,7 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -77,7 +77,7 @@ class Window:
     high: int
     delimiter: int | None = None
     plain: bool = False
-    _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
+    _sets: dict[int | str, Words] = field(default_factory=dict, repr=False, compare=False)
     announced: list[Places] = field(
         default_factory=list, repr=False, compare=False
     )  # see `context`, which fills it once
@@ -104,9 +104,13 @@ class Window:
 
     def places_of(self, byte: int) -> Words:
         """Places of a byte, owned or not; looked for once."""
-        if byte not in self._sets:
-            self._sets[byte] = packed(self.data == np.uint8(byte))
-        return self._sets[byte]
+        return self.kept(byte, lambda: packed(self.data == np.uint8(byte)))
+
+    def kept(self, name: int | str, make: Callable[[], Words]) -> Words:
+        """A set of places that is worked out once."""
+        if name not in self._sets:
+            self._sets[name] = make()
+        return self._sets[name]
 
     def owns(self, text: bytes) -> bool:
         """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
