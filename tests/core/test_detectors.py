@@ -19,6 +19,7 @@ from gateway.core.classify.window import fold, window_of
 from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, may_hold, open_window, parse_tables, scan
 from gateway.core.detectors.digits import LONGEST, find_runs
 from gateway.core.detectors.lanes import PAD
+from gateway.core.detectors.resident import SAME_FORM
 from gateway.core.errors import Unusable
 from gateway.stores.detectors import load_detector_tables, read_documents
 
@@ -125,7 +126,7 @@ def resident_numbers(draw):
 
 @given(resident_numbers())
 def test_resident_numbers_agree_with_stdnum(number):
-    ours = bool(_valid(f",{number},", "cn_resident_id"))
+    ours = any(_valid(f",{number},", key) for key in SAME_FORM)
     # stdnum knows every county and lets years before 1900 pass; where it says yes and the year is in range so must we
     known = ric.is_valid(number)
     if known and number[6:8] in {"19", "20"}:

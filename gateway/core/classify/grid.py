@@ -62,15 +62,21 @@ class Grid:
         if self.delimiter is None and sum(start.size for start in starts) < _FEW:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
         ended = ranks(from_place(window.places_of(self.record_end), window.low))
-        asked = [spots(start) for start in starts]
-        rows = [ended.of(start) for start in asked]
         if self.delimiter is None:
-            return [(row, np.full(row.size, NO_COLUMN)) for row in rows]
+            return [(ended.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
         lines = self._ends(window)
         stops = ranks(self._stops(window, ended.words, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
-        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, asked, strict=True)]
+        every, placed = np.arange(lines.size), list[tuple[Places, Places]]()
+        for start in starts:
+            asked = spots(start)
+            if _one_each(start, lines):
+                placed.append((every, stops.of(asked) - first[:-1]))
+            else:
+                row = ended.of(asked)
+                placed.append((row, stops.of(asked) - first[row]))
+        return placed
 
     def cells(self, window: Window, column: int) -> tuple[Places, Places]:
         """Where the cells of a column begin, those that the window owns, and where each ends or the window does."""
@@ -146,3 +152,9 @@ class Grid:
         if turns.size:
             quotes |= of_places(turns, quotes.size)
         return cells & ~odd_before(quotes) | ended
+
+
+def _one_each(start: Places, lines: Places) -> bool:
+    """Whether every line that ends holds one of the places, as a filled column does."""
+    same = start.size == lines.size and bool((start < lines).all())
+    return same and bool((start[1:] > lines[:-1]).all())

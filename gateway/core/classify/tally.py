@@ -106,7 +106,8 @@ class Tally:
         """Put values under the pattern of their record."""
         if not kept:
             return
-        if all(np.array_equal(kept[0][1], rows) for _, rows, _ in kept[1:]):  # a table that is filled: one pattern
+        first = kept[0][1]
+        if all(rows is first or np.array_equal(first, rows) for _, rows, _ in kept[1:]):  # a filled table: one pattern
             pattern = sum({1 << source.bit for source, _, _ in kept})
             for source, rows, values in kept:
                 self._store(pattern, source, values, rows)

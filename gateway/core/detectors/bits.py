@@ -46,6 +46,8 @@ def earlier(words: Words, count: int) -> Words:
 
 def places(words: Words) -> Places:
     """The places, sorted: the lowest of every eight at once, then the next of those that hold more."""
+    if not np.bitwise_or.reduce(words):
+        return np.zeros(0, np.intp)
     octets, total = words.view(np.uint8), count(words)
     if total * _MANY > octets.size * 8:
         return np.flatnonzero(np.unpackbits(octets, bitorder="little").view(np.bool_))

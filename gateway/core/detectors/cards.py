@@ -109,7 +109,7 @@ def find_imeis(window: Window, runs: Runs, tables: DetectorTables, named: frozen
 
     Together, or as 35-209900-176148-1.
     """
-    start = runs.start[np.flatnonzero(runs.length == 15)]
+    start = runs.of_length(15)
     start = start[np.flatnonzero(stands_free(window, start, start + 15, letters_before=True))]  # IMEI490154203237518
     front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
     parts = [_imei(window, start, 15, front, window.lanes[start + 7], tables)]

@@ -81,7 +81,7 @@ def announced(window: Window, runs: Runs, start: Places, tables: DetectorTables)
     Most have none: one look at all of the window's serves every detector that begins with eight digits.
     """
     if not window.announced:
-        eights = united(runs.start[np.flatnonzero(runs.length == EIGHT)], four_pairs(window, runs))
+        eights = united(runs.of_length(EIGHT), four_pairs(window, runs))
         known = after_word(window, eights, np.ones(eights.size, np.bool_), tables.announcing)
         window.announced.append(eights[np.flatnonzero(known)])
     (places,) = window.announced

@@ -34,7 +34,7 @@ _BARE = frozenset({"taiwan_permit", "mo_bir"})
 def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
     """Letters and digits, by kind; `named` are the kinds that columns name, the others need their word."""
     data = window.data
-    every, sixes = runs, runs.start[np.flatnonzero(runs.length == 6)]
+    every, sixes = runs, runs.of_length(6)
     runs = runs.of((runs.length == 7) | (runs.length == 8) | (runs.length == 10))
     letters = is_letter(data[runs.start - 1])
     lettered = np.flatnonzero(letters)
@@ -107,7 +107,7 @@ def _named(
 def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> Candidates:
     """1234567(8) and 1234567/8."""
     data = window.data
-    start = runs.start[np.flatnonzero(runs.length == 7)]
+    start = runs.of_length(7)
     behind = data[start + 7]
     start = start[np.flatnonzero(((behind == _OPEN) | (behind == _SLASH)) & is_digit(data[start + 8]))]
     start = start[np.flatnonzero(_begins_bir(data[start]))]

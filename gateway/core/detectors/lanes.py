@@ -41,6 +41,7 @@ _FIVE_UP = np.uint64(0x7B7B7B7B7B7B7B7B)  # 128 - 5
 _FROM_A = np.uint64(0x3F3F3F3F3F3F3F3F)  # 128 - 65
 _PAST_Z = np.uint64(0x2525252525252525)  # 128 - 91
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
+_EVEN_DIGITS = np.uint64(0x000F000F000F000F)
 
 
 def is_digit(characters: Bytes) -> Mask:
@@ -190,14 +191,39 @@ def padded(
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:
     """Sum of digit * base^(7 - i) over the eight digits of every lane; `base` is 2 or 10."""
-    one, two, four = np.uint64(base), np.uint64(base**2), np.uint64(base**4)
-    folded: Lanes = lanes & _DIGIT_BITS
-    for factor, shift, kept in ((one, 8, _PAIRS), (two, 16, _QUADS), (four, 32, _WHOLE)):
-        neighbour = folded >> np.uint64(shift)
-        folded *= factor
-        folded += neighbour
-        folded &= kept
+    return of_pairs(pairs_of(lanes, base), base)
+
+
+def pairs_of(lanes: Lanes, base: int = 10) -> Lanes:
+    """Four numbers of two digits each from the eight digits of every lane, in sixteen bits each, the leftmost lowest."""
+    return _folded(lanes & _DIGIT_BITS, base, 8, _PAIRS)
+
+
+def of_pairs(pairs: Lanes, base: int = 10) -> Lanes:
+    """The number that four of two digits make."""
+    return _folded(_folded(pairs, base**2, 16, _QUADS), base**4, 32, _WHOLE)
+
+
+def _folded(lanes: Lanes, factor: int, shift: int, kept: np.uint64) -> Lanes:
+    folded: Lanes = lanes * np.uint64(factor)
+    folded += lanes >> np.uint64(shift)
+    folded &= kept
     return folded
+
+
+def weighted(lanes: Lanes, weights: Sequence[int]) -> Lanes:
+    """Sum of digit * weight over the eight digits of every lane, for weights of at most 10.
+
+    Every other digit stands in sixteen bits of its own; a product with the weights in reverse adds up in the highest.
+    """
+    total: Lanes = (lanes & _EVEN_DIGITS) * _reversed(weights[0::2])
+    total += ((lanes >> np.uint64(8)) & _EVEN_DIGITS) * _reversed(weights[1::2])
+    total >>= np.uint64(48)
+    return total
+
+
+def _reversed(weights: Sequence[int]) -> np.uint64:
+    return np.uint64(sum(weight << 16 * (3 - place) for place, weight in enumerate(weights)))
 
 
 def remainder(lanes: Lanes, divisor: int) -> Lanes:

@@ -116,10 +116,9 @@ def may_hold(text: bytes) -> bool:
     return b"+" in text and any(shape in text for shape in _POWERS)
 
 
-def _lengths(runs: Runs) -> set[int]:
+def _lengths(runs: Runs) -> frozenset[int]:
     """Lengths that occur, and GROUPS where groups of four do."""
-    present = set(np.flatnonzero(np.bincount(runs.length)).tolist())
-    return present | {GROUPS} if GROUP in present and runs.pairs.any() else present - {GROUPS}
+    return runs.lengths | {GROUPS} if runs.pairs.any() else runs.lengths - {GROUPS}
 
 
 def _without(window: Window, runs: Runs, starts: Places) -> Runs:
