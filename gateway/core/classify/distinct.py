@@ -1,7 +1,7 @@
 """A growing set of 64-bit values: sorted ones, a heap of new ones, and a look that leaves out most that were seen before.
 
-Sorting costs 40 ns a value on some processors, a look 3. So where the set is small enough for it, values that come again are
-told by a table of slots, one value each. What the table cannot tell is sorted as before: it saves time, never a value,
+Sorting costs 40 ns a value on some processors, a look 3. So where values come again and the set is small enough for it, they
+are told by a table of slots, one value each. What the table cannot tell is sorted as before: it saves time, never a value,
 and values that were chosen to meet in one slot cost what sorting costs.
 
 Not here: what is counted and for whom (`tally`). A change must keep: the set is the same in whatever order and pieces the
@@ -18,6 +18,7 @@ from gateway.core.detectors.lanes import Lanes, Places
 
 KNOWN = 1 << 17  # values of a set whose members are looked up: more are seldom met again while they are in the cache
 _PENDING = 1 << 15
+_AGAIN = 4  # one value in so many that had come before makes looking up worth its time
 _GOLDEN, _OTHER = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xD1342543DE82EF95))  # multiplicative hashing, two ways
 
 
@@ -36,11 +37,12 @@ class Distinct:
     _new: list[Lanes] = field(default_factory=list)
     _waiting: int = 0
     _members: Members | None = None
+    _again: bool = False  # many of the last values had come before
 
     def add(self, values: Lanes) -> None:
         """Take values in; sorts when enough new ones have come."""
         self.occurrences += values.size
-        if self._members is None and self.looked_up and 0 < self.values.size <= KNOWN:
+        if self._again and self._members is None and self.values.size <= KNOWN:
             self._members = Members(self.values)
         if self._members is not None:
             values = self._members.others(values)
@@ -54,7 +56,9 @@ class Distinct:
     def settle(self) -> Lanes:
         """Sorted distinct values."""
         if self._new:
+            known = self.values.size
             self.values = _merged(self.values, sorted_distinct(self._new))
+            self._again = self.looked_up and _AGAIN * (known + self._waiting - self.values.size) > self._waiting
             self._new, self._waiting, self._members = [], 0, None
         return self.values
 

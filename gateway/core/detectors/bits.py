@@ -168,7 +168,10 @@ class Ranks:
     def of(self, asked: Places | Spots) -> Places:
         """Shape-preserving."""
         at = asked if isinstance(asked, Spots) else spots(asked)
-        count: Places = self.before[at.word] + np.bitwise_count(self.words[at.word] & at.below)
+        held = self.words.take(at.word)  # in two thirds of the time that indexing takes
+        held &= at.below
+        count: Places = self.before.take(at.word)
+        count += np.bitwise_count(held)
         return count
 
 

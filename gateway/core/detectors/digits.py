@@ -20,6 +20,7 @@ from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_
 GROUP = 4  # digits of a group
 SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
+_ONE = np.uint64(1)
 _ZERO, _DOT = np.uint8(48), np.uint8(46)
 _SPACE, _HYPHEN, _CLOSE, _SLASH = np.uint8(32), np.uint8(45), np.uint8(41), np.uint8(47)
 
@@ -53,7 +54,8 @@ class Runs:
     @cached_property
     def lengths(self) -> frozenset[int]:
         """Those that occur."""
-        return frozenset(np.flatnonzero(np.bincount(self.length)).tolist())
+        seen = int(np.bitwise_or.reduce(_ONE << self.length.astype(np.uint64), initial=0))
+        return frozenset(length for length in range(LONGEST + 1) if seen >> length & 1)
 
     def of_length(self, digits: int) -> Places:
         """Starts of the runs of so many digits; looked for once."""
@@ -66,7 +68,7 @@ class Runs:
         if mask.all():
             return self
         places = np.flatnonzero(mask)  # indexing by places is three times faster than by masks
-        return Runs(self.start[places], self.length[places])
+        return Runs(self.start.take(places), self.length.take(places))
 
 
 def find_runs(window: Window) -> Runs:
@@ -96,7 +98,7 @@ def _groups(window: Window, four: Words) -> Places:
 
 def kept(places: Places, mask: Mask) -> Places:
     """The places where the mask holds: the same array where it holds for all, as it does for most."""
-    return places if mask.all() else places[np.flatnonzero(mask)]
+    return places if mask.all() else places.take(np.flatnonzero(mask))
 
 
 def stands_free(window: Window, start: Places, end: Places, *, letters_before: bool = False) -> Mask:

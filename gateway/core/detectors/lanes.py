@@ -138,8 +138,8 @@ class Loads:
     def __getitem__(self, places: Places) -> Lanes:
         """Shape-preserving; the byte at the place is the lowest."""
         word, shift = places >> 3, (places & 7).view(np.uint64) << _THREE
-        low: Lanes = self.aligned[word]
-        high: Lanes = self.aligned[1:][word]
+        low: Lanes = self.aligned.take(word)
+        high: Lanes = self.aligned[1:].take(word)
         low >>= shift
         high <<= _ONE
         high <<= _BEYOND - shift  # together 64 - shift, in two steps, since a shift by 64 is none
