@@ -103,9 +103,10 @@ def _masks(text: bytes, lanes: int) -> list[int]:
 def _alike(rows: Lanes, text: bytes) -> Mask:
     """Which rows end with a quote and this text, as the first one does; only that one where a row cannot hold them."""
     lanes = rows.shape[1]
-    if len(text) >= 8 * lanes:
-        return np.arange(len(rows)) == 0
     same = np.ones(len(rows), np.bool_)
+    if len(text) >= 8 * lanes:
+        same[1:] = False
+        return same
     for lane, mask in enumerate(_masks(text, lanes)):
         if mask:
             same &= (rows[:, lane] ^ rows[0, lane]) & np.uint64(mask) == 0

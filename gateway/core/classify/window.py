@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.core.classify.escapes import decoded, may_escape
 from gateway.core.classify.stream import Block
+from gateway.core.detectors.bits import places_in
 from gateway.core.detectors.lanes import Bytes, Places, Window, padded
 
 _DROP = 1  # in _BECOMES: the character goes; 0: it stays
@@ -73,7 +74,7 @@ def _may_fold(window: Window) -> bool:
 
 def fold(text: Bytes) -> Bytes:
     """Look-alikes as one byte of ASCII each, unseen characters gone; the same array where there are none."""
-    lead = np.flatnonzero((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
+    lead = places_in((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
     if not lead.size:
         return text
     byte, folded = text[lead], None

@@ -55,7 +55,7 @@ def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: fr
 
 
 def _lettered(
-    window: Window, digits: Places, length: Places, tables: DetectorTables, named: frozenset[str]
+    window: Window, digits: Places, length: Bytes, tables: DetectorTables, named: frozenset[str]
 ) -> list[Candidates]:
     if not digits.size:
         return []

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from gateway.core.detectors.bits import Words, packed
+from gateway.core.detectors.bits import Words, packed, places_in
 
 Bytes = npt.NDArray[np.uint8]
 Lanes = npt.NDArray[np.uint64]
@@ -163,7 +163,7 @@ def places_of_pairs(text: Bytes, pairs: Sequence[int]) -> Places:
         here = np.zeros(halves.size, np.bool_) if table is None else table[halves]
         for pair in pairs if table is None else ():
             here |= halves == np.uint16(pair)
-        found.append(2 * np.flatnonzero(here) + odd)
+        found.append(2 * places_in(here) + odd)
     both = np.concatenate(found)
     both.sort(kind="stable")  # two ascending runs: joined in one pass
     return both
@@ -205,21 +205,26 @@ def of_pairs(pairs: Lanes, base: int = 10) -> Lanes:
 
 
 def _folded(lanes: Lanes, factor: int, shift: int, kept: np.uint64) -> Lanes:
-    folded: Lanes = lanes * np.uint64(factor)
-    folded += lanes >> np.uint64(shift)
+    """Neighbours of `shift` bits as one number: the left times the factor, and the right; every other sum is dropped."""
+    folded: Lanes = lanes * np.uint64(1 + (factor << shift))
+    folded >>= np.uint64(shift)
     folded &= kept
     return folded
 
 
-def weighted(lanes: Lanes, weights: Sequence[int]) -> Lanes:
-    """Sum of digit * weight over the eight digits of every lane, for weights of at most 10.
+def pairs_and_sum(lanes: Lanes, weights: Sequence[int]) -> tuple[Lanes, Lanes]:
+    """`pairs_of`, and the sum of digit * weight, for weights of at most 10, in the sixteen highest bits of each lane.
 
     Every other digit stands in sixteen bits of its own; a product with the weights in reverse adds up in the highest.
     """
-    total: Lanes = (lanes & _EVEN_DIGITS) * _reversed(weights[0::2])
-    total += ((lanes >> np.uint64(8)) & _EVEN_DIGITS) * _reversed(weights[1::2])
-    total >>= np.uint64(48)
-    return total
+    left, right = lanes & _EVEN_DIGITS, lanes >> np.uint64(8)
+    right &= _EVEN_DIGITS
+    pairs = left * np.uint64(10)
+    pairs += right
+    left *= _reversed(weights[0::2])
+    right *= _reversed(weights[1::2])
+    left += right
+    return pairs, left
 
 
 def _reversed(weights: Sequence[int]) -> np.uint64:

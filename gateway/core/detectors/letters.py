@@ -82,7 +82,7 @@ def _of_both(runs: Runs, gap: Places, mask: Mask) -> tuple[Runs, Places]:
     return Runs(runs.start[these], runs.length[these]), gap[these]
 
 
-def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes, Places, Mask]:
+def _check_character(data: Bytes, digits: Places, length: Bytes) -> tuple[Lanes, Places, Mask]:
     """Value of the check character, the end of the whole, and whether the shape is right."""
     place = digits + 6
     place = place + ((length == 6) & (data[place] == _SPACE) & (data[place + 1] == _OPEN))

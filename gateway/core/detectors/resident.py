@@ -29,10 +29,10 @@ from gateway.core.detectors.lanes import (
     keep_last,
     luhn_sums,
     of_pairs,
+    pairs_and_sum,
     pairs_of,
     polynomial,
     remainder,
-    weighted,
 )
 from gateway.core.detectors.tables import DetectorTables
 
@@ -182,10 +182,10 @@ def _is_digits(data: Bytes, start: Places, offsets: list[int]) -> Mask:
 
 def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: DetectorTables) -> tuple[Lanes, Mask]:
     """Value and validity of sixteen digits in two lanes, a seventeenth and the check character, which is a digit or an X."""
-    head, middle = pairs_of(first), pairs_of(second)
+    (head, weighed), (middle, more) = pairs_and_sum(first, _WEIGHTS[:8]), pairs_and_sum(second, _WEIGHTS[8:16])
     last = digit & np.uint8(0x0F)
-    weighed = weighted(first, _WEIGHTS[:8])
-    weighed += weighted(second, _WEIGHTS[8:16])
+    weighed += more
+    weighed >>= np.uint64(48)
     weighed += (
         last * _WEIGHTS[16] + (check & np.uint8(0x0F)) + (check >> _LETTER) * _TWO
     )  # X: 8 in its low bits, counts 10
@@ -208,9 +208,9 @@ def _is_born(first: Lanes, head: Lanes, middle: Lanes, tables: DetectorTables) -
         tables: For the provinces.
     """
     province = (head & _PAIR).view(np.intp)
-    known = tables.provinces[province]
-    ninth = np.flatnonzero(province >= _FOREIGN * 10)
-    if ninth.size:
+    known: Mask = tables.provinces.take(province)
+    if province.max(initial=0) >= _FOREIGN * 10:
+        ninth = np.flatnonzero(province >= _FOREIGN * 10)
         behind = (first[ninth] >> np.uint64(8)) & _DIGIT, (first[ninth] >> np.uint64(16)) & _DIGIT
         known[ninth] |= tables.provinces[(behind[0] * np.uint64(10) + behind[1]).astype(np.intp)]
     year = (head >> np.uint64(48)) * np.uint64(100)
@@ -223,7 +223,7 @@ def _is_born(first: Lanes, head: Lanes, middle: Lanes, tables: DetectorTables) -
 def _is_date(year: Lanes, pairs: Lanes) -> Mask:
     """Whether the second and the third pair are the month and the day of a year."""
     month_day = ((pairs >> np.uint64(16)) & _PAIR | (pairs >> np.uint64(25)) & _DAY_BITS).view(np.intp)
-    real = _MONTH_DAY[month_day]
+    real = _MONTH_DAY.take(month_day)
     last = np.flatnonzero(month_day == _LEAP_DAY)
     if last.size:
         real[last] &= _LEAP[year[last].astype(np.intp)]
