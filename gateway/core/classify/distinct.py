@@ -5,7 +5,7 @@ are told by a table of slots, one value each. What the table cannot tell is sort
 and values that were chosen to meet in one slot cost what sorting costs.
 
 Not here: what is counted and for whom (`tally`). A change must keep: the set is the same in whatever order and pieces the
-values come. Memory: 8 bytes a value, twice while they are sorted, and at most 3 MiB for the table of a set.
+values come. Memory: 8 bytes a value, twice while they are sorted, and at most 2 MiB for the tables of a set.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Distinct:
     def add(self, values: Lanes) -> None:
         """Take values in; sorts when enough new ones have come."""
         self.occurrences += values.size
-        if self._again and self._members is None and self.values.size <= KNOWN:
+        if self._again and self._members is None and self.values.size < KNOWN:
             self._members = Members(self.values)
         if self._members is not None:
             values = self._members.others(values)
@@ -73,18 +73,20 @@ class Members:
 
     def __init__(self, members: Lanes) -> None:
         """Take any values, at least one."""
-        self._bits = int(members.size).bit_length() + 1  # a quarter to half of the slots are taken
+        self._bits = int(
+            members.size
+        ).bit_length()  # twice the room that the members need, at most: it has to stay in the cache
         self._first = np.full(1 << self._bits, members[0])
-        self._second = np.full(1 << self._bits >> 1, members[0])
+        self._second = np.full(1 << self._bits, members[0])
         here = _slots(members, _GOLDEN, self._bits)
         self._first[here] = members
         left = members[np.flatnonzero(self._first[here] != members)]  # another member has the slot
-        self._second[_slots(left, _OTHER, self._bits - 1)] = left
+        self._second[_slots(left, _OTHER, self._bits)] = left
 
     def others(self, values: Lanes) -> Lanes:
         """Those of the values that are no member, and a few that are."""
         values = values[np.flatnonzero(self._first[_slots(values, _GOLDEN, self._bits)] != values)]
-        return values[np.flatnonzero(self._second[_slots(values, _OTHER, self._bits - 1)] != values)]
+        return values[np.flatnonzero(self._second[_slots(values, _OTHER, self._bits)] != values)]
 
 
 def _slots(values: Lanes, factor: np.uint64, bits: int) -> Places:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, earlier, later, packed, places, united
+from gateway.core.detectors.bits import Words, are_many, earlier, later, packed, places, united
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_digit
 
 GROUP = 4  # digits of a group
@@ -77,12 +77,21 @@ def find_runs(window: Window) -> Runs:
     two = digits & earlier(digits, 1)
     four = two & earlier(two, 2)  # the first of GROUP digits or more
     six = four & earlier(two, 4)
-    start = places(six & ~later(six, 1))
-    end = places(six & ~earlier(six, 1)) + SHORTEST if start.size else start
+    start, end = _bounds(six)
     groups = _groups(window, four)
     if groups.size:
         start, end = united(start, groups), united(end, groups + GROUP)
     return Runs(start, np.minimum(end - start, LONGEST).astype(np.uint8))
+
+
+def _bounds(six: Words) -> tuple[Places, Places]:
+    """Where runs begin and end, from the places that SHORTEST digits follow: apart there are few in an octet."""
+    edges = six ^ later(six, 1)
+    if are_many(edges):
+        every = places(edges)
+        return every[::2].copy(), every[1::2] + (SHORTEST - 1)
+    start = places(edges & six)
+    return start, places(edges & ~six) + (SHORTEST - 1) if start.size else start
 
 
 def _groups(window: Window, four: Words) -> Places:
