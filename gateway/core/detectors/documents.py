@@ -108,6 +108,8 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
     """1234567(8) and 1234567/8."""
     data = window.data
     start = runs.of_length(7)
+    if not start.size:
+        return nothing("mo_bir")
     behind = data[start + 7]
     start = start[np.flatnonzero(((behind == _OPEN) | (behind == _SLASH)) & is_digit(data[start + 8]))]
     start = start[np.flatnonzero(_begins_bir(data[start]))]
@@ -125,6 +127,8 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
 def _macao_parted(window: Window, start: Places, tables: DetectorTables, named: frozenset[str]) -> Candidates:
     """1/234567/8, from its six digits."""
     data = window.data
+    if not start.size:
+        return nothing("mo_bir")
     start = start[np.flatnonzero((data[start - 1] == _SLASH) & (data[start + 6] == _SLASH))]
     start = start[np.flatnonzero(is_digit(data[start + 7]) & _begins_bir(data[start - 2]))] - 2
     start = start[np.flatnonzero(stands_free(window, start, start + 10) | _ends_bir(window, start))]
