@@ -61,21 +61,21 @@ class Grid:
             return []
         if self.delimiter is None and sum(start.size for start in starts) < _FEW:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
-        ended = ranks(from_place(window.places_of(self.record_end), window.low))
+        ended = from_place(window.places_of(self.record_end), window.low)
         if self.delimiter is None:
-            return [(ended.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
+            before = ranks(ended)
+            return [(before.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
         lines = self._ends(window)
-        stops = ranks(self._stops(window, ended.words, lines))
+        stops = ranks(self._stops(window, ended, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
-        every, placed = np.arange(lines.size), list[tuple[Places, Places]]()
-        for start in starts:
+        filled = [_one_each(start, lines) for start in starts]
+        every, before = np.arange(lines.size), ranks(ended) if not all(filled) else None
+        placed = list[tuple[Places, Places]]()
+        for start, one_each in zip(starts, filled, strict=True):
             asked = spots(start)
-            if _one_each(start, lines):
-                placed.append((every, stops.of(asked) - first[:-1]))
-            else:
-                row = ended.of(asked)
-                placed.append((row, stops.of(asked) - first[row]))
+            row = every if one_each or before is None else before.of(asked)
+            placed.append((row, stops.of(asked) - (first[:-1] if row is every else first[row])))
         return placed
 
     def cells(self, window: Window, column: int) -> tuple[Places, Places]:

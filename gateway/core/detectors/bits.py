@@ -65,11 +65,6 @@ def places(words: Words) -> Places:
     return found
 
 
-def are_many(words: Words) -> bool:
-    """Whether so many of the places are in the set that NumPy finds them as fast one by one."""
-    return count(words) * _MANY > words.size * 64
-
-
 def _lowest(octet: Places, bits: npt.NDArray[np.uint8]) -> Places:
     """Place of the lowest of the bits of each octet."""
     found = octet << 3

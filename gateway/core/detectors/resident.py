@@ -81,6 +81,8 @@ def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Can
 
 def by_kind(people: Candidates) -> list[Candidates]:
     """Residence permits and permanent residence cards apart from the numbers of residents."""
+    if people.value.max(initial=0) < _PERMITS[0] * np.uint64(10**11):  # mostly so
+        return [people]
     area = people.value // np.uint64(10**11)
     foreign = people.valid & (area // np.uint64(100_000) == _FOREIGN)
     permit = people.valid & ((area == _PERMITS[0]) | (area == _PERMITS[1]) | (area == _PERMITS[2]))
