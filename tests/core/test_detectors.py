@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from calendar import monthrange
 from itertools import pairwise
 
 import numpy as np
@@ -122,6 +123,22 @@ REGIONS = st.sampled_from(["110105", "440300", "310101", "510104", "810000", "83
 def resident_numbers(draw):
     date = draw(st.sampled_from(["19900101", "19000229", "20000229", "19491231", "20231301", "19991131", "18991231"]))
     return draw(REGIONS) + date + f"{draw(st.integers(1, 999)):03d}" + draw(st.sampled_from("0123456789X"))
+
+
+@pytest.mark.parametrize("year", [1899, 1900, 1999, 2000, 2024, 2049, 2050])
+def test_resident_numbers_hold_a_day_of_the_calendar(year):
+    days = [(month, day) for month in range(20) for day in range(40)]
+    bodies = [f"440300{year}{month:02d}{day:02d}123" for month, day in days]
+    text = "\n".join(
+        body + "10X98765432"[sum(int(d) * pow(2, 17 - n, 11) for n, d in enumerate(body)) % 11] for body in bodies
+    )
+    real = [n for n, (month, day) in enumerate(days) if 1900 <= year < 2050 and _is_day(year, month, day)]
+    (found,) = [part for part in scan(open_window(text.encode()), TABLES) if part.key == "cn_resident_id"]
+    assert ((found.start[found.valid] - PAD) // 19).tolist() == real
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    return 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
 
 
 @given(resident_numbers())

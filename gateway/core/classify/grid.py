@@ -63,8 +63,8 @@ class Grid:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
         ended = from_place(window.places_of(self.record_end), window.low)
         if self.delimiter is None:
-            before = ranks(ended)
-            return [(before.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
+            records = ranks(ended)
+            return [(records.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
         lines = self._ends(window)
         stops = ranks(self._stops(window, ended, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
