@@ -257,7 +257,9 @@ def test_a_small_window_without_shapes_holds_nothing(text):
     window = open_window(text.encode())
     big = open_window(text.encode() + b"\n" * 20_000)  # is not looked at before
     assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@|[粤患][A-HJ-NP-Z]", text, re.ASCII))
+    assert may_hold(window.raw, reads=True) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}", text, re.ASCII))
     assert _owned(window) == _owned(big)
+    assert _owned(window, reads=True) == _owned(big, reads=True)
 
 
 PIECES = [
@@ -298,8 +300,8 @@ def _block(before: bytes, own: bytes, after: bytes) -> Block:
     return Block(memoryview(before), memoryview(own), memoryview(after), line_ends=True)
 
 
-def _owned(window):
-    hits = [(p.key, int(v)) for p in scan(window, TABLES) for v in p.value[p.valid]]
+def _owned(window, *, reads=False):
+    hits = [(p.key, int(v)) for p in scan(window, TABLES, reads=reads) for v in p.value[p.valid]]
     return hits + [(mark.form.value, 0) for mark in MarkFinder(TABLES).find(window)]
 
 

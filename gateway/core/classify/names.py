@@ -60,13 +60,15 @@ class Names:
         found, first = False, True
         lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
-        for line, text, held in zip(lines, texts, self._hold_identifiers(texts), strict=True):
-            if _is_numbers(line, delimiter):
+        held = self._hold_identifiers(texts)
+        for at, numbers in enumerate(_are_numbers(lines, delimiter)):
+            if numbers:
                 first = False
                 continue
+            line, text = lines[at], texts[at]
             if not text.strip():
                 continue
-            cells, whole = ((), False) if held else _cells(text, delimiter)
+            cells, whole = ((), False) if held[at] else _cells(text, delimiter)
             kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
             named = [column for column, words in kinds.items() if words]
             again = sum(len(cells[column]) <= _SHORT for column in named) > 1
@@ -188,10 +190,11 @@ class Names:
         return None
 
 
-def _is_numbers(line: bytes, delimiter: int) -> bool:
-    """Whether cells of digits and dots are all that a line has: no name, and what most lines below a header are."""
-    between = b"\r%c" % delimiter
-    return not line.strip(b"0123456789." + between) and bool(line.strip(between))
+def _are_numbers(lines: list[bytes], delimiter: int) -> list[bool]:
+    """Of each line whether cells of digits and dots are all that it has: no name, and what most lines below a header are."""
+    filled = b"\n".join(lines).translate(None, b"\r%c" % delimiter)
+    other = filled.translate(None, b"0123456789.").split(b"\n")
+    return [bool(cells) and not rest for cells, rest in zip(filled.split(b"\n"), other, strict=True)]
 
 
 def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:

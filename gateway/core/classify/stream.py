@@ -26,6 +26,7 @@ from gateway.core.encodings import encoding_of, is_binary
 
 BLOCK = 1 << 20  # smaller blocks cost more calls than their better fit in the cache saves
 CONTEXT = 1024  # escapes of lanes.PAD characters
+_SMALL = 16_384  # bytes that are looked through faster than array operations begin
 _TAB, _SHIFT, _SPACE, _ESCAPE = (np.uint8(byte) for byte in (0x09, 0x0E, 0x20, 0x1B))
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # as in formats: escape (1B) colours terminal logs
 
@@ -146,6 +147,8 @@ class TextStream:
 
     def _flaw(self, text: bytes, end: int) -> tuple[int | None, bool]:
         """Raw offset of the first byte that is no text, in bytes that were not decoded, and whether all are ASCII."""
+        if end < _SMALL and text[:end].isascii() and not is_binary(text[:end]):
+            return None, True
         own = np.frombuffer(text, np.uint8, end)
         least = int(own.view(np.int8).min())  # below zero for a wide byte; a least is found faster than a place
         flaws = []

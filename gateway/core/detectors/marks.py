@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +29,7 @@ _BLANKS = 3  # at most: spaces or tabs between the first two characters of a wor
 _CHARACTER = np.uint64(0xFF_FFFF)
 
 
-class MarkForm(Enum):
+class MarkForm(StrEnum):
     """How a word stands in the text."""
 
     MARKED = "marked"  # a secrecy level in the form of a mark
