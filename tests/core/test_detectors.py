@@ -240,6 +240,19 @@ def _plain_plates(text: str) -> list[str]:
     return found
 
 
+_FOUND = [text for table in IDENTIFIERS.values() for text in table["hits"]]
+
+
+@given(st.text(st.sampled_from("0123456789X@.+-E \n()<abA粤患"), max_size=90), st.sampled_from(_FOUND))
+def test_what_is_found_has_a_shape_on_its_own_line(text, number):
+    """So that a line without any need not be scanned (`classify.names`)."""
+    window = open_window(_folded(text + number + text[::-1]))
+    for part in scan(window, TABLES):
+        for start in part.start[part.valid].tolist():
+            line = window.raw[window.raw.rfind(b"\n", 0, start) + 1 : window.raw.find(b"\n", start)]
+            assert may_hold(line)
+
+
 _GROUPS = re.compile(r"(?<!\d)\d{4}(?=[ -]\d{4}(?!\d))|(?<=(?<!\d)\d{4}[ -])\d{4}(?!\d)", re.ASCII)
 
 

@@ -60,7 +60,7 @@ class Names:
         found, first = False, True
         lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
-        held = self._hold_identifiers(texts)
+        held, kinds_of = list[bool](), dict[str, tuple[HeaderWords, ...]]()
         for at, numbers in enumerate(_are_numbers(lines, delimiter)):
             if numbers:
                 first = False
@@ -68,14 +68,19 @@ class Names:
             line, text = lines[at], texts[at]
             if not text.strip():
                 continue
-            cells, whole = ((), False) if held[at] else _cells(text, delimiter)
-            kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
-            named = [column for column, words in kinds.items() if words]
+            cells, whole = _cells(text, delimiter)
+            kinds_of |= {cell: header_kinds(cell, self.tables) for cell in {*cells} - kinds_of.keys()}  # cells repeat
+            named = [column for column, cell in enumerate(cells) if kinds_of[cell]]
+            if (named or (first and whole)) and may_hold(text.encode()):
+                held = held or self._hold_identifiers(texts)
+                if held[at]:
+                    first = first and line.startswith(b"# ")
+                    continue
             again = sum(len(cells[column]) <= _SHORT for column in named) > 1
             if again if found else named:
                 for column in named:
                     known = self.kinds.setdefault(column, [])
-                    known += [words for words in kinds[column] if words not in known]
+                    known += [words for words in kinds_of[cells[column]] if words not in known]
             if not found and (named or (first and whole)):  # below the first line only names are no content
                 self.columns = cells if first else tuple(c if n in named else "" for n, c in enumerate(cells))
                 found = len(cells) > 1 or bool(named)
@@ -210,8 +215,12 @@ def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
 
 def _named(cells: list[str]) -> tuple[tuple[str, ...], bool]:
     plain = tuple([cell.strip() for cell in cells])
-    names = tuple(["" if len(cell) > LONGEST_HEADER or _NUMBER.match(cell) else cell for cell in plain])
+    names = tuple(["" if len(cell) > LONGEST_HEADER or _is_number(cell) else cell for cell in plain])
     return names, bool(names) and names == plain
+
+
+def _is_number(cell: str) -> bool:
+    return not cell[:1].isalpha() and _NUMBER.match(cell) is not None
 
 
 def _count(window: Window, text: bytes, colons: Places, before: Lanes) -> int:
