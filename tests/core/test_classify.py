@@ -492,6 +492,48 @@ def test_quality_strings_are_no_addresses():
     assert "email" not in kinds(found)
 
 
+def _forged(put: str, line: int, turn: int) -> str:
+    """Well-formed FASTQ of full quality, of whose records one has something in its first to fourth line."""
+    letters, records = "".join(map(chr, range(33, 74))), []
+    for number in range(200):
+        quality = (letters * 4)[number % 41 :][:150]
+        record = [f"@m:{number % 7}:{number % 11} 1:N:0", "ACGTN" * 30, "+", quality]
+        if number == turn:
+            record[line] = {0: f"@{put}", 1: f"{put} {record[1]}", 2: f"+{put}", 3: f"#{put}:{quality}"[:150]}[line]
+            record[3] = record[3].ljust(len(record[1]), "F")
+        records.append("\n".join(record))
+    return "\n".join(records) + "\n"
+
+
+@pytest.mark.parametrize("line", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("put", "kind"),
+    [
+        ("11010519491231002X", "cn_resident_id"),
+        ("13800138000", "cn_mobile"),
+        ("A123456(3)", "hkid"),
+        ("6217001234567890122", "bank_card"),
+        ("tel 91234567", "hk_mobile"),
+        ("★机密★10年", "secrecy_mark"),
+        ("zhang.wei@example.com", None),  # reads are spared addresses, which their qualities imitate
+    ],
+)
+def test_what_is_put_into_reads_is_found_in_every_line(put, kind, line):
+    found = {f.kind for turn in (5, 120) for f in classify(_forged(put, line, turn), "a.fastq").findings}
+    assert found == ({"genomic_data", kind} if kind else {"genomic_data"}) | (
+        {"level_proposal"} if "★" in put else set()
+    )
+
+
+@given(st.integers(0, 199), st.integers(1, 5000), st.sampled_from([1 << 20, 8192]))
+@settings(max_examples=15)
+def test_what_is_put_into_reads_is_found_however_they_are_cut(turn, piece, block):
+    text = _forged("11010519491231002X", 3, turn)
+    found = classify(text, "a.fastq", piece=piece, block=block)
+    assert [f.count for f in found.findings if f.kind == "cn_resident_id"] == [1]
+    assert found.inspectable
+
+
 def test_a_fam_file_counts_its_lines():
     assert classify("F1 I1 0 0 1 2\nF1 I2 0 0 2 2\n", "s.fam").hgr.subjects == 2
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.detectors import PAD, open_window
-from gateway.core.detectors.lanes import places_of_pairs
+from gateway.core.detectors.lanes import is_alnum, is_digit, is_letter, places_of_pairs
 
 TEXT = st.binary(min_size=1, max_size=200)
 
@@ -32,3 +32,13 @@ def test_pairs_are_found_at_even_and_odd_places(text, pairs):
     found = places_of_pairs(np.frombuffer(text, np.uint8), [int.from_bytes(pair, "little") for pair in pairs])
     plain = {m.start() for pair in pairs for m in re.finditer(b"(?=" + re.escape(pair) + b")", text)}
     assert found.tolist() == sorted(plain)
+
+
+def test_characters_are_told_alike_in_few_and_in_many():
+    every = np.arange(256, dtype=np.uint8)
+    many = np.tile(every, 100).reshape(100, 256)
+    for tells, plain in ((is_digit, "0-9"), (is_letter, "A-Za-z"), (is_alnum, "0-9A-Za-z")):
+        known = [re.fullmatch(f"[{plain}]", chr(byte)) is not None for byte in range(256)]
+        assert tells(every).tolist() == known
+        assert (tells(many) == np.array(known)).all()
+        assert tells(many[:2]).shape == (2, 256)

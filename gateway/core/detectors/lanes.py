@@ -9,6 +9,7 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +44,15 @@ _PAST_Z = np.uint64(0x2525252525252525)  # 128 - 91
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
 
 
+def _of(known: bytes) -> Mask:
+    return np.isin(np.arange(256), np.frombuffer(known, np.uint8))
+
+
+_FEW = 1024  # characters: one lookup takes a fraction of the time in which several operations begin
+_LETTERS = _of(string.ascii_letters.encode())
+_ALNUMS = _of((string.ascii_letters + string.digits).encode())
+
+
 def is_digit(characters: Bytes) -> Mask:
     """Shape-preserving; compared, not looked up, because comparisons are vectorised and lookups are not."""
     digit: Mask = (characters - _ZERO) < _TEN
@@ -51,12 +61,16 @@ def is_digit(characters: Bytes) -> Mask:
 
 def is_letter(characters: Bytes) -> Mask:
     """ASCII letters of either case."""
+    if characters.size <= _FEW:
+        return _LETTERS.take(characters)
     letter: Mask = ((characters | _LOWER) - _A) < _ALPHABET
     return letter
 
 
 def is_alnum(characters: Bytes) -> Mask:
     """ASCII letters and digits: what may not stand beside an identifier."""
+    if characters.size <= _FEW:
+        return _ALNUMS.take(characters)
     return is_digit(characters) | is_letter(characters)
 
 
