@@ -13,6 +13,7 @@ from stdnum import luhn
 from stdnum.cn import ric
 
 from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify.stream import TextStream
 from gateway.stores.detectors import load_detector_tables
 
 TABLES = load_detector_tables()
@@ -490,6 +491,32 @@ def test_a_header_line_without_end_is_not_known(monkeypatch):
 def test_quality_strings_are_no_addresses():
     found = classify("@r1\nACGTACGTACGT\n+\nabc@def.ghij\n" * 50, "a.fastq")
     assert "email" not in kinds(found)
+
+
+def _blocks(data: bytes, piece: int) -> list[tuple[bytes, bytes, bytes, bool]]:
+    stream, found = TextStream("utf-8", 0, block=2048), []
+    for at in range(0, len(data), piece):
+        found += stream.feed(data[at : at + piece])
+    found += stream.finish()
+    for block in found:
+        assert block.margined is None or block.margined.strip(b"\n") == bytes(block.own).strip(b"\n")
+    return [(bytes(block.before), bytes(block.own), bytes(block.after), block.line_ends) for block in found]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"short,1\n", b"\n", b"x" * 700, b"line " * 90 + b"\r\n", b"\\u673a" * 200, "中".encode() * 99]
+        ),
+        max_size=60,
+    ),
+    st.integers(1, 9000),
+)
+def test_blocks_are_the_same_however_the_text_comes(parts, piece):
+    data = b"".join(parts) * 3
+    blocks = _blocks(data, piece)
+    assert blocks == _blocks(data, 1 << 20)
+    assert b"".join(own for _, own, _, _ in blocks) == data
 
 
 def _forged(put: str, line: int, turn: int) -> str:

@@ -194,8 +194,13 @@ def padded(
     parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
 ) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
+    return Window(margined(parts), PAD + low, PAD + high, delimiter, plain)
+
+
+def margined(parts: Sequence[bytes | memoryview]) -> bytes:
+    """Parts of a text between two paddings, as `Window.raw` has them."""
     more = _MARGIN[: -sum(len(part) for part in parts) % 64]
-    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
+    return b"".join((_MARGIN, *parts, _MARGIN, more))
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:
