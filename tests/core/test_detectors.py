@@ -258,6 +258,19 @@ def _plain_plates(text: str) -> list[str]:
     return found
 
 
+_FOUND = [text for table in IDENTIFIERS.values() for text in table["hits"]]
+
+
+@given(st.text(st.sampled_from("0123456789X@.+-E \n()<abA粤患"), max_size=90), st.sampled_from(_FOUND))
+def test_what_is_found_has_a_shape_on_its_own_line(text, number):
+    """So that a line without any need not be scanned (`classify.names`)."""
+    window = open_window(_folded(text + number + text[::-1]))
+    for part in scan(window, TABLES):
+        for start in part.start[part.valid].tolist():
+            line = window.raw[window.raw.rfind(b"\n", 0, start) + 1 : window.raw.find(b"\n", start)]
+            assert may_hold(line)
+
+
 _GROUPS = re.compile(r"(?<!\d)\d{4}(?=[ -]\d{4}(?!\d))|(?<=(?<!\d)\d{4}[ -])\d{4}(?!\d)", re.ASCII)
 
 
@@ -270,12 +283,14 @@ def test_runs_are_those_a_plain_search_finds(text):
     assert runs.start.tolist() == sorted(runs.start.tolist())
 
 
-@given(st.text(st.sampled_from("0123456789ab ,-.@XB粤患"), max_size=60))
+@given(st.text(st.sampled_from("0123456789ab ,-.@XB粤患机密绝"), max_size=60))
 def test_a_small_window_without_shapes_holds_nothing(text):
     window = open_window(text.encode())
     big = open_window(text.encode() + b"\n" * 20_000)  # is not looked at before
-    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@|[粤患][A-HJ-NP-Z]", text, re.ASCII))
+    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@|[粤患机密绝][A-HJ-NP-Z]", text, re.ASCII))
+    assert may_hold(window.raw, reads=True) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}", text, re.ASCII))
     assert _owned(window) == _owned(big)
+    assert _owned(window, reads=True) == _owned(big, reads=True)
 
 
 PIECES = [
@@ -316,8 +331,8 @@ def _block(before: bytes, own: bytes, after: bytes) -> Block:
     return Block(memoryview(before), memoryview(own), memoryview(after), line_ends=True)
 
 
-def _owned(window):
-    hits = [(p.key, int(v)) for p in scan(window, TABLES) for v in p.value[p.valid]]
+def _owned(window, *, reads=False):
+    hits = [(p.key, int(v)) for p in scan(window, TABLES, reads=reads) for v in p.value[p.valid]]
     return hits + [(mark.form.value, 0) for mark in MarkFinder(TABLES).find(window)]
 
 

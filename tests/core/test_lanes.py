@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.detectors import PAD, open_window
-from gateway.core.detectors.lanes import of_pairs, pairs_and_sum, pairs_of, places_of_pairs, polynomial
+from gateway.core.detectors.lanes import (
+    is_alnum,
+    is_digit,
+    is_letter,
+    of_pairs,
+    pairs_and_sum,
+    pairs_of,
+    places_of_pairs,
+    polynomial,
+)
 
 TEXT = st.binary(min_size=1, max_size=200)
 
@@ -49,3 +58,13 @@ def test_eight_digits_are_their_number_their_pairs_and_their_weighted_sum(texts,
     assert (sums >> np.uint64(48)).tolist() == [
         sum(int(d) * w for d, w in zip(text, weights, strict=True)) for text in texts
     ]
+
+
+def test_characters_are_told_alike_in_few_and_in_many():
+    every = np.arange(256, dtype=np.uint8)
+    many = np.tile(every, 100).reshape(100, 256)
+    for tells, plain in ((is_digit, "0-9"), (is_letter, "A-Za-z"), (is_alnum, "0-9A-Za-z")):
+        known = [re.fullmatch(f"[{plain}]", chr(byte)) is not None for byte in range(256)]
+        assert tells(every).tolist() == known
+        assert (tells(many) == np.array(known)).all()
+        assert tells(many[:2]).shape == (2, 256)

@@ -11,6 +11,8 @@ A change must keep: only REACH bytes before a place are looked at, fewer than la
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +44,8 @@ _UNDERSCORE, _HYPHEN = np.uint8(ord("_")), np.uint8(ord("-"))
 _ONES, _LOW7 = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F)
 EIGHT = 8  # digits of the numbers that nothing but a word or a column tells
 _SPELT = {small: (small, small - 32) for small in range(ord("a"), ord("z") + 1)} | {32: tuple(b" _-")}
+_FEW = 16  # rows that an expression searches in less time than array operations begin
+_BLANKS = bytes.maketrans(b"_-", b"  ")
 _NUMBER = 6  # digits of a number that a word before it may have announced
 
 
@@ -96,12 +100,20 @@ def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
     """Whether each row holds a word behind what ends its say; the first byte of a row is not looked at."""
     before[:, 0] = NEWLINE  # so that no word lies in two rows
     named = np.zeros(len(before), np.bool_)
+    if len(before) <= _FEW and not _search(words)(before.tobytes().lower().translate(_BLANKS)):
+        return named
     row, place = np.divmod(_word_places(before.ravel(), words), _ROW)
     if row.size:
         present, where = np.unique(row, return_inverse=True)
         ends = _ROW - 1 - np.argmax(_ends(before[present])[:, ::-1], axis=1)
         named[row[place > ends[where]]] = True
     return named
+
+
+@lru_cache(maxsize=64)
+def _search(words: tuple[bytes, ...]) -> Callable[[bytes], re.Match[bytes] | None]:
+    """Finds any of the words in a text of small letters and blanks."""
+    return re.compile(b"|".join(map(re.escape, words))).search
 
 
 def _ends(before: Bytes) -> Mask:

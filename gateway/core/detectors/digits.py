@@ -77,6 +77,8 @@ def find_runs(window: Window) -> Runs:
     digits = packed(is_digit(window.data))
     two = digits & earlier(digits, 1)
     four = two & earlier(two, 2)  # the first of GROUP digits or more
+    if not four.any():
+        return Runs(np.zeros(0, np.intp), np.zeros(0, np.intp))
     six = four & earlier(two, 4)
     start, end = _bounds(six)
     groups = _groups(window, four)

@@ -9,6 +9,7 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,6 +45,15 @@ _EVEN = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_DIGITS = np.uint64(0x000F000F000F000F)
 
 
+def _of(known: bytes) -> Mask:
+    return np.isin(np.arange(256), np.frombuffer(known, np.uint8))
+
+
+_FEW = 1024  # characters: one lookup takes a fraction of the time in which several operations begin
+_LETTERS = _of(string.ascii_letters.encode())
+_ALNUMS = _of((string.ascii_letters + string.digits).encode())
+
+
 def is_digit(characters: Bytes) -> Mask:
     """Shape-preserving; compared, not looked up, because comparisons are vectorised and lookups are not."""
     digit: Mask = (characters - _ZERO) < _TEN
@@ -52,12 +62,16 @@ def is_digit(characters: Bytes) -> Mask:
 
 def is_letter(characters: Bytes) -> Mask:
     """ASCII letters of either case."""
+    if characters.size <= _FEW:
+        return _LETTERS.take(characters)
     letter: Mask = ((characters | _LOWER) - _A) < _ALPHABET
     return letter
 
 
 def is_alnum(characters: Bytes) -> Mask:
     """ASCII letters and digits: what may not stand beside an identifier."""
+    if characters.size <= _FEW:
+        return _ALNUMS.take(characters)
     return is_digit(characters) | is_letter(characters)
 
 
@@ -185,8 +199,13 @@ def padded(
     parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
 ) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
+    return Window(margined(parts), PAD + low, PAD + high, delimiter, plain)
+
+
+def margined(parts: Sequence[bytes | memoryview]) -> bytes:
+    """Parts of a text between two paddings, as `Window.raw` has them."""
     more = _MARGIN[: -sum(len(part) for part in parts) % 64]
-    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
+    return b"".join((_MARGIN, *parts, _MARGIN, more))
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:

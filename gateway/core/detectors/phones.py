@@ -83,6 +83,8 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
     local = (code == _NO_CODE) & (mobile | fixed)
     if not _EIGHTS & named:  # most numbers of eight digits: one look for the words of all kinds
         local &= announced(window, runs, start, tables)
+    if not (local.any() or code.any()):
+        return []
     tail = np.flatnonzero(local)
     local[tail] = ~follows_digits(window, start[tail])  # the tail of a longer number is none
     in_macao = after_word(window, start, macao & local, tables.context["mo_mobile"])
@@ -108,10 +110,9 @@ def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     data = window.data
     bare, pairs = runs.of_length(8), four_pairs(window, runs)
     coded = _coded(window, runs)
-    pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | (_code_at(data, pairs - 4) > 0)]
-    pairs = pairs[
-        (data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10])
-    ]  # not the middle of a longer number
+    if pairs.size:  # not the middle of a longer number
+        apart = ~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | (_code_at(data, pairs - 4) > 0)
+        pairs = pairs[apart & ((data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10]))]
     if not (bare.size or coded.size or pairs.size):
         return bare, bare.astype(np.uint64), bare
     bare = bare[stands_free(window, bare, bare + 8)]
