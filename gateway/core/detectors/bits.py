@@ -20,6 +20,7 @@ Mask = npt.NDArray[np.bool_]
 _NONE, _BIT = np.uint8(0), np.uint8(1)
 _ONE, _LAST, _EVERY = np.uint64(1), np.uint64(63), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _FEW = 8  # one word in so many that holds a place: below, the empty ones are left out
+_HANDFUL = 1024  # words that are unpacked in the time that several operations begin
 _MANY = 10  # one place in so many bytes: from there on NumPy's own search takes no branches and is as fast
 _SHORT = 1 << 16  # bytes of a mask that is not worth packing
 
@@ -50,7 +51,7 @@ def places(words: Words) -> Places:
     used = (words != 0).nonzero()[0]
     if used.size * _FEW > words.size:
         return _places(words)
-    inside = _places(words[used])
+    inside = (_unpacked if used.size < _HANDFUL else _places)(words[used])
     found: Places = (used << 6)[inside >> 6] + (inside & 63)
     return found
 
@@ -59,7 +60,7 @@ def _places(words: Words) -> Places:
     """The lowest place of every eight at once, then the next of those that hold more."""
     octets, total = words.view(np.uint8), count(words)
     if total * _MANY > octets.size * 8:
-        return np.flatnonzero(np.unpackbits(octets, bitorder="little").view(np.bool_))
+        return _unpacked(words)
     held = (octets != 0).nonzero()[0]
     left = octets[held]
     if total == held.size:
@@ -72,6 +73,10 @@ def _places(words: Words) -> Places:
         more = left.nonzero()[0]
         held, left, to = held[more], left[more], to[more] + 1
     return found
+
+
+def _unpacked(words: Words) -> Places:
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
 
 
 def _lowest(octet: Places, bits: npt.NDArray[np.uint8]) -> Places:

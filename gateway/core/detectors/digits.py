@@ -21,6 +21,7 @@ GROUP = 4  # digits of a group
 SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
 _ONE = np.uint64(1)
+_FEW = 8  # one word with an edge in so many
 _MANY = 6  # one edge in so many bytes: then one search for all takes less than two
 _ZERO, _DOT = np.uint8(48), np.uint8(46)
 _SPACE, _HYPHEN, _CLOSE, _SLASH = np.uint8(32), np.uint8(45), np.uint8(41), np.uint8(47)
@@ -56,7 +57,7 @@ class Runs:
     def lengths(self) -> frozenset[int]:
         """Those that occur."""
         seen = int(np.bitwise_or.reduce(_ONE << self.length.astype(np.uint64), initial=0))
-        return frozenset(length for length in range(LONGEST + 1) if seen >> length & 1)
+        return frozenset(length for length in range(seen.bit_length()) if seen >> length & 1)
 
     def of_length(self, digits: int) -> Places:
         """Starts of the runs of so many digits; looked for once."""
@@ -86,13 +87,15 @@ def find_runs(window: Window) -> Runs:
 
 
 def _bounds(six: Words) -> tuple[Places, Places]:
-    """Where runs begin and end, from the places that SHORTEST digits follow: apart there are few in an octet."""
+    """Where runs begin and end, from the places that SHORTEST digits follow.
+
+    Where they are neither few nor very many, beginnings are looked for apart from ends: then most octets hold one at most.
+    """
     edges = six ^ later(six, 1)
-    if count(edges) * _MANY > edges.size * 64:
-        every = places(edges)
-        return every[::2].copy(), every[1::2] + (SHORTEST - 1)
-    start = places(edges & six)
-    return start, places(edges & ~six) + (SHORTEST - 1) if start.size else start
+    if np.count_nonzero(edges) * _FEW > edges.size and count(edges) * _MANY < edges.size * 64:
+        return places(edges & six), places(edges & ~six) + (SHORTEST - 1)
+    every = places(edges)
+    return every[::2].copy(), every[1::2] + (SHORTEST - 1)
 
 
 def _groups(window: Window, four: Words) -> Places:
