@@ -36,12 +36,14 @@ class Distinct:
     looked_up: bool = True
     _new: list[Lanes] = field(default_factory=list)
     _waiting: int = 0
+    _came: int = 0  # since the last sorting, also those that were looked up
     _members: Members | None = None
     _again: bool = False  # many of the last values had come before
 
     def add(self, values: Lanes) -> None:
         """Take values in; sorts when enough new ones have come."""
         self.occurrences += values.size
+        self._came += values.size
         if self._again and self._members is None and self.values.size < KNOWN:
             self._members = Members(self.values)
         if self._members is not None:
@@ -58,8 +60,8 @@ class Distinct:
         if self._new:
             known = self.values.size
             self.values = _merged(self.values, sorted_distinct(self._new))
-            self._again = self.looked_up and _AGAIN * (known + self._waiting - self.values.size) > self._waiting
-            self._new, self._waiting, self._members = [], 0, None
+            self._again = self.looked_up and _AGAIN * (known + self._came - self.values.size) > self._came
+            self._new, self._waiting, self._came, self._members = [], 0, 0, None
         return self.values
 
     @property
