@@ -50,7 +50,7 @@ def encoding_of(head: bytes) -> str:
     """`utf-8`, `gb18030`, `big5hkscs`, `utf-16-le` or `utf-16-be` where the bytes are plausible text in it, else empty."""
     if is_binary(head):
         return _sixteen(head)
-    if _decoded(head, "utf-8") is not None:
+    if head.isascii() or _decoded(head, "utf-8") is not None:
         return "utf-8"
     return _eight(head) or _sixteen(head)
 

@@ -13,6 +13,7 @@ import codecs
 import re
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from gateway.core.encodings import encoding_of, is_binary
@@ -23,8 +24,10 @@ HEAD = 65_536  # bytes of head that `sniff` wants; less is fine where the file i
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def _text(name: str, media_type: str, delimiter: int | None = None) -> Format:
-    return Format(name, media_type, "text", delimiter=delimiter)
+@lru_cache(maxsize=256)
+def _text(name: str, media_type: str, delimiter: int | None = None, encoding: str = "", bom: int = 0) -> Format:
+    """Made once: for a small file, making it takes as long as finding out which it is."""
+    return Format(name, media_type, "text", encoding, bom, delimiter)
 
 
 UNKNOWN = opaque("unknown", "application/octet-stream")
@@ -77,7 +80,7 @@ def sniff(head: bytes, name: str) -> Format:
     """
     stem = name.replace("\\", "/").rpartition("/")[2].lower()
     if not head:
-        return replace(_text("empty", "application/x-empty"), encoding="utf-8")
+        return _text("empty", "application/x-empty", encoding="utf-8")
     for offset, signature, format_ in signatures_from(head[0]):
         if head.startswith(signature, offset) and _believed(signature, format_, head):
             return _refined(format_, head, stem)
@@ -110,14 +113,17 @@ def _believed(signature: bytes, format_: Format, head: bytes) -> bool:
 
 
 def _encoded(body: bytes, stem: str, encoding: str, bom: int) -> Format:
-    try:
-        text = codecs.getincrementaldecoder(encoding)().decode(body)
-    except UnicodeDecodeError:
-        return UNKNOWN
-    plain = text.encode("utf-8", "surrogatepass")
+    plain = body
+    if encoding != "utf-8" or not body.isascii():
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(body)
+        except UnicodeDecodeError:
+            return UNKNOWN
+        plain = text.encode("utf-8", "surrogatepass")
     if is_binary(plain):
         return UNKNOWN
-    return replace(text_kind(plain, stem), encoding=encoding, bom=bom)
+    kind = text_kind(plain, stem)
+    return _text(kind.name, kind.media_type, kind.delimiter, encoding, bom)
 
 
 def text_kind(text: bytes, stem: str) -> Format:
@@ -173,7 +179,7 @@ def _marked_up(text: bytes) -> Format | None:
 
 def _tabular(text: bytes, suffix: str) -> Format | None:
     """A table by its content; a name may say which of two readings is meant, never that a table is something else."""
-    lines = [line for line in text[:8192].split(b"\n")[:20] if line.strip()]
+    lines = [line for line in text[:8192].split(b"\n", 20)[:20] if line.strip()]
     if len(text) > 8192:
         lines = lines[:-1] or lines
     delimiter = _delimiter(lines)
@@ -194,11 +200,12 @@ def _tabular(text: bytes, suffix: str) -> Format | None:
 
 def _delimiter(lines: list[bytes]) -> int | None:
     """The byte that stands equally often, at least once, outside quotes in every line; the most frequent of such."""
-    bare = [_QUOTED.sub(b"", line) if b'"' in line else line for line in lines]
+    quoted = b'"' in b"".join(lines)
+    bare = [_QUOTED.sub(b"", line) for line in lines] if quoted else lines
     even = []
     for place, byte in enumerate(_DELIMITERS if bare else b""):
         count = bare[0].count(byte)
-        if count and all(line.count(byte) == count for line in bare):
+        if count and {line.count(byte) for line in bare} == {count}:
             even.append((count, -place))
     return _DELIMITERS[-max(even)[1]] if even else None
 

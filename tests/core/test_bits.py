@@ -22,10 +22,17 @@ def test_places_come_back_sorted(held):
     assert bits.places(_words(held)).tolist() == sorted(held)
 
 
-@pytest.mark.parametrize("count", [3, 3000])
+@pytest.mark.parametrize("count", [0, 3, 700, 2300, 20_000])
 def test_few_and_many_places_come_back_alike(count):
     held = np.unique(np.random.default_rng(count).integers(0, 64 * 400, count))
     assert bits.places(bits.of_places(held, 400)).tolist() == held.tolist()
+
+
+@pytest.mark.parametrize("count", [0, 3, 5000, 90_000])
+def test_places_of_a_long_mask_are_those_numpy_finds(count):
+    mask = np.zeros(1 << 18, np.bool_)
+    mask[np.random.default_rng(count).integers(0, mask.size, count)] = True
+    assert bits.places_in(mask).tolist() == np.flatnonzero(mask).tolist()
 
 
 @given(PLACES, PLACES)

@@ -13,6 +13,7 @@ from stdnum import luhn
 from stdnum.cn import ric
 
 from gateway.core.classify import Classifier, FileFindings
+from gateway.core.classify.stream import TextStream
 from gateway.stores.detectors import load_detector_tables
 
 TABLES = load_detector_tables()
@@ -490,6 +491,74 @@ def test_a_header_line_without_end_is_not_known(monkeypatch):
 def test_quality_strings_are_no_addresses():
     found = classify("@r1\nACGTACGTACGT\n+\nabc@def.ghij\n" * 50, "a.fastq")
     assert "email" not in kinds(found)
+
+
+def _blocks(data: bytes, piece: int) -> list[tuple[bytes, bytes, bytes, bool]]:
+    stream, found = TextStream("utf-8", 0, block=2048), []
+    for at in range(0, len(data), piece):
+        found += stream.feed(data[at : at + piece])
+    found += stream.finish()
+    for block in found:
+        assert block.margined is None or block.margined.strip(b"\n") == bytes(block.own).strip(b"\n")
+    return [(bytes(block.before), bytes(block.own), bytes(block.after), block.line_ends) for block in found]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"short,1\n", b"\n", b"x" * 700, b"line " * 90 + b"\r\n", b"\\u673a" * 200, "中".encode() * 99]
+        ),
+        max_size=60,
+    ),
+    st.integers(1, 9000),
+)
+def test_blocks_are_the_same_however_the_text_comes(parts, piece):
+    data = b"".join(parts) * 3
+    blocks = _blocks(data, piece)
+    assert blocks == _blocks(data, 1 << 20)
+    assert b"".join(own for _, own, _, _ in blocks) == data
+
+
+def _forged(put: str, line: int, turn: int) -> str:
+    """Well-formed FASTQ of full quality, of whose records one has something in its first to fourth line."""
+    letters, records = "".join(map(chr, range(33, 74))), []
+    for number in range(200):
+        quality = (letters * 4)[number % 41 :][:150]
+        record = [f"@m:{number % 7}:{number % 11} 1:N:0", "ACGTN" * 30, "+", quality]
+        if number == turn:
+            record[line] = {0: f"@{put}", 1: f"{put} {record[1]}", 2: f"+{put}", 3: f"#{put}:{quality}"[:150]}[line]
+            record[3] = record[3].ljust(len(record[1]), "F")
+        records.append("\n".join(record))
+    return "\n".join(records) + "\n"
+
+
+@pytest.mark.parametrize("line", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("put", "kind"),
+    [
+        ("11010519491231002X", "cn_resident_id"),
+        ("13800138000", "cn_mobile"),
+        ("A123456(3)", "hkid"),
+        ("6217001234567890122", "bank_card"),
+        ("tel 91234567", "hk_mobile"),
+        ("★机密★10年", "secrecy_mark"),
+        ("zhang.wei@example.com", None),  # reads are spared addresses, which their qualities imitate
+    ],
+)
+def test_what_is_put_into_reads_is_found_in_every_line(put, kind, line):
+    found = {f.kind for turn in (5, 120) for f in classify(_forged(put, line, turn), "a.fastq").findings}
+    assert found == ({"genomic_data", kind} if kind else {"genomic_data"}) | (
+        {"level_proposal"} if "★" in put else set()
+    )
+
+
+@given(st.integers(0, 199), st.integers(1, 5000), st.sampled_from([1 << 20, 8192]))
+@settings(max_examples=15)
+def test_what_is_put_into_reads_is_found_however_they_are_cut(turn, piece, block):
+    text = _forged("11010519491231002X", 3, turn)
+    found = classify(text, "a.fastq", piece=piece, block=block)
+    assert [f.count for f in found.findings if f.kind == "cn_resident_id"] == [1]
+    assert found.inspectable
 
 
 def test_a_fam_file_counts_its_lines():

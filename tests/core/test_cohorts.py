@@ -126,6 +126,24 @@ def test_other_matrices():
     assert told(genes, "features.tsv") == (False, 0, 0, False)
 
 
+def test_a_table_is_a_matrix_of_genes_by_its_first_lines_alone():
+    few = [*SYMBOLS[:2], *(f"g{n}" for n in range(600))]
+    assert told(matrix(few, ["S1", "S2"], corner="id"), "two.tsv") == (False, 0, 0, False)
+    assert told(matrix([*few[:254], "TP53"], ["S1", "S2"], corner="id"), "three.tsv") == (True, 2, 0, False)
+    assert told(matrix([*few, "TP53"], ["S1", "S2"], corner="id"), "late.tsv") == (False, 0, 0, False)
+    assert told(matrix([*SYMBOLS, *few], ["S1", "S2"], corner="city"), "cities.tsv") == (False, 0, 0, False)
+    assert told(matrix(["yal001c", "ensg00000000003", "tp53"] * 9, ["a", "b"], corner="id"), "small.tsv")[0] is False
+
+
+@pytest.mark.parametrize("piece", [0, 997])
+def test_subjects_a_row_are_counted_to_the_end(piece):
+    genes = ["TP53", "GAPDH", "ACTB", "TNMD", "DPM1", "FGR", "CFH", "APC", "MYC", "TNF"]
+    rows = "".join(f"S{n}\t" + "\t".join(["1"] * 10) + "\n" for n in range(70_000))
+    found = classified("\t".join(["sample", *genes]) + "\n" + rows, "x.tsv", piece)
+    assert found.hgr.subjects == 70_000
+    assert classified("\t".join(["sample", *genes[:9], "city"]) + "\n" + rows, "x.tsv", piece).hgr.subjects == 0
+
+
 def test_matrix_market():
     counts = "%%MatrixMarket matrix coordinate integer general\n%\n60 20 2\n1 1 3\n2 1 4\n"
     assert told(counts, "a/matrix.mtx") == (True, 1, 0, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from calendar import monthrange
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from gateway.core.classify.window import fold, window_of
 from gateway.core.detectors import MarkFinder, MarkForm, header_kinds, may_hold, open_window, parse_tables, scan
 from gateway.core.detectors.digits import LONGEST, find_runs
 from gateway.core.detectors.lanes import PAD
+from gateway.core.detectors.resident import SAME_FORM
 from gateway.core.errors import Unusable
 from gateway.stores.detectors import load_detector_tables, read_documents
 
@@ -123,9 +125,25 @@ def resident_numbers(draw):
     return draw(REGIONS) + date + f"{draw(st.integers(1, 999)):03d}" + draw(st.sampled_from("0123456789X"))
 
 
+@pytest.mark.parametrize("year", [1899, 1900, 1999, 2000, 2024, 2049, 2050])
+def test_resident_numbers_hold_a_day_of_the_calendar(year):
+    days = [(month, day) for month in range(20) for day in range(40)]
+    bodies = [f"440300{year}{month:02d}{day:02d}123" for month, day in days]
+    text = "\n".join(
+        body + "10X98765432"[sum(int(d) * pow(2, 17 - n, 11) for n, d in enumerate(body)) % 11] for body in bodies
+    )
+    real = [n for n, (month, day) in enumerate(days) if 1900 <= year < 2050 and _is_day(year, month, day)]
+    (found,) = [part for part in scan(open_window(text.encode()), TABLES) if part.key == "cn_resident_id"]
+    assert ((found.start[found.valid] - PAD) // 19).tolist() == real
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    return 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
+
+
 @given(resident_numbers())
 def test_resident_numbers_agree_with_stdnum(number):
-    ours = bool(_valid(f",{number},", "cn_resident_id"))
+    ours = any(_valid(f",{number},", key) for key in SAME_FORM)
     # stdnum knows every county and lets years before 1900 pass; where it says yes and the year is in range so must we
     known = ric.is_valid(number)
     if known and number[6:8] in {"19", "20"}:
@@ -240,6 +258,19 @@ def _plain_plates(text: str) -> list[str]:
     return found
 
 
+_FOUND = [text for table in IDENTIFIERS.values() for text in table["hits"]]
+
+
+@given(st.text(st.sampled_from("0123456789X@.+-E \n()<abA粤患"), max_size=90), st.sampled_from(_FOUND))
+def test_what_is_found_has_a_shape_on_its_own_line(text, number):
+    """So that a line without any need not be scanned (`classify.names`)."""
+    window = open_window(_folded(text + number + text[::-1]))
+    for part in scan(window, TABLES):
+        for start in part.start[part.valid].tolist():
+            line = window.raw[window.raw.rfind(b"\n", 0, start) + 1 : window.raw.find(b"\n", start)]
+            assert may_hold(line)
+
+
 _GROUPS = re.compile(r"(?<!\d)\d{4}(?=[ -]\d{4}(?!\d))|(?<=(?<!\d)\d{4}[ -])\d{4}(?!\d)", re.ASCII)
 
 
@@ -252,12 +283,14 @@ def test_runs_are_those_a_plain_search_finds(text):
     assert runs.start.tolist() == sorted(runs.start.tolist())
 
 
-@given(st.text(st.sampled_from("0123456789ab ,-.@XB粤患"), max_size=60))
+@given(st.text(st.sampled_from("0123456789ab ,-.@XB粤患机密绝"), max_size=60))
 def test_a_small_window_without_shapes_holds_nothing(text):
     window = open_window(text.encode())
     big = open_window(text.encode() + b"\n" * 20_000)  # is not looked at before
-    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@|[粤患][A-HJ-NP-Z]", text, re.ASCII))
+    assert may_hold(window.raw) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}|@|[粤患机密绝][A-HJ-NP-Z]", text, re.ASCII))
+    assert may_hold(window.raw, reads=True) == bool(re.search(r"\d{6}|\d{4}[ -]\d{4}", text, re.ASCII))
     assert _owned(window) == _owned(big)
+    assert _owned(window, reads=True) == _owned(big, reads=True)
 
 
 PIECES = [
@@ -298,8 +331,8 @@ def _block(before: bytes, own: bytes, after: bytes) -> Block:
     return Block(memoryview(before), memoryview(own), memoryview(after), line_ends=True)
 
 
-def _owned(window):
-    hits = [(p.key, int(v)) for p in scan(window, TABLES) for v in p.value[p.valid]]
+def _owned(window, *, reads=False):
+    hits = [(p.key, int(v)) for p in scan(window, TABLES, reads=reads) for v in p.value[p.valid]]
     return hits + [(mark.form.value, 0) for mark in MarkFinder(TABLES).find(window)]
 
 

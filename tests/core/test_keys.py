@@ -61,3 +61,16 @@ def test_keys_of_many_objects_alike_are_all_found(keys, other):
 def test_a_key_that_lost_its_quote_is_still_known_as_quoted():
     keys = keys_of(open_window(b'"a":lat": 3'))
     assert (keys.named, keys.quoted) == ({b"a"}, {b"a", b":lat"})
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "姓名", "x" * 15, "x" * 16, "y" * 31, "z" * 70, "x" * 101, ":c", " : d", ""]),
+        max_size=9,
+    ),
+    st.integers(0, 200),
+)
+def test_keys_of_any_length_are_told_apart_by_their_turn_and_out_of_it(keys, missing):
+    every = [f'"{(n % 7 and key) or key + "!"}":{n}' for n in range(40) for key in keys]
+    text = ",".join(each for n, each in enumerate(every) if n != missing).encode()
+    assert _found(text) == set(_KEY.findall(text))

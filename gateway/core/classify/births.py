@@ -15,6 +15,7 @@ import numpy as np
 from gateway.core.classify.grid import NO_COLUMN, Grid
 from gateway.core.classify.names import Names
 from gateway.core.detectors import Window
+from gateway.core.detectors.bits import places_in
 from gateway.core.detectors.lanes import Bytes, Mask, Places
 
 _YEAR, _MONTH = "年".encode(), "月".encode()
@@ -104,7 +105,7 @@ def _texts(window: Window, years: Places, first: int, last: int) -> list[tuple[b
 def _years(window: Window) -> Places:
     """Places of the years from 2000 on that no digit stands before."""
     data = window.data
-    found = np.flatnonzero(data[window.low : window.high] == _TWO) + window.low
+    found = places_in(data[window.low : window.high] == _TWO) + window.low
     found = found[(data[found + 1] == _ZERO) & _digit(data[found + 2]) & _digit(data[found + 3])]
     years: Places = found[~_digit(data[found - 1])]
     return years

@@ -9,6 +9,7 @@ and sniffed heads suggest. A change must keep: covered means interpreted; a text
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from gateway.core.classify.cells import Cells
 from gateway.core.classify.cohorts import reader_of
 from gateway.core.classify.encoded import Encoded
 from gateway.core.classify.findings import FileFindings, Finding, Hgr
-from gateway.core.classify.genomes import GenomeReader, Told, sample_of_path, sample_values
+from gateway.core.classify.genomes import NOTHING_TOLD, GenomeReader, Told, sample_of_path
 from gateway.core.classify.geo import Geo
 from gateway.core.classify.grid import Grid
 from gateway.core.classify.judge import count_persons, merged, weigh, with_subjects
@@ -70,7 +71,7 @@ class Classifier:
         self._cells = Cells(tables)
         self._encoded = Encoded()
         self._finder = mark_finder(tables)
-        self._marks = dict.fromkeys(MarkForm, 0)
+        self._marks = Counter[MarkForm]()
         self._genome: GenomeReader | None = None
         self._has_header = False
         self._first = True
@@ -166,23 +167,26 @@ class Classifier:
         format_ = self._format
         assert format_ is not None
         records = max(self._grid.total() - self._has_header, 0)
-        self._cells.settle(self._tally, self._names, precise=self._geo.precise)
-        self._tally.drop_chance()
-        self._tally.drop_documents()
-        self._names.lent |= self._tally.of_one_form()
+        if self._tally.sources:
+            self._cells.settle(self._tally, self._names, precise=self._geo.precise)
+            self._tally.drop_chance()
+            self._tally.drop_documents()
+            self._names.lent |= self._tally.of_one_form()
         content = weigh(self._tally, self._names, self._tables, records=records, flat=self._name not in {"json", "xml"})
         named, name_marks = weigh_path(self._path, self._tables)
-        marks = {form: self._marks[form] + name_marks[form] for form in MarkForm}
+        marks = self._marks + name_marks if name_marks else self._marks
         told = self._told()
         hgr = told.hgr
-        persons = with_subjects(merged(content.persons, named.persons), hgr, sample_values(told.names))
+        persons = with_subjects(merged(content.persons, named.persons), told)
         broken = self._stream.broken_at if self._stream is not None else None
         inspectable = format_.interpretation == "text" and broken is None and not self._unread
         tracked = self._geo.precise and self._geo.track
         whereabouts = self._geo.precise and (content.personal or tracked)
         sensitive = content.sensitive or named.sensitive or bool(hgr.subjects) or whereabouts
-        persons = replace(persons, sensitive=sensitive and persons.count > 0)
-        findings = [*content.findings, *named.findings, *self._mark_findings(name_marks), *told.findings]
+        if persons.sensitive != (sensitive and persons.count > 0):
+            persons = replace(persons, sensitive=not persons.sensitive)
+        findings = [*content.findings, *named.findings, *told.findings]
+        findings += self._mark_findings(name_marks) if marks else []
         findings += self._other(hgr, broken)
         timed = self._name in {"json", "xml"} and self._names.any_key(self._tables.track.times)
         if whereabouts and (tracked or timed) and all(each.kind != "track" for each in findings):
@@ -228,7 +232,7 @@ class Classifier:
         many = self._tables.sensitivity.levels.get("many_subjects")
         return many.numbers if many else {}
 
-    def _proposals(self, marks: dict[MarkForm, int], records: int, persons: int, sensitive: int) -> list[Finding]:
+    def _proposals(self, marks: Counter[MarkForm], records: int, persons: int, sensitive: int) -> list[Finding]:
         return proposed(
             marks,
             self._level_marks.seen,
@@ -256,9 +260,9 @@ class Classifier:
         if self._name in _READS:
             names = frozenset({sample_of_path(self._path)})
             return Told(Hgr(information=True, sequencing_subjects=1, subjects=1), names)
-        return self._genome.told(self._path) if self._genome is not None else Told()
+        return self._genome.told(self._path) if self._genome is not None else NOTHING_TOLD
 
-    def _mark_findings(self, name_marks: dict[MarkForm, int]) -> list[Finding]:
+    def _mark_findings(self, name_marks: Counter[MarkForm]) -> list[Finding]:
         found = []
         for where, marks in (("text", self._marks), ("name", name_marks)):
             marked, bare = marks[MarkForm.MARKED], marks[MarkForm.RARE] + marks[MarkForm.MENTIONED]
@@ -268,7 +272,7 @@ class Classifier:
             found += [Finding("internal_mark", where, internal, internal, "strong")] if internal else []
         return found
 
-    def _classes(self, hgr: Hgr, marks: dict[MarkForm, int]) -> set[str]:
+    def _classes(self, hgr: Hgr, marks: Counter[MarkForm]) -> set[str]:
         found = {"genetic"} if hgr.information else set[str]()
         found |= {"location"} if self._geo.precise else set()
         found |= {"secret"} if marks[MarkForm.MARKED] else set()

@@ -41,6 +41,8 @@ def _kinds() -> bytes:
 
 
 _KINDS = _kinds()
+_ALIKE = bytes(ord(" ") if kind == _STOP else ord("A") for kind in _KINDS)
+_SMALL, _LINE = 16_384, b"A" * LINE  # bytes that are searched for a run faster than array operations begin
 _ISO_2022 = re.compile(rb"\x1b[$()*+,\-./][$()*+,\-./@A-Z]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
 _UTF7 = re.compile(rb"\+([A-Za-z0-9+/]{6,})")
@@ -71,6 +73,8 @@ class Encoded:
 
     def _wrapped(self, window: Window) -> None:
         low, size = window.low, window.high - window.low
+        if size < _SMALL and _LINE not in window.raw[low : window.high].translate(_ALIKE):
+            return
         steps = _steps_with_runs(window.data[low : low + -(-size // _STEP) * _STEP].reshape(-1, _STEP))
         if not steps.size:
             return

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.core.detectors.bits import places_in
 from gateway.core.detectors.lanes import Bytes, Places, is_digit
 
 LONGEST = 20  # bytes that a cut may move back; a surrogate pair escaped twice has 14
@@ -40,7 +41,7 @@ def decoded(text: Bytes) -> Bytes:
 
 
 def _unicode_escapes(text: Bytes) -> Bytes:
-    place = np.flatnonzero(text[:-5] == _BACKSLASH) if text.size > 5 else np.zeros(0, np.intp)
+    place = places_in(text[:-5] == _BACKSLASH) if text.size > 5 else np.zeros(0, np.intp)
     place = place[text[place + 1] == _U] if place.size else place
     if not place.size:
         return text
@@ -68,7 +69,7 @@ def _backslashes_before(text: Bytes, place: Places) -> Places:
 
 
 def _references(text: Bytes) -> Bytes:
-    place = np.flatnonzero(text[:-3] == _AMPERSAND) if text.size > 3 else np.zeros(0, np.intp)
+    place = places_in(text[:-3] == _AMPERSAND) if text.size > 3 else np.zeros(0, np.intp)
     if not place.size:
         return text
     plain = text.tobytes() if (text[place + 1] == ord("a")).any() else b""

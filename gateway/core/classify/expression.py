@@ -10,6 +10,7 @@ What the rows do not say counts as human; only ids of another species (ENSMUSG..
 from __future__ import annotations
 
 import re
+import string
 from typing import Final
 
 from gateway.core.classify.findings import Finding, Hgr
@@ -17,6 +18,8 @@ from gateway.core.classify.genomes import HEADER_CAP, Told, sample_of_path
 
 _ROWS: Final = 256  # lines by which a table is judged
 _HEAD: Final = 4 * 1024 * 1024  # bytes of them, unless the first line alone is longer
+_ACROSS: Final = 10  # known symbols of genes that head columns
+_DOWN: Final = 3  # that begin rows
 _HUMAN_GENE: Final = re.compile(r"ENS[GT]\d{11}(?:\D|$)")
 _OTHER_GENE: Final = re.compile(r"ENS[A-Z]{3,4}[GT]\d{11}(?:\D|$)|FBgn\d{7}|WBGene\d{8}|Y[A-P][LR]\d{3}[WC]")
 _SYMBOLS: Final = frozenset({
@@ -44,51 +47,89 @@ _BARCODE: Final = re.compile(r"(?:.*[_:#])?[ACGT]{12,24}(?:[-_.]\w{1,40})?x?$")
 _NUMBER: Final = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 _MISSING: Final = frozenset({"", "NA", "NaN", "nan", "NULL", "null", "."})
 _COUNTED: Final = re.compile(rb"^(?:Num Samples|Total Samples)[\t,](\d{1,7})", re.MULTILINE)
+_CAPITALS: Final = string.ascii_uppercase.encode()  # no gene of any kind is written without one
+_OF_IDS: Final = (b"ENS", b"FBgn", b"WBGene")  # one of these is in every id of a gene but those of yeast
+_YEAST: Final = re.compile(rb"Y[A-P][LR]")
 
 
 class Head:
-    """The first lines of a text, and how many there are in all."""
+    """The first lines of a text."""
 
     def __init__(self) -> None:
         self.overlong = False
-        self.lines = 0
+        self._lines = 0  # that ended
         self._held: bytearray | None = bytearray()
         self._head: list[str] = []
 
     def feed(self, own: memoryview) -> None:
         """The next bytes."""
-        self.lines += bytes(own).count(b"\n")
         if self._held is None:
             return
         self._held += own
-        if self.lines > _ROWS or (len(self._held) > _HEAD and self.lines) or len(self._held) > HEADER_CAP:
-            self._settle(whole=False)
+        self._lines += self._held.count(b"\n", len(self._held) - len(own))
+        if self._lines > _ROWS or (len(self._held) > _HEAD and self._lines) or len(self._held) > HEADER_CAP:
+            self._settle(bytes(self._held[: _end_of_line(self._held, _ROWS + 1)]), whole=False)
+            self._held = None
 
     def finish(self) -> None:
         """All of a short text is head."""
         if self._held is not None:
-            self.lines += not self._held.endswith(b"\n")
-            self._settle(whole=True)
+            self._lines += not self._held.endswith(b"\n")
+            self._settle(bytes(self._held), whole=True)
+            self._held = None
 
-    def _settle(self, *, whole: bool) -> None:
-        assert self._held is not None
-        lines = bytes(self._held).decode("utf-8", "replace").splitlines()
+    def _settle(self, text: bytes, *, whole: bool) -> None:
+        """Keep the lines of a text that has enough of them; one that goes on may have cut the last of them short."""
+        lines = text.decode("utf-8", "replace").splitlines()
         self._head = (lines if whole else lines[:-1])[:_ROWS] or lines[:1]
-        self._held = None
+
+
+def _end_of_line(text: bytearray, number: int) -> int:
+    """Where so many lines end, or the text does."""
+    end = 0
+    for _ in range(number):
+        end = text.find(b"\n", end) + 1
+        if not end:
+            return len(text)
+    return end
 
 
 class GeneTable(Head):
-    """A table, which may have a gene a row or a gene a column."""
+    """A table, which may have a gene a row or a gene a column. Most have neither, which their first lines show."""
 
     def __init__(self, delimiter: str) -> None:
         super().__init__()
         self._delimiter = delimiter
 
+    def feed(self, own: memoryview) -> None:
+        """The next bytes."""
+        if self._held is None and self._head:
+            self._lines += bytes(own).count(b"\n")  # where each is a subject
+        super().feed(own)
+
     def told(self, path: str) -> Told:
         """Samples of a matrix of genes; nothing of any other table."""
-        lines = [line for line in self._head if line and not line.startswith("#")]
-        rows = [[cell.strip().strip('"') for cell in line.split(self._delimiter)] for line in lines]
-        return judged(rows, self.lines, path)
+        return judged([self._cells(line) for line in self._head], self._lines, path)
+
+    def _settle(self, text: bytes, *, whole: bool) -> None:
+        """Keep what may be a matrix of genes."""
+        if len(text.translate(None, _CAPITALS)) == len(text):
+            return
+        super()._settle(text, whole=whole)
+        self._head = [line for line in self._head if line and not line.startswith("#")]
+        if not (any(part in text for part in _OF_IDS) or _YEAST.search(text) or self._has_symbols()):
+            self._head = []
+
+    def _has_symbols(self) -> bool:
+        """Whether symbols of genes head as many columns or rows as `judged` asks for."""
+        header = self._cells(self._head[0]) if self._head else [""]
+        first = (self._cells(line.partition(self._delimiter)[0])[0] for line in self._head[1:])
+        return _are_genes(header[1:], most=_ACROSS) or (
+            _plain(header[0]) in _GENE_HEADS and sum(1 for cell in first if cell in _SYMBOLS) >= _DOWN
+        )
+
+    def _cells(self, line: str) -> list[str]:
+        return [cell.strip().strip('"') for cell in line.split(self._delimiter)]
 
 
 def judged(rows: list[list[str]], lines: int, path: str) -> Told:
@@ -102,14 +143,14 @@ def judged(rows: list[list[str]], lines: int, path: str) -> Told:
     if len(rows) < 3 or len(rows[0]) < 2:
         return Told()
     header, body = rows[0], rows[1:]
-    if _are_genes(header[1:], most=10):
+    if _are_genes(header[1:], most=_ACROSS):
         subjects = max(lines - 1, 1)
         return Told(Hgr(information=True, subjects=subjects))
     first = [row[0] for row in body]
     others = sum(1 for cell in first if _OTHER_GENE.match(cell))
     if others * 2 > len(first):
         return Told(findings=(Finding("genomic_data", "not human by its genes", 1, 1, "weak"),))
-    if not _are_genes(first, most=3, head=_plain(header[0])):
+    if not _are_genes(first, most=_DOWN, head=_plain(header[0])):
         return Told()
     names = header if len(header) + 1 == len(body[0]) else header[1:]  # R leaves the corner out
     numeric = [name for at, name in enumerate(names) if _is_numeric([row[at + 1] for row in body if len(row) > at + 1])]
@@ -132,7 +173,7 @@ def human_genes(names: list[str]) -> bool | None:
     """Whether names are of human genes; None where they are not known to be of any."""
     if sum(1 for name in names if _OTHER_GENE.match(name)) * 2 > len(names):
         return False
-    return True if _are_genes(names, most=3) else None
+    return True if _are_genes(names, most=_DOWN) else None
 
 
 def _are_genes(names: list[str], *, most: int, head: str = "") -> bool:

@@ -64,6 +64,9 @@ class Told:
     findings: tuple[Finding, ...] = ()
 
 
+NOTHING_TOLD = Told()
+
+
 class GenomeReader(Protocol):
     """Reads of a genetic text format who is in it, as it streams by.
 

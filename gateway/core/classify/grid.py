@@ -31,6 +31,7 @@ from gateway.core.detectors.lanes import NEWLINE, PAD, Places, Window
 _QUOTE, _RETURN = b'"', 13
 NO_COLUMN = -1
 _FEW = 1024  # places in a window of text that are numbered one by one
+_SMALL = 16_384  # bytes whose records are counted faster than array operations begin
 _NONE = np.zeros(1, np.intp)
 
 
@@ -61,16 +62,22 @@ class Grid:
             return []
         if self.delimiter is None and sum(start.size for start in starts) < _FEW:
             return [(row, np.full(row.size, NO_COLUMN)) for row in self._rows_of_few(window, starts)]
-        ended = ranks(from_place(window.places_of(self.record_end), window.low))
-        asked = [spots(start) for start in starts]
-        rows = [ended.of(start) for start in asked]
+        ended = from_place(window.places_of(self.record_end), window.low)
         if self.delimiter is None:
-            return [(row, np.full(row.size, NO_COLUMN)) for row in rows]
+            records = ranks(ended)
+            return [(records.of(start), np.full(start.size, NO_COLUMN)) for start in starts]
         lines = self._ends(window)
-        stops = ranks(self._stops(window, ended.words, lines))
+        stops = ranks(self._stops(window, ended, lines))
         first = np.zeros(lines.size + 1, np.intp)  # stops before each line
         first[0], first[1:] = -self._column, stops.of(lines) + 1
-        return [(row, stops.of(start) - first[row]) for row, start in zip(rows, asked, strict=True)]
+        filled = [_one_each(start, lines) for start in starts]
+        every, before = np.arange(lines.size), ranks(ended) if not all(filled) else None
+        placed = list[tuple[Places, Places]]()
+        for start, one_each in zip(starts, filled, strict=True):
+            asked = spots(start)
+            row = every if one_each or before is None else before.of(asked)
+            placed.append((row, stops.of(asked) - (first[:-1] if row is every else first[row])))
+        return placed
 
     def cells(self, window: Window, column: int) -> tuple[Places, Places]:
         """Where the cells of a column begin, those that the window owns, and where each ends or the window does."""
@@ -105,8 +112,7 @@ class Grid:
         end, low, high = bytes([self.record_end]), window.low, window.high
         last = window.raw.rfind(end, low, high)
         if last >= 0:
-            ended = between(window.places_of(self.record_end), low, high)
-            self.records += count(ended) - (self._blank(window, ended) if self.record_end == NEWLINE else 0)
+            self.records += self._ended_in(window)
         if not line_ends and self.delimiter is not None:
             cells = window.raw.count(self.delimiter, last + 1 if last >= 0 else low, high)
             self._column = cells if last >= 0 else self._column + cells
@@ -114,6 +120,16 @@ class Grid:
             self._column = 0
         self._open = not line_ends if last == high - 1 else high > low
         self._of, self._ended = None, _NONE
+
+    def _ended_in(self, window: Window) -> int:
+        """Records that end in a block, blank lines left out."""
+        low, high = window.low, window.high
+        if high - low < _SMALL:
+            own, lines = window.raw[low:high], self.record_end == NEWLINE
+            if not (lines and (b"\n\n" in own or b"\n\r\n" in own)):
+                return own.count(self.record_end) - (lines and own[0] == NEWLINE and not self._open)
+        ended = between(window.places_of(self.record_end), low, high)
+        return count(ended) - (self._blank(window, ended) if self.record_end == NEWLINE else 0)
 
     def _blank(self, window: Window, ended: Words) -> int:
         """Lines of nothing, or of nothing but a return where lines end with one: counted in sets, however many."""
@@ -146,3 +162,9 @@ class Grid:
         if turns.size:
             quotes |= of_places(turns, quotes.size)
         return cells & ~odd_before(quotes) | ended
+
+
+def _one_each(start: Places, lines: Places) -> bool:
+    """Whether every line that ends holds one of the places, as a filled column does."""
+    same = start.size == lines.size and bool((start < lines).all())
+    return same and bool((start[1:] > lines[:-1]).all())

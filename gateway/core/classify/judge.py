@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gateway.core.classify.distinct import sorted_distinct
 from gateway.core.classify.findings import Basis, Confidence, Finding, Hgr, PersonCount, PersonSet
-from gateway.core.classify.genomes import SAMPLE_KIND
+from gateway.core.classify.genomes import SAMPLE_KIND, Told, sample_values
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.classify.names import Names
-from gateway.core.classify.tally import Source, Tally, sorted_distinct
+from gateway.core.classify.tally import Source, Tally
 from gateway.core.detectors.headers import normal_form
-from gateway.core.detectors.lanes import Lanes
 from gateway.core.detectors.tables import Detector, DetectorTables, HeaderWords
 
 _SURE = 1e-3  # chance below which one hit in a name is strong
@@ -58,6 +58,9 @@ class Evidence:
     classes: frozenset[str]
 
 
+NOTHING = Evidence((), PersonSet(), "none", personal=False, sensitive=False, classes=frozenset())
+
+
 def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, flat: bool) -> Evidence:
     """Judge the content of one text.
 
@@ -68,6 +71,8 @@ def weigh(tally: Tally, names: Names, tables: DetectorTables, *, records: int, f
         records: Data records of the file, for persons that only headers announce; 0 where it has none.
         flat: Whether a record is a row (of a table, of NDJSON) and not perhaps a part of one (JSON, XML).
     """
+    if not (tally.sources or names.kinds or names.labels):
+        return NOTHING
     strong = [s for s in tally.sources.values() if is_strong(s, names, tables)]
     known = any(source.detector.personal for source in strong)
     headers = _headers(names, tables)
@@ -170,11 +175,12 @@ def mask(text: bytes, detector: Detector) -> str:
     return plain[:front] + "*" * max(len(plain) - front - back, HIDDEN) + plain[len(plain) - back :]
 
 
-def with_subjects(persons: PersonSet, hgr: Hgr, samples: Lanes) -> PersonSet:
+def with_subjects(persons: PersonSet, told: Told) -> PersonSet:
     """Add the subjects of a genomic file, whose data are sensitive (genes: GB/T 45574-2025 annex A)."""
+    hgr = told.hgr
     if not hgr.subjects:
         return persons
-    values = dict(persons.values)
+    values, samples = dict(persons.values), sample_values(told.names)
     if samples.size:
         values[SAMPLE_KIND] = sorted_distinct([samples])
     missing = max(hgr.subjects - int(samples.size), 0)
@@ -195,6 +201,8 @@ def count_persons(persons: PersonSet, hgr: Hgr, basis: Basis) -> PersonCount:
 
 def merged(first: PersonSet, second: PersonSet) -> PersonSet:
     """Persons of two places of one file."""
+    if not (second.values or second.uncounted or second.sensitive or second.ordinary):
+        return first
     kinds = sorted({*first.values, *second.values})
     empty = np.zeros(0, np.uint64)
     return PersonSet(

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.core.detectors.bits import packed, ranks
+from gateway.core.detectors.bits import between, earlier, places, ranks, united
 from gateway.core.detectors.lanes import NEWLINE, Bytes, Lanes, Mask, Places, Window
 
 LONGEST = 100
-_COLON, _SPACE = np.uint8(ord(":")), np.uint8(ord(" "))
-_BACKSLASH, _TAB, _BLANKS = np.uint8(ord("\\")), np.uint8(9), np.uint8(5)  # 9 to 13 are blank as well
+_QUOTE, _COLON, _SPACE = ord('"'), np.uint8(ord(":")), np.uint8(ord(" "))
+_TAB, _BLANKS = np.uint8(9), np.uint8(5)  # 9 to 13 are blank as well
 _BEHIND = re.compile(rb"\s*:")
+_BLANK = b" \n\r\t\v\f"
 _BLANK_STEPS = 16  # blanks skipped for all quotes together; longer ones are searched one by one
-_PERIOD = 64  # keys looked at for the step from one object to the next
+_FIRST = 64  # keys cut out to see what the others are like
+_WIDTHS = (16, 32, 64)  # bytes before a closing quote that are compared, at most lanes.PAD
 _DISTINCT = 48  # keys told apart by comparing all with each; the others are cut out one by one
-_WHOLE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_EVERY = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,89 @@ class Keys:
 
 def keys_of(window: Window) -> Keys:
     """Distinct keys that the window owns."""
-    data = window.data
-    quotes = np.flatnonzero(data[window.low : window.high] == ord('"')) + window.low
-    closing = np.flatnonzero(_before_colon(window, quotes[1:])) + 1
-    start, end = quotes[closing - 1] + 1, quotes[closing]
-    size = end - start
-    if not (start[1:] - 1 == end[:-1]).any():  # no key ends with the quote that another begins with: all are taken
-        fits = np.flatnonzero((size > 0) & (size <= LONGEST))
-        found = _distinct(window, start[fits], end[fits])
-        quoted = frozenset(key for key in found if b"\n" not in key and b"\\" not in key)
-        return Keys(quoted, quoted)
-    broken = ranks(packed((data == _BACKSLASH) | (data == np.uint8(NEWLINE))))
-    whole = np.flatnonzero((size > 0) & (size <= LONGEST) & (broken.of(start) == broken.of(end)))
-    start, end = start[whole], end[whole]
-    taken = _taken(start, end)
-    return Keys(_distinct(window, start[taken], end[taken]), _distinct(window, start, end))
+    closing = _closing(window)
+    found = _texts(window, closing)
+    if any(_BEHIND.match(text) for text in found):  # the quote before one ends another
+        return _tangled(window, closing)
+    keys = frozenset(filter(_is_key, found))
+    return Keys(keys, keys)
+
+
+def _texts(window: Window, closing: Places) -> set[bytes]:
+    """What stands between these quotes and the ones before them.
+
+    Most of it is what stands in the first object: every text is compared with the one that had its turn there, and what is
+    left with one text after the other.
+    """
+    texts = [_before(window, end) for end in closing[:_FIRST].tolist()]
+    longest = max(map(len, texts), default=0)
+    width = next((width for width in _WIDTHS if longest < width), _WIDTHS[-1])
+    rows = window.rows(closing - width, width).view("<u8")
+    left = _out_of_turn(rows, texts)
+    closing, rows, found = closing[left], rows[left], set(texts)
+    for _ in range(_DISTINCT):
+        if not closing.size:
+            break
+        text = _before(window, int(closing[0]))
+        found.add(text)
+        others = np.flatnonzero(~_alike(rows, text))
+        closing, rows = closing[others], rows[others]
+    return found | {_before(window, end) for end in closing.tolist()}
+
+
+def _is_key(text: bytes) -> bool:
+    return 0 < len(text) <= LONGEST and b"\n" not in text and b"\\" not in text
+
+
+def _closing(window: Window) -> Places:
+    """Owned quotes behind another and before a colon, with nothing but blanks between; sorted."""
+    quotes = between(window.places_of(_QUOTE), window.low, max(window.high - 1, window.low))
+    near = places(quotes & earlier(window.places_of(ord(":")), 1))
+    blanks = np.zeros_like(quotes)
+    for blank in _BLANK:
+        if window.owns(bytes([blank])):
+            blanks |= window.places_of(blank)
+    apart = places(quotes & earlier(blanks, 1))
+    apart = apart[np.flatnonzero(_before_colon(window, apart))]
+    closing = united(near, apart) if apart.size else near
+    return closing[int(closing.size > 0 and window.raw.find(b'"', window.low) == closing[0]) :]
+
+
+def _before(window: Window, end: int) -> bytes:
+    """What stands between a closing quote and the quote before it."""
+    return window.raw[window.raw.rfind(b'"', window.low, end) + 1 : end]
+
+
+def _masks(text: bytes, lanes: int) -> list[int]:
+    """The bytes of a text and of the quote before it in the lanes that end with them."""
+    beyond = 64 * lanes - 8 * (len(text) + 1)
+    return [_EVERY << max(beyond - 64 * lane, 0) & _EVERY for lane in range(lanes)]
+
+
+def _alike(rows: Lanes, text: bytes) -> Mask:
+    """Which rows end with a quote and this text, as the first one does; only that one where a row cannot hold them."""
+    lanes = rows.shape[1]
+    same = np.ones(len(rows), np.bool_)
+    if len(text) >= 8 * lanes:
+        same[1:] = False
+        return same
+    for lane, mask in enumerate(_masks(text, lanes)):
+        if mask:
+            same &= (rows[:, lane] ^ rows[0, lane]) & np.uint64(mask) == 0
+    return same
+
+
+def _out_of_turn(rows: Lanes, texts: list[bytes]) -> Places:
+    """Rows that do not end as the one of the first object whose turn it is; all where no key comes again soon."""
+    lanes, turns = rows.shape[1], len(rows)
+    if not texts or texts[0] not in texts[1:] or max(map(len, texts)) >= 8 * lanes:
+        return np.arange(turns)
+    step, other = texts.index(texts[0], 1), np.zeros(turns, np.uint64)
+    for turn, text in enumerate(texts[:step]):
+        for lane, mask in enumerate(_masks(text, lanes)):
+            if mask:
+                other[turn::step] |= (rows[turn::step, lane] ^ rows[turn, lane]) & np.uint64(mask)
+    return np.flatnonzero(other)
 
 
 def _before_colon(window: Window, quotes: Places) -> Mask:
@@ -83,6 +153,17 @@ def _is_blank(characters: Bytes) -> Mask:
     return blank
 
 
+def _tangled(window: Window, end: Places) -> Keys:
+    """Keys of which each takes its quotes from the next."""
+    quotes = places(between(window.places_of(_QUOTE), window.low, window.high))
+    start = quotes[np.searchsorted(quotes, end) - 1] + 1
+    size = end - start
+    broken = ranks(window.places_of(ord("\\")) | window.places_of(NEWLINE))
+    whole = np.flatnonzero((size > 0) & (size <= LONGEST) & (broken.of(start) == broken.of(end)))
+    start, end = start[whole], end[whole]
+    return Keys(frozenset(_texts(window, end[_taken(start, end)])), frozenset(_texts(window, end)))
+
+
 def _taken(start: Places, end: Places) -> Places:
     """Those left when each key takes its quotes from the next."""
     shared = np.flatnonzero(start[1:] - 1 == end[:-1]) + 1
@@ -92,30 +173,3 @@ def _taken(start: Places, end: Places) -> Places:
     for at in shared.tolist():
         free[at] = not free[at - 1]
     return np.flatnonzero(free)
-
-
-def _distinct(window: Window, start: Places, end: Places) -> frozenset[bytes]:
-    """What stands between the places: up to 16 bytes are compared by their first and last eight."""
-    found = set[bytes]()
-    short = np.flatnonzero(end - start <= 16)
-    first, last, size = _ends(window, start[short], end[short])
-    step = 1 + int(np.argmax(first[1:_PERIOD] == first[0])) if short.size > _PERIOD else 0
-    if step:  # objects alike: what stands in one as in the one before needs no look
-        fresh = (first[step:] != first[:-step]) | (last[step:] != last[:-step]) | (size[step:] != size[:-step])
-        other = np.concatenate([np.arange(step), np.flatnonzero(fresh) + step])
-        short, first, last, size = short[other], first[other], last[other], size[other]
-    for _ in range(_DISTINCT):
-        if not short.size:
-            break
-        found.add(window.text(int(start[short[0]]), int(end[short[0]])))
-        other = np.flatnonzero((first != first[0]) | (last != last[0]) | (size != size[0]))
-        short, first, last, size = short[other], first[other], last[other], size[other]
-    rest = np.concatenate([short, np.flatnonzero(end - start > 16)])
-    places = zip(start[rest].tolist(), end[rest].tolist(), strict=True)
-    return frozenset(found | {window.raw[low:high] for low, high in places})
-
-
-def _ends(window: Window, start: Places, end: Places) -> tuple[Lanes, Lanes, Lanes]:
-    size = (end - start).astype(np.uint64)
-    beyond = (np.uint64(8) - np.minimum(size, np.uint64(8))) << np.uint64(3)
-    return window.lanes[start] & (_WHOLE >> beyond), window.lanes[end - 8] >> beyond, size

@@ -35,7 +35,7 @@ class LevelMarks:
 
 
 def proposed(
-    marks: Mapping[MarkForm, int],
+    marks: Counter[MarkForm],
     words: Mapping[str, int],
     *,
     tables: DetectorTables,
@@ -53,6 +53,8 @@ def proposed(
         persons: Distinct persons.
         sensitive: Of these, with sensitive data.
     """
+    if not (marks or words or coordinates or persons):
+        return []
     levels = tables.sensitivity.levels
     counts = {**words, "secrecy_mark": marks[MarkForm.MARKED], "secrecy_word": marks[MarkForm.RARE]}
     counts["internal_mark"] = marks[MarkForm.INTERNAL] - sum(words.values()) + words.get("internal_mark", 0)

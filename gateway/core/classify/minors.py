@@ -54,10 +54,12 @@ def on_day(found: FileFindings, on: date) -> FileFindings:
     Those told apart by their numbers are counted as such (`minors`). Where a column tells of more than the numbers do,
     nobody knows which of the file's people they are, and all of them may be: an upper bound.
     """
+    if not found.personal:
+        return found
     limit = born_from(on)
     by_number = sum(int(part.size) for part in _under(found.people, limit).values())
     by_day = sum(count for day, count in found.births.items() if day >= limit)
-    if not found.personal or not (by_number or by_day):
+    if not (by_number or by_day):
         return found
     told = [("identity numbers", by_number), ("days of birth", by_day)]
     fresh = [Finding("minor", where, count, count, "strong") for where, count in told if count]

@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from gateway.core.classify.distinct import sorted_distinct
 from gateway.core.classify.grid import NO_COLUMN
-from gateway.core.classify.tally import sorted_distinct
 from gateway.core.detectors import DetectorTables, HeaderWords, Window, header_kinds, may_hold, open_window, scan
 from gateway.core.detectors.headers import LONGEST_HEADER, normal_form
 from gateway.core.detectors.lanes import NEWLINE, Lanes, Mask, Places
@@ -60,20 +60,27 @@ class Names:
         found, first = False, True
         lines = head[:_HEADER_BYTES].split(b"\n", LINES)[:LINES]
         texts = [line.lstrip(b"#").decode("utf-8", "replace").replace("\r", "") for line in lines]
-        for line, text, held in zip(lines, texts, self._hold_identifiers(texts), strict=True):
-            if _is_numbers(line, delimiter):
+        held, kinds_of = list[bool](), dict[str, tuple[HeaderWords, ...]]()
+        for at, numbers in enumerate(_are_numbers(lines, delimiter)):
+            if numbers:
                 first = False
                 continue
+            line, text = lines[at], texts[at]
             if not text.strip():
                 continue
-            cells, whole = ((), False) if held else _cells(text, delimiter)
-            kinds = {column: list(header_kinds(cell, self.tables)) for column, cell in enumerate(cells) if cell}
-            named = [column for column, words in kinds.items() if words]
+            cells, whole = _cells(text, delimiter)
+            kinds_of |= {cell: header_kinds(cell, self.tables) for cell in {*cells} - kinds_of.keys()}  # cells repeat
+            named = [column for column, cell in enumerate(cells) if kinds_of[cell]]
+            if (named or (first and whole)) and may_hold(text.encode()):
+                held = held or self._hold_identifiers(texts)
+                if held[at]:
+                    first = first and line.startswith(b"# ")
+                    continue
             again = sum(len(cells[column]) <= _SHORT for column in named) > 1
             if again if found else named:
                 for column in named:
                     known = self.kinds.setdefault(column, [])
-                    known += [words for words in kinds[column] if words not in known]
+                    known += [words for words in kinds_of[cells[column]] if words not in known]
             if not found and (named or (first and whole)):  # below the first line only names are no content
                 self.columns = cells if first else tuple(c if n in named else "" for n, c in enumerate(cells))
                 found = len(cells) > 1 or bool(named)
@@ -188,10 +195,11 @@ class Names:
         return None
 
 
-def _is_numbers(line: bytes, delimiter: int) -> bool:
-    """Whether cells of digits and dots are all that a line has: no name, and what most lines below a header are."""
-    between = b"\r%c" % delimiter
-    return not line.strip(b"0123456789." + between) and bool(line.strip(between))
+def _are_numbers(lines: list[bytes], delimiter: int) -> list[bool]:
+    """Of each line whether cells of digits and dots are all that it has: no name, and what most lines below a header are."""
+    filled = b"\n".join(lines).translate(None, b"\r%c" % delimiter)
+    other = filled.translate(None, b"0123456789.").split(b"\n")
+    return [bool(cells) and not rest for cells, rest in zip(filled.split(b"\n"), other, strict=True)]
 
 
 def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
@@ -207,8 +215,12 @@ def _cells(line: str, delimiter: int) -> tuple[tuple[str, ...], bool]:
 
 def _named(cells: list[str]) -> tuple[tuple[str, ...], bool]:
     plain = tuple([cell.strip() for cell in cells])
-    names = tuple(["" if len(cell) > LONGEST_HEADER or _NUMBER.match(cell) else cell for cell in plain])
+    names = tuple(["" if len(cell) > LONGEST_HEADER or _is_number(cell) else cell for cell in plain])
     return names, bool(names) and names == plain
+
+
+def _is_number(cell: str) -> bool:
+    return not cell[:1].isalpha() and _NUMBER.match(cell) is not None
 
 
 def _count(window: Window, text: bytes, colons: Places, before: Lanes) -> int:

@@ -5,27 +5,28 @@ Not here: what the name tells about the format (`formats`) or about whose genome
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
 from gateway.core.classify.escapes import decoded, may_escape
-from gateway.core.classify.findings import Finding, PersonSet
+from gateway.core.classify.findings import Finding
 from gateway.core.classify.grid import Grid
-from gateway.core.classify.judge import Evidence, is_strong_in_name, mask
+from gateway.core.classify.judge import NOTHING, Evidence, is_strong_in_name, mask
 from gateway.core.classify.tally import Tally
 from gateway.core.classify.window import fold
 from gateway.core.detectors import DetectorTables, MarkForm, mark_finder, may_hold, open_window, scan
 
-_NOTHING = Evidence((), PersonSet(), "none", personal=False, sensitive=False, classes=frozenset())
+_NONE = Counter[MarkForm]()
 
 
-def weigh_path(path: str, tables: DetectorTables) -> tuple[Evidence, dict[MarkForm, int]]:
+def weigh_path(path: str, tables: DetectorTables) -> tuple[Evidence, Counter[MarkForm]]:
     """Identifiers and marks in a path; one identifier of small chance is enough there."""
-    marks = dict.fromkeys(MarkForm, 0)
     raw = path.encode("utf-8", "replace")
     if raw.isascii() and not may_escape(raw) and not may_hold(raw):
-        return _NOTHING, marks  # most paths: nothing becomes a digit, and marks are Chinese
+        return NOTHING, _NONE  # most paths: nothing becomes a digit, and marks are Chinese
+    marks = Counter[MarkForm]()
     window = open_window(fold(decoded(np.frombuffer(raw, np.uint8))).tobytes())
     for mark in mark_finder(tables).find(window):
         marks[mark.form] += mark.count

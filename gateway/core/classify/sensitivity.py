@@ -15,6 +15,8 @@ from gateway.core.detectors.sensitivity import Sensitivity
 def categories(found: Iterable[Finding], tables: Sensitivity) -> dict[str, tuple[str, ...]]:
     """Categories that strong findings are of, each with the other words that filings have for it."""
     kinds = {each.kind for each in found if each.confidence == "strong"}
+    if not kinds:
+        return {}
     return {name: each.types for name, each in sorted(tables.categories.items()) if kinds & each.kinds}
 
 
@@ -25,17 +27,17 @@ def combined(found: Iterable[Finding], tables: Sensitivity) -> list[Finding]:
         if each.confidence == "strong":
             strong.setdefault(each.kind, []).append(each)
     together = []
-    for kind, combination in tables.combinations.items():
+    for kind, combination in tables.combinations.items() if strong else ():
+        if any(kinds.isdisjoint(strong) for kinds in combination.lists):
+            continue
         parts = [_most(strong, kinds) for kinds in combination.lists]
-        present = [part for part in parts if part is not None]
-        if len(present) == len(parts):
-            count = min(part.count for part in present)
-            where = " + ".join(sorted({part.where for part in present}))
-            together.append(Finding(kind, where, count, count, "strong"))
+        count = min(part.count for part in parts)
+        where = " + ".join(sorted({part.where for part in parts}))
+        together.append(Finding(kind, where, count, count, "strong"))
     return together
 
 
-def _most(strong: Mapping[str, list[Finding]], kinds: Iterable[str]) -> Finding | None:
-    """The most frequent finding of these kinds."""
+def _most(strong: Mapping[str, list[Finding]], kinds: Iterable[str]) -> Finding:
+    """The most frequent finding of these kinds, one of which is there."""
     candidates = [each for kind in sorted(kinds) for each in strong.get(kind, ())]
-    return max(candidates, key=lambda each: each.count, default=None)
+    return max(candidates, key=lambda each: each.count)

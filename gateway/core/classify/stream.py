@@ -8,7 +8,8 @@ Encodings: UTF-8 passes through and is validated; UTF-16, GB18030 and Big5 are d
 ASCII and whose first wide bytes are no UTF-8 but plausible GB18030 or Big5 is read as that. Bytes that the encoding does
 not allow, and control bytes no text holds, break the text: `broken_at` says where, and nothing behind it counts as read.
 
-Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice. A block is copied once from the pieces it came in.
+Memory: at most one fed piece and BLOCK + CONTEXT bytes, twice. A block is copied once from the pieces it came in, to where
+its window is (`detectors.lanes`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.core.classify.escapes import safe_end
+from gateway.core.detectors.lanes import PAD, margined
 from gateway.core.encodings import encoding_of, is_binary
 
 BLOCK = 1 << 20  # smaller blocks cost more calls than their better fit in the cache saves
 CONTEXT = 1024  # escapes of lanes.PAD characters
+_SMALL = 16_384  # bytes that are looked through faster than array operations begin
 _TAB, _SHIFT, _SPACE, _ESCAPE = (np.uint8(byte) for byte in (0x09, 0x0E, 0x20, 0x1B))
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # as in formats: escape (1B) colours terminal logs
 
@@ -38,7 +41,7 @@ Raw = bytes | bytearray | memoryview
 class Block:
     """A piece of text: `own` is new, `before` and `after` belong to the neighbours of a line that was cut.
 
-    `plain` blocks are known to be ASCII; others may be.
+    `plain` blocks are known to be ASCII; others may be. `margined` is `own` as a window has it, where it has no neighbours.
     """
 
     before: memoryview
@@ -46,6 +49,7 @@ class Block:
     after: memoryview
     line_ends: bool
     plain: bool = False
+    margined: bytes | None = None
 
 
 class TextStream:
@@ -58,7 +62,8 @@ class TextStream:
         self._skip = bom
         self._taken = 0  # raw bytes fed so far, the byte order mark included
         self._offset = bom  # raw offset of what is pending, meaningful while nothing is decoded
-        self._pending = deque[bytes | memoryview]()  # text that no block took yet, as it came
+        self._pending = deque[bytes]()  # text that no block took yet, as it came
+        self._start = 0  # bytes of the first of it that a block took
         self._held = 0  # bytes of it
         self._before = b""
         self._ascii = True
@@ -101,52 +106,83 @@ class TextStream:
     def _cut(self, *, final: bool) -> Iterator[Block]:
         keep = 0 if final else self._block + CONTEXT
         while self._held > keep:
-            text = self._front()
-            end, whole = self._next_end(text)
+            size = self._held if self._held <= self._block else self._last_line()
+            whole, alone = size > 0, size > 0 and not self._before
+            if alone:
+                text, low, high = margined(self._take(size)), PAD, PAD + size
+            else:
+                text = b"".join(self._take(self._block + CONTEXT))
+                low, high = 0, size or self._cut_line(text)
             plain = False
             if self._decoder is None and self.broken_at is None:
-                flaw, plain = self._flaw(text, end)
-                if flaw is not None and self._reread(text, end, final=final):
+                flaw, plain = self._flaw(text, low, high)
+                if flaw is not None and self._reread(text[low:high] if alone else text, high - low, final=final):
                     continue
                 self.broken_at = flaw
             view = memoryview(text)
-            after = view[end : end if whole else end + CONTEXT]
-            plain = plain and whole and not self._before
-            yield Block(memoryview(self._before), view[:end], after, whole, plain)
-            self._before = b"" if whole else text[max(end - CONTEXT, 0) : end]
-            self._pending.appendleft(text[end:])  # short; a view would keep all of the block
-            self._held -= end
-            self._offset += end
+            after = view[high : high if whole else high + CONTEXT]
+            yield Block(
+                memoryview(self._before), view[low:high], after, whole, plain and alone, text if alone else None
+            )
+            self._before = b"" if whole else text[max(high - CONTEXT, 0) : high]
+            if not alone:
+                self._put_back(text[high:])
+            self._held -= high - low
+            self._offset += high - low
 
     def _hold(self, text: bytes) -> None:
-        self._pending.append(text)
-        self._held += len(text)
+        if text:
+            self._pending.append(text)
+            self._held += len(text)
 
-    def _front(self) -> bytes:
-        """Take from what is pending as much as the next block and its neighbour need, whatever else has come."""
-        wanted, taken = self._block + CONTEXT, list[memoryview]()
-        while wanted and self._pending:
-            first = memoryview(self._pending.popleft())
-            taken.append(first[:wanted])
-            if len(first) > wanted:
-                self._pending.appendleft(first[wanted:])
-            wanted -= len(taken[-1])
-        return b"".join(taken)
+    def _take(self, size: int) -> list[memoryview]:
+        """Take so many bytes from what is pending; less where it has less."""
+        taken = list[memoryview]()
+        while size and self._pending:
+            part = memoryview(self._pending[0])[self._start : self._start + size]
+            taken.append(part)
+            size -= len(part)
+            self._start += len(part)
+            if len(self._pending[0]) - self._start <= _SMALL:  # the whole of it need not be kept
+                self._put_back(b"")
+        return taken
 
-    def _next_end(self, text: bytes) -> tuple[int, bool]:
-        if len(text) <= self._block:
-            return len(text), True
-        end = text.rfind(b"\n", 0, self._block) + 1
-        if end > 0:
-            return end, True
+    def _put_back(self, text: bytes) -> None:
+        """Let a text come before what is pending."""
+        if self._start:
+            text += self._pending.popleft()[self._start :]
+            self._start = 0
+        if text:
+            self._pending.appendleft(text)
+
+    def _last_line(self) -> int:
+        """Bytes to the last line end within a block of what is pending; 0 where none ends."""
+        parts, reached, start = list[tuple[bytes, int, int]](), 0, self._start
+        for text in self._pending:
+            end = min(start + self._block - reached, len(text))
+            parts.append((text, start, end))
+            reached, start = reached + end - start, 0
+            if reached == self._block:
+                break
+        for text, start, end in reversed(parts):
+            reached -= end - start
+            at = text.rfind(b"\n", start, end) + 1
+            if at:
+                return reached + at - start
+        return 0
+
+    def _cut_line(self, text: bytes) -> int:
+        """Where a line is cut that is longer than a block."""
         end = self._block
         while text[end] & 0xC0 == 0x80 and end > self._block - 4:  # not inside a UTF-8 character (RFC 3629)
             end -= 1
-        return safe_end(text, 0, end), False
+        return safe_end(text, 0, end)
 
-    def _flaw(self, text: bytes, end: int) -> tuple[int | None, bool]:
+    def _flaw(self, text: bytes, low: int, high: int) -> tuple[int | None, bool]:
         """Raw offset of the first byte that is no text, in bytes that were not decoded, and whether all are ASCII."""
-        own = np.frombuffer(text, np.uint8, end)
+        if high - low < _SMALL and text[low:high].isascii() and not is_binary(text[low:high]):
+            return None, True
+        own = np.frombuffer(text, np.uint8, high - low, low)
         least = int(own.view(np.int8).min())  # below zero for a wide byte; a least is found faster than a place
         flaws = []
         if (own.min() if least < 0 else least) < _TAB or (own - _SHIFT).min() < _SPACE - _SHIFT:
@@ -154,7 +190,7 @@ class TextStream:
             flaws += [int(control.argmax())] if control.any() else []
         if least < 0:
             try:
-                codecs.utf_8_decode(memoryview(text)[:end], "strict", True)
+                codecs.utf_8_decode(memoryview(text)[low:high], "strict", True)
             except UnicodeDecodeError as error:
                 flaws.append(error.start)
             else:
@@ -168,8 +204,7 @@ class TextStream:
             return False
         self.encoding = encoding
         self._decoder = codecs.getincrementaldecoder(self.encoding)()
-        self._before, raw = b"", b"".join((text, *self._pending))
-        self._pending.clear()
+        self._before, raw = b"", b"".join((text, *self._take(self._held)))
         self._held = 0
         self._hold(self._decoded(self._decoder, raw, final=final))
         return True

@@ -9,8 +9,8 @@ sources are known and left out, are persons counted:
 2. So there are never fewer persons than distinct values of the strongest kind of the file, however many records without
    it are added, and a person who has it in one record and not in another may count twice: an upper bound.
 
-Memory: at most `cap` distinct values (8 bytes each, twice while they are sorted) and SOURCES sources. Past the cap the
-values are dropped and occurrences are the count: an upper bound, and said to be one.
+Memory: at most `cap` distinct values (`distinct`), tables of members for _LOOKED_UP sets, and SOURCES sources. Past the cap
+the values are dropped and occurrences are the count: an upper bound, and said to be one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gateway.core.classify.distinct import Distinct, sorted_distinct
 from gateway.core.classify.findings import PersonSet
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.detectors.candidates import Candidates
@@ -30,44 +31,13 @@ from gateway.core.detectors.tables import Detector, DetectorTables
 CAP = 4_000_000
 SOURCES = 64  # bits of a pattern; further columns of a kind are counted together
 _PATTERNS = 512
+_LOOKED_UP = 4  # the sets that come first: a filled table has no others of many values
 _SAMPLES = 3
 _BEFORE = 48  # bytes before the first hit, where a word may say what it is; less than lanes.PAD
 _COLUMNS = 64  # of one kind in one block; with more, columns are not told apart
 _WIDE = 1 << 20  # columns of a table that are counted one by one
-_PENDING = 1 << 17
 _FEW = 16
 _MUCH, _LIKELY = 50, 0.5  # candidates of a column, and hits to expect among them, from which chance is judged
-
-
-@dataclass
-class Distinct:
-    """A growing set of uint64: sorted values and a heap of new ones."""
-
-    values: Lanes = field(default_factory=lambda: np.zeros(0, np.uint64))
-    occurrences: int = 0
-    records: int = 0
-    _new: list[Lanes] = field(default_factory=list)
-    _waiting: int = 0
-
-    def add(self, values: Lanes) -> None:
-        """Take values in; sorts when enough have come."""
-        self.occurrences += values.size
-        self._new.append(values)
-        self._waiting += values.size
-        if self._waiting >= max(_PENDING, self.values.size // 2):
-            self.settle()
-
-    def settle(self) -> Lanes:
-        """Sorted distinct values."""
-        if self._new:
-            self.values = merged(self.values, sorted_distinct(self._new))
-            self._new, self._waiting = [], 0
-        return self.values
-
-    @property
-    def held(self) -> int:
-        """Values in memory."""
-        return self.values.size + self._waiting
 
 
 @dataclass
@@ -136,7 +106,8 @@ class Tally:
         """Put values under the pattern of their record."""
         if not kept:
             return
-        if all(np.array_equal(kept[0][1], rows) for _, rows, _ in kept[1:]):  # a table that is filled: one pattern
+        first = kept[0][1]
+        if all(rows is first or np.array_equal(first, rows) for _, rows, _ in kept[1:]):  # a filled table: one pattern
             pattern = sum({1 << source.bit for source, _, _ in kept})
             for source, rows, values in kept:
                 self._store(pattern, source, values, rows)
@@ -154,7 +125,9 @@ class Tally:
                 self._store(int(each), source, values[here], rows[here])
 
     def _store(self, pattern: int, source: Source, values: Lanes, rows: Places) -> None:
-        held = self._sets.setdefault((pattern, source.bit), Distinct())
+        held = self._sets.get((pattern, source.bit))
+        if held is None:
+            held = self._sets[pattern, source.bit] = Distinct(looked_up=len(self._sets) < _LOOKED_UP)
         held.records += 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
         if self.overflowed:
             held.occurrences += values.size
@@ -244,13 +217,6 @@ def _each(values: Lanes) -> Iterator[np.uint64]:
     yield from sorted_distinct([values])
 
 
-def sorted_distinct(parts: list[Lanes]) -> Lanes:
-    """Sorted distinct values of several arrays."""
-    together = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-    together.sort()
-    return _distinct(together)
-
-
 def _records(groups: list[tuple[int, int, Distinct]]) -> dict[int, int]:
     """Records by pattern: the most that any source has there."""
     by_source: dict[tuple[int, int], int] = {}
@@ -273,18 +239,6 @@ def _by_column(columns: Places) -> list[tuple[int, Mask | None]]:
     if present.size > _COLUMNS:
         return [(NO_COLUMN, None)]
     return [(int(column), columns == column) for column in present]
-
-
-def merged(first: Lanes, second: Lanes) -> Lanes:
-    """Distinct values of two sorted arrays, sorted; the stable sort joins two ascending runs in one pass."""
-    both = np.concatenate([first, second])
-    both.sort(kind="stable")
-    return _distinct(both)
-
-
-def _distinct(values: Lanes) -> Lanes:
-    fresh = np.flatnonzero(values[1:] != values[:-1])
-    return values if fresh.size + 1 >= values.size else np.concatenate([values[:1], values[fresh + 1]])
 
 
 def _sample(source: Source, window: Window, part: Candidates) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from gateway.core.classify.escapes import decoded, may_escape
 from gateway.core.classify.stream import Block
-from gateway.core.detectors.lanes import Bytes, Places, Window, padded
+from gateway.core.detectors.bits import places_in
+from gateway.core.detectors.lanes import PAD, Bytes, Places, Window, padded
 
 _DROP = 1  # in _BECOMES: the character goes; 0: it stays
 _UNSEEN = {0x034F, *range(0xFE00, 0xFE10)}  # grapheme joiner and variation selectors: not Cf, not seen either
@@ -46,14 +47,18 @@ _FIRST_WIDE, _FIRST_HAN, _HAN = np.uint8(0xC2), np.uint8(0xE4), np.uint8(6)  # E
 
 
 def window_of(block: Block, delimiter: int | None, *, escapes: bool = True) -> Window:
-    """Copy a block between paddings; decode escapes and fold it where it has any."""
-    window = _padded([block.before, block.own, block.after], delimiter, plain=block.plain)
+    """Put a block between paddings, where it does not lie there; decode escapes and fold it where it has any."""
+    parts = [block.before, block.own, block.after]
+    if block.margined is None:
+        window = _padded(parts, delimiter, plain=block.plain)
+    else:
+        window = Window(block.margined, PAD, PAD + len(block.own), delimiter, block.plain)
     wide = _may_fold(window)
     if not wide and not (escapes and may_escape(window.raw)):
         return window
-    parts = [np.frombuffer(part, np.uint8) for part in (block.before, block.own, block.after)]
-    plain = [fold(decoded(part) if escapes else part) for part in parts]
-    same = all(one is other for one, other in zip(plain, parts, strict=True))
+    read = [np.frombuffer(part, np.uint8) for part in parts]
+    plain = [fold(decoded(part) if escapes else part) for part in read]
+    same = all(one is other for one, other in zip(plain, read, strict=True))
     return window if same else _padded([part.data for part in plain], delimiter)
 
 
@@ -73,7 +78,7 @@ def _may_fold(window: Window) -> bool:
 
 def fold(text: Bytes) -> Bytes:
     """Look-alikes as one byte of ASCII each, unseen characters gone; the same array where there are none."""
-    lead = np.flatnonzero((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
+    lead = places_in((text >= _FIRST_WIDE) & ((text - _FIRST_HAN) >= _HAN))
     if not lead.size:
         return text
     byte, folded = text[lead], None

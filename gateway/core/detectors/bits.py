@@ -17,8 +17,12 @@ Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
+_NONE, _BIT = np.uint8(0), np.uint8(1)
 _ONE, _LAST, _EVERY = np.uint64(1), np.uint64(63), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-_FEW = 2  # one word in so many that holds a place: below, the empty ones are left out
+_FEW = 8  # one word in so many that holds a place: below, the empty ones are left out
+_HANDFUL = 1024  # words that are unpacked in the time that several operations begin
+_MANY = 10  # one place in so many bytes: from there on NumPy's own search takes no branches and is as fast
+_SHORT = 1 << 16  # bytes of a mask that is not worth packing
 
 
 def packed(mask: Mask) -> Words:
@@ -44,16 +48,47 @@ def earlier(words: Words, count: int) -> Words:
 
 def places(words: Words) -> Places:
     """The places, sorted."""
-    held = words.nonzero()[0]
-    if held.size * _FEW > words.size:
+    used = (words != 0).nonzero()[0]
+    if used.size * _FEW > words.size:
+        return _places(words)
+    inside = (_unpacked if used.size < _HANDFUL else _places)(words[used])
+    found: Places = (used << 6)[inside >> 6] + (inside & 63)
+    return found
+
+
+def _places(words: Words) -> Places:
+    """The lowest place of every eight at once, then the next of those that hold more."""
+    octets, total = words.view(np.uint8), count(words)
+    if total * _MANY > octets.size * 8:
         return _unpacked(words)
-    inside = _unpacked(words[held])
-    found: Places = (held << 6)[inside >> 6] + (inside & 63)
+    held = (octets != 0).nonzero()[0]
+    left = octets[held]
+    if total == held.size:
+        return _lowest(held, left)
+    found, ones = np.empty(total, np.intp), np.bitwise_count(left)
+    to = np.cumsum(ones, dtype=np.intp) - ones
+    while held.size:
+        found[to] = _lowest(held, left)
+        left &= left - _BIT
+        more = left.nonzero()[0]
+        held, left, to = held[more], left[more], to[more] + 1
     return found
 
 
 def _unpacked(words: Words) -> Places:
     return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_))
+
+
+def _lowest(octet: Places, bits: npt.NDArray[np.uint8]) -> Places:
+    """Place of the lowest of the bits of each octet."""
+    found = octet << 3
+    found += np.bitwise_count((bits & (_NONE - bits)) - _BIT)
+    return found
+
+
+def places_in(mask: Mask) -> Places:
+    """`np.flatnonzero`, in a third of its time where places are few in a long mask."""
+    return places(packed(mask)) if mask.size > _SHORT else np.flatnonzero(mask)
 
 
 def count(words: Words) -> int:
@@ -145,7 +180,10 @@ class Ranks:
     def of(self, asked: Places | Spots) -> Places:
         """Shape-preserving."""
         at = asked if isinstance(asked, Spots) else spots(asked)
-        count: Places = self.before[at.word] + np.bitwise_count(self.words[at.word] & at.below)
+        held = self.words.take(at.word)  # in two thirds of the time that indexing takes
+        held &= at.below
+        count: Places = self.before.take(at.word)
+        count += np.bitwise_count(held)
         return count
 
 

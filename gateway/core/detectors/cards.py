@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.context import after_word
-from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, stands_free
+from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, kept, stands_free
 from gateway.core.detectors.lanes import (
     Lanes,
     Mask,
@@ -109,16 +109,17 @@ def find_imeis(window: Window, runs: Runs, tables: DetectorTables, named: frozen
 
     Together, or as 35-209900-176148-1.
     """
-    start = runs.start[np.flatnonzero(runs.length == 15)]
-    start = start[np.flatnonzero(stands_free(window, start, start + 15, letters_before=True))]  # IMEI490154203237518
-    front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
-    parts = [_imei(window, start, 15, front, window.lanes[start + 7], tables)]
+    start, parts = runs.of_length(15), list[Candidates]()
+    if start.size:
+        start = kept(start, stands_free(window, start, start + 15, letters_before=True))  # IMEI490154203237518
+        front = keep_last(window.lanes[start - 1], np.full(start.size, 7, np.uint64))
+        parts.append(_imei(window, start, 15, front, window.lanes[start + 7], tables))
     parted = _parted_imeis(window, runs)
     if parted.size:
         lanes = gather(window, parted, _IMEI_GROUPS[7:])
         front = gather(window, parted, _IMEI_GROUPS[:7])[:, 0] << np.uint64(8)  # flush right
         parts.append(_imei(window, parted, 18, front, lanes[:, 0], tables))
-    found = joined(parts)
+    found = joined(parts) if parts else nothing("imei")
     if not found.start.size:
         return []
     return [found if "imei" in named else found.of(np.flatnonzero(found.valid))]
@@ -133,6 +134,8 @@ def _imei(window: Window, start: Places, size: int, front: Lanes, last: Lanes, t
 def _parted_imeis(window: Window, runs: Runs) -> Places:
     """Starts of 2-6-6-1 digits with the same separator between all."""
     data = window.data
+    if 6 not in runs.lengths:
+        return runs.start[:0]
     two = np.flatnonzero((runs.length[:-1] == 6) & (runs.length[1:] == 6) & (runs.steps == 7))
     start = runs.start[two]
     between = data[start - 1]

@@ -11,6 +11,8 @@ A change must keep: only REACH bytes before a place are looked at, fewer than la
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -31,6 +33,7 @@ from gateway.core.detectors.lanes import (
     is_letter,
     places_of_pairs,
 )
+from gateway.core.detectors.leads import by_lead
 from gateway.core.detectors.tables import DetectorTables
 
 REACH = 48  # bytes before a number in which a word announces it
@@ -41,6 +44,8 @@ _UNDERSCORE, _HYPHEN = np.uint8(ord("_")), np.uint8(ord("-"))
 _ONES, _LOW7 = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F)
 EIGHT = 8  # digits of the numbers that nothing but a word or a column tells
 _SPELT = {small: (small, small - 32) for small in range(ord("a"), ord("z") + 1)} | {32: tuple(b" _-")}
+_FEW = 16  # rows that an expression searches in less time than array operations begin
+_BLANKS = bytes.maketrans(b"_-", b"  ")
 _NUMBER = 6  # digits of a number that a word before it may have announced
 
 
@@ -62,9 +67,15 @@ def after_word(window: Window, start: Places, wanted: Mask, words: tuple[bytes, 
     known = np.zeros(start.size, np.bool_)
     words = words if window.has_wide else tuple(word for word in words if word[0] < 0x80)
     asked = np.flatnonzero(wanted & ~fills_cell(window, start)) if words else np.zeros(0, np.intp)
-    for first in range(0, asked.size, _ROWS):
-        some = asked[first : first + _ROWS]
-        known[some] = _is_named(window.rows(start[some] - _ROW, _ROW), words)
+    if asked.size:
+        known[asked] = by_lead(window, start[asked], lambda places: _are_named(window, places, words))
+    return known
+
+
+def _are_named(window: Window, start: Places, words: tuple[bytes, ...]) -> Mask:
+    known = np.zeros(start.size, np.bool_)
+    for first in range(0, start.size, _ROWS):
+        known[first : first + _ROWS] = _is_named(window.rows(start[first : first + _ROWS] - _ROW, _ROW), words)
     return known
 
 
@@ -74,7 +85,7 @@ def announced(window: Window, runs: Runs, start: Places, tables: DetectorTables)
     Most have none: one look at all of the window's serves every detector that begins with eight digits.
     """
     if not window.announced:
-        eights = united(runs.start[np.flatnonzero(runs.length == EIGHT)], four_pairs(window, runs))
+        eights = united(runs.of_length(EIGHT), four_pairs(window, runs))
         known = after_word(window, eights, np.ones(eights.size, np.bool_), tables.announcing)
         window.announced.append(eights[np.flatnonzero(known)])
     (places,) = window.announced
@@ -89,12 +100,20 @@ def _is_named(before: Bytes, words: tuple[bytes, ...]) -> Mask:
     """Whether each row holds a word behind what ends its say; the first byte of a row is not looked at."""
     before[:, 0] = NEWLINE  # so that no word lies in two rows
     named = np.zeros(len(before), np.bool_)
+    if len(before) <= _FEW and not _search(words)(before.tobytes().lower().translate(_BLANKS)):
+        return named
     row, place = np.divmod(_word_places(before.ravel(), words), _ROW)
     if row.size:
         present, where = np.unique(row, return_inverse=True)
         ends = _ROW - 1 - np.argmax(_ends(before[present])[:, ::-1], axis=1)
         named[row[place > ends[where]]] = True
     return named
+
+
+@lru_cache(maxsize=64)
+def _search(words: tuple[bytes, ...]) -> Callable[[bytes], re.Match[bytes] | None]:
+    """Finds any of the words in a text of small letters and blanks."""
+    return re.compile(b"|".join(map(re.escape, words))).search
 
 
 def _ends(before: Bytes) -> Mask:

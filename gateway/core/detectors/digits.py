@@ -9,17 +9,20 @@ A change must keep: `find_runs` is a function of the bytes alone, and runs are s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, earlier, later, packed, places, united
+from gateway.core.detectors.bits import Words, count, earlier, later, packed, places, united
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_digit
 
 GROUP = 4  # digits of a group
 SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
+_ONE = np.uint64(1)
+_FEW = 8  # one word with an edge in so many
+_MANY = 6  # one edge in so many bytes: then one search for all takes less than two
 _ZERO, _DOT = np.uint8(48), np.uint8(46)
 _SPACE, _HYPHEN, _CLOSE, _SLASH = np.uint8(32), np.uint8(45), np.uint8(41), np.uint8(47)
 
@@ -29,7 +32,8 @@ class Runs:
     """Digit runs of a window: shape (n,) each, sorted by start; at least SHORTEST long, or a GROUP beside a GROUP."""
 
     start: Places
-    length: Places
+    length: Bytes  # an eighth of what places take: it is compared again and again
+    _of_length: dict[int, Places] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def end(self) -> Places:
@@ -44,13 +48,29 @@ class Runs:
     @cached_property
     def pairs(self) -> Mask:
         """Whether a run of four is followed by another one byte behind it, shape (n - 1,) or (0,)."""
+        if GROUP not in self.lengths:
+            return np.zeros(0, np.bool_)
         pairs: Mask = (self.length[:-1] == GROUP) & (self.length[1:] == GROUP) & (self.steps == GROUP + 1)
         return pairs
 
+    @cached_property
+    def lengths(self) -> frozenset[int]:
+        """Those that occur."""
+        seen = int(np.bitwise_or.reduce(_ONE << self.length.astype(np.uint64), initial=0))
+        return frozenset(length for length in range(seen.bit_length()) if seen >> length & 1)
+
+    def of_length(self, digits: int) -> Places:
+        """Starts of the runs of so many digits; looked for once."""
+        if digits not in self._of_length:
+            self._of_length[digits] = kept(self.start, self.length == digits)
+        return self._of_length[digits]
+
     def of(self, mask: Mask) -> Runs:
         """The runs where `mask` holds."""
+        if mask.all():
+            return self
         places = np.flatnonzero(mask)  # indexing by places is three times faster than by masks
-        return Runs(self.start[places], self.length[places])
+        return Runs(self.start.take(places), self.length.take(places))
 
 
 def find_runs(window: Window) -> Runs:
@@ -58,13 +78,26 @@ def find_runs(window: Window) -> Runs:
     digits = packed(is_digit(window.data))
     two = digits & earlier(digits, 1)
     four = two & earlier(two, 2)  # the first of GROUP digits or more
+    if not four.any():
+        return Runs(np.zeros(0, np.intp), np.zeros(0, np.intp))
     six = four & earlier(two, 4)
-    edges = places(six ^ later(six, 1))
-    start, end = edges[::2].copy(), edges[1::2] + (SHORTEST - 1)
+    start, end = _bounds(six)
     groups = _groups(window, four)
     if groups.size:
         start, end = united(start, groups), united(end, groups + GROUP)
-    return Runs(start, np.minimum(end - start, LONGEST))
+    return Runs(start, np.minimum(end - start, LONGEST).astype(np.uint8))
+
+
+def _bounds(six: Words) -> tuple[Places, Places]:
+    """Where runs begin and end, from the places that SHORTEST digits follow.
+
+    Where they are neither few nor very many, beginnings are looked for apart from ends: then most octets hold one at most.
+    """
+    edges = six ^ later(six, 1)
+    if np.count_nonzero(edges) * _FEW > edges.size and count(edges) * _MANY < edges.size * 64:
+        return places(edges & six), places(edges & ~six) + (SHORTEST - 1)
+    every = places(edges)
+    return every[::2].copy(), every[1::2] + (SHORTEST - 1)
 
 
 def _groups(window: Window, four: Words) -> Places:
@@ -76,6 +109,11 @@ def _groups(window: Window, four: Words) -> Places:
     first = places(alone & earlier(alone, GROUP + 1))
     first = first[np.flatnonzero(is_separator(window.data[first + GROUP]))]
     return united(first, first + (GROUP + 1))
+
+
+def kept(places: Places, mask: Mask) -> Places:
+    """The places where the mask holds: the same array where it holds for all, as it does for most."""
+    return places if mask.all() else places.take(np.flatnonzero(mask))
 
 
 def stands_free(window: Window, start: Places, end: Places, *, letters_before: bool = False) -> Mask:

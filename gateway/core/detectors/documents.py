@@ -34,7 +34,7 @@ _BARE = frozenset({"taiwan_permit", "mo_bir"})
 def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> list[Candidates]:
     """Letters and digits, by kind; `named` are the kinds that columns name, the others need their word."""
     data = window.data
-    every, sixes = runs, runs.start[np.flatnonzero(runs.length == 6)]
+    every, sixes = runs, runs.of_length(6)
     runs = runs.of((runs.length == 7) | (runs.length == 8) | (runs.length == 10))
     letters = is_letter(data[runs.start - 1])
     lettered = np.flatnonzero(letters)
@@ -55,7 +55,7 @@ def find_documents(window: Window, runs: Runs, tables: DetectorTables, named: fr
 
 
 def _lettered(
-    window: Window, digits: Places, length: Places, tables: DetectorTables, named: frozenset[str]
+    window: Window, digits: Places, length: Bytes, tables: DetectorTables, named: frozenset[str]
 ) -> list[Candidates]:
     if not digits.size:
         return []
@@ -107,7 +107,9 @@ def _named(
 def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]) -> Candidates:
     """1234567(8) and 1234567/8."""
     data = window.data
-    start = runs.start[np.flatnonzero(runs.length == 7)]
+    start = runs.of_length(7)
+    if not start.size:
+        return nothing("mo_bir")
     behind = data[start + 7]
     start = start[np.flatnonzero(((behind == _OPEN) | (behind == _SLASH)) & is_digit(data[start + 8]))]
     start = start[np.flatnonzero(_begins_bir(data[start]))]
@@ -125,6 +127,8 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
 def _macao_parted(window: Window, start: Places, tables: DetectorTables, named: frozenset[str]) -> Candidates:
     """1/234567/8, from its six digits."""
     data = window.data
+    if not start.size:
+        return nothing("mo_bir")
     start = start[np.flatnonzero((data[start - 1] == _SLASH) & (data[start + 6] == _SLASH))]
     start = start[np.flatnonzero(is_digit(data[start + 7]) & _begins_bir(data[start - 2]))] - 2
     start = start[np.flatnonzero(stands_free(window, start, start + 10) | _ends_bir(window, start))]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gateway.core.detectors.bits import highest, lowest, next_64, packed
+from gateway.core.detectors.bits import highest, lowest, next_64, packed, places_in
 from gateway.core.detectors.candidates import Candidates, candidates, nothing
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, in_lower_case, is_alnum, is_letter
 
@@ -28,7 +28,7 @@ def find_emails(window: Window) -> Candidates:
     if not window.holds(b"@"):
         return nothing("email")
     data = window.data
-    at = np.flatnonzero(data == _AT)
+    at = places_in(data == _AT)
     at = at[_in_address(data[at - 1]) & is_alnum(data[at + 1])]
     if not at.size:
         return nothing("email")

@@ -19,6 +19,8 @@ LONGEST_HEADER = 200  # characters; a longer cell is no header
 
 def normal_form(header: str) -> str:
     """Lower case, quotes gone, camel case and separators as single spaces."""
+    if header.isalnum():  # most headers are one word
+        return _HUMP.sub(" ", header).lower()
     split = _HUMP.sub(" ", header.strip().strip("\"'\ufeff").strip())
     return _SEPARATORS.sub(" ", split).strip().lower()
 
@@ -28,7 +30,9 @@ def header_kinds(header: str, tables: DetectorTables) -> tuple[HeaderWords, ...]
     if len(header) > LONGEST_HEADER:
         return ()
     spaced = normal_form(header)
-    plain = _SEPARATORS.sub(" ", header.strip().strip("\"'\ufeff")).strip().lower()  # MRN, DOB, eMail, HbA1c
+    plain = header.lower()  # MRN, DOB, eMail, HbA1c
+    if not header.isalnum():
+        plain = _SEPARATORS.sub(" ", header.strip().strip("\"'\ufeff")).strip().lower()
     known, parts = _vocabulary(tables)
     if spaced not in known and plain not in known and not parts.search(spaced):
         return ()  # most cells: one look in place of one for every kind

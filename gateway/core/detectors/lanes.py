@@ -9,14 +9,15 @@ A change must keep: every position is an index into `Window.data`; nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import string
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from gateway.core.detectors.bits import Words, packed
+from gateway.core.detectors.bits import Words, packed, places_in
 
 Bytes = npt.NDArray[np.uint8]
 Lanes = npt.NDArray[np.uint64]
@@ -41,6 +42,16 @@ _FIVE_UP = np.uint64(0x7B7B7B7B7B7B7B7B)  # 128 - 5
 _FROM_A = np.uint64(0x3F3F3F3F3F3F3F3F)  # 128 - 65
 _PAST_Z = np.uint64(0x2525252525252525)  # 128 - 91
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
+_EVEN_DIGITS = np.uint64(0x000F000F000F000F)
+
+
+def _of(known: bytes) -> Mask:
+    return np.isin(np.arange(256), np.frombuffer(known, np.uint8))
+
+
+_FEW = 1024  # characters: one lookup takes a fraction of the time in which several operations begin
+_LETTERS = _of(string.ascii_letters.encode())
+_ALNUMS = _of((string.ascii_letters + string.digits).encode())
 
 
 def is_digit(characters: Bytes) -> Mask:
@@ -51,12 +62,16 @@ def is_digit(characters: Bytes) -> Mask:
 
 def is_letter(characters: Bytes) -> Mask:
     """ASCII letters of either case."""
+    if characters.size <= _FEW:
+        return _LETTERS.take(characters)
     letter: Mask = ((characters | _LOWER) - _A) < _ALPHABET
     return letter
 
 
 def is_alnum(characters: Bytes) -> Mask:
     """ASCII letters and digits: what may not stand beside an identifier."""
+    if characters.size <= _FEW:
+        return _ALNUMS.take(characters)
     return is_digit(characters) | is_letter(characters)
 
 
@@ -77,7 +92,7 @@ class Window:
     high: int
     delimiter: int | None = None
     plain: bool = False
-    _sets: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
+    _sets: dict[int | str, Words] = field(default_factory=dict, repr=False, compare=False)
     announced: list[Places] = field(
         default_factory=list, repr=False, compare=False
     )  # see `context`, which fills it once
@@ -104,9 +119,13 @@ class Window:
 
     def places_of(self, byte: int) -> Words:
         """Places of a byte, owned or not; looked for once."""
-        if byte not in self._sets:
-            self._sets[byte] = packed(self.data == np.uint8(byte))
-        return self._sets[byte]
+        return self.kept(byte, lambda: packed(self.data == np.uint8(byte)))
+
+    def kept(self, name: int | str, make: Callable[[], Words]) -> Words:
+        """A set of places that is worked out once."""
+        if name not in self._sets:
+            self._sets[name] = make()
+        return self._sets[name]
 
     def owns(self, text: bytes) -> bool:
         """Whether the owned part holds a text (one byte is searched for at the speed of memory)."""
@@ -133,8 +152,8 @@ class Loads:
     def __getitem__(self, places: Places) -> Lanes:
         """Shape-preserving; the byte at the place is the lowest."""
         word, shift = places >> 3, (places & 7).view(np.uint64) << _THREE
-        low: Lanes = self.aligned[word]
-        high: Lanes = self.aligned[1:][word]
+        low: Lanes = self.aligned.take(word)
+        high: Lanes = self.aligned[1:].take(word)
         low >>= shift
         high <<= _ONE
         high <<= _BEYOND - shift  # together 64 - shift, in two steps, since a shift by 64 is none
@@ -158,7 +177,7 @@ def places_of_pairs(text: Bytes, pairs: Sequence[int]) -> Places:
         here = np.zeros(halves.size, np.bool_) if table is None else table[halves]
         for pair in pairs if table is None else ():
             here |= halves == np.uint16(pair)
-        found.append(2 * np.flatnonzero(here) + odd)
+        found.append(2 * places_in(here) + odd)
     both = np.concatenate(found)
     both.sort(kind="stable")  # two ascending runs: joined in one pass
     return both
@@ -180,20 +199,55 @@ def padded(
     parts: Sequence[bytes | memoryview], low: int, high: int, delimiter: int | None, *, plain: bool = False
 ) -> Window:
     """A window over parts of a text, copied once; `low` and `high` are offsets in all of them together."""
+    return Window(margined(parts), PAD + low, PAD + high, delimiter, plain)
+
+
+def margined(parts: Sequence[bytes | memoryview]) -> bytes:
+    """Parts of a text between two paddings, as `Window.raw` has them."""
     more = _MARGIN[: -sum(len(part) for part in parts) % 64]
-    return Window(b"".join((_MARGIN, *parts, _MARGIN, more)), PAD + low, PAD + high, delimiter, plain)
+    return b"".join((_MARGIN, *parts, _MARGIN, more))
 
 
 def polynomial(lanes: Lanes, base: int) -> Lanes:
     """Sum of digit * base^(7 - i) over the eight digits of every lane; `base` is 2 or 10."""
-    one, two, four = np.uint64(base), np.uint64(base**2), np.uint64(base**4)
-    folded: Lanes = lanes & _DIGIT_BITS
-    for factor, shift, kept in ((one, 8, _PAIRS), (two, 16, _QUADS), (four, 32, _WHOLE)):
-        neighbour = folded >> np.uint64(shift)
-        folded *= factor
-        folded += neighbour
-        folded &= kept
+    return of_pairs(pairs_of(lanes, base), base)
+
+
+def pairs_of(lanes: Lanes, base: int = 10) -> Lanes:
+    """Four numbers of two digits each from the eight digits of every lane, in sixteen bits each, the leftmost lowest."""
+    return _folded(lanes & _DIGIT_BITS, base, 8, _PAIRS)
+
+
+def of_pairs(pairs: Lanes, base: int = 10) -> Lanes:
+    """The number that four of two digits make."""
+    return _folded(_folded(pairs, base**2, 16, _QUADS), base**4, 32, _WHOLE)
+
+
+def _folded(lanes: Lanes, factor: int, shift: int, kept: np.uint64) -> Lanes:
+    """Neighbours of `shift` bits as one number: the left times the factor, and the right; every other sum is dropped."""
+    folded: Lanes = lanes * np.uint64(1 + (factor << shift))
+    folded >>= np.uint64(shift)
+    folded &= kept
     return folded
+
+
+def pairs_and_sum(lanes: Lanes, weights: Sequence[int]) -> tuple[Lanes, Lanes]:
+    """`pairs_of`, and the sum of digit * weight, for weights of at most 10, in the sixteen highest bits of each lane.
+
+    Every other digit stands in sixteen bits of its own; a product with the weights in reverse adds up in the highest.
+    """
+    left, right = lanes & _EVEN_DIGITS, lanes >> np.uint64(8)
+    right &= _EVEN_DIGITS
+    pairs = left * np.uint64(10)
+    pairs += right
+    left *= _reversed(weights[0::2])
+    right *= _reversed(weights[1::2])
+    left += right
+    return pairs, left
+
+
+def _reversed(weights: Sequence[int]) -> np.uint64:
+    return np.uint64(sum(weight << 16 * (3 - place) for place, weight in enumerate(weights)))
 
 
 def remainder(lanes: Lanes, divisor: int) -> Lanes:

@@ -14,11 +14,9 @@ from gateway.core.detectors.candidates import Candidates, candidates, nothing
 from gateway.core.detectors.digits import Runs, stands_free
 from gateway.core.detectors.lanes import (
     Bytes,
-    Lanes,
     Mask,
     Places,
     Window,
-    first_digits,
     is_alnum,
     is_digit,
     is_letter,
@@ -28,6 +26,7 @@ from gateway.core.detectors.tables import DetectorTables
 
 _UPPER = np.uint8(0xDF)
 _OPEN, _CLOSE, _SPACE, _HYPHEN = ord("("), ord(")"), ord(" "), ord("-")
+_HK_WEIGHTS, _SIX = np.arange(7, 1, -1), 10 ** np.arange(5, -1, -1)
 _CREDIT = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WEIGHTS = np.array([pow(3, i, 31) for i in range(17)], np.int64)
 _POWERS = np.array([pow(31, i, 1 << 64) for i in range(17)], np.uint64)
@@ -65,16 +64,19 @@ def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidate
     two = is_letter(data[last - 1])
     start = last - two
     check, end, shape = _check_character(data, digits, cards.length)
-    shape &= stands_free(window, start, end) & ~_hyphenated(data, start, end)
     shape &= (gap == 0) | (data[end - 1] == _CLOSE)  # apart, only brackets tell it from words and numbers
-    start, digits, two, check, end = start[shape], digits[shape], two[shape], check[shape], end[shape]
-    last = last[shape]
-    first = np.where(two, _letter(data[last - 1]), np.uint64(36))
+    shaped = np.flatnonzero(shape)
+    alone = stands_free(window, start[shaped], end[shaped]) & ~_hyphenated(data, start[shaped], end[shaped])
+    free = shaped[np.flatnonzero(alone)]
+    if not free.size:
+        return nothing("hkid")
+    start, digits, two, check, end, last = start[free], digits[free], two[free], check[free], end[free], last[free]
+    first = np.where(two, _letter(data[last - 1]), 36)
     second = _letter(data[last])
-    total = first * np.uint64(9) + second * np.uint64(8) + _weighed(data, digits) + check
-    letters = np.where(two, first - np.uint64(9), np.uint64(0)) * np.uint64(27) + second - np.uint64(9)
-    number = first_digits(window.lanes[digits], 6)
-    return candidates("hkid", start, end, letters * np.uint64(10**6) + number, remainder(total, 11) == 0)
+    six = (window.rows(digits, 6) & np.uint8(0x0F)).astype(np.int64)
+    valid = remainder((first * 9 + second * 8 + six @ _HK_WEIGHTS + check).view(np.uint64), 11) == 0
+    letters = np.where(two, first - 9, 0) * 27 + second - 9
+    return candidates("hkid", start, end, (letters * 10**6 + six @ _SIX).view(np.uint64), valid)
 
 
 def _of_both(runs: Runs, gap: Places, mask: Mask) -> tuple[Runs, Places]:
@@ -82,7 +84,7 @@ def _of_both(runs: Runs, gap: Places, mask: Mask) -> tuple[Runs, Places]:
     return Runs(runs.start[these], runs.length[these]), gap[these]
 
 
-def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes, Places, Mask]:
+def _check_character(data: Bytes, digits: Places, length: Bytes) -> tuple[Places, Places, Mask]:
     """Value of the check character, the end of the whole, and whether the shape is right."""
     place = digits + 6
     place = place + ((length == 6) & (data[place] == _SPACE) & (data[place + 1] == _OPEN))
@@ -91,7 +93,7 @@ def _check_character(data: Bytes, digits: Places, length: Places) -> tuple[Lanes
     character = data[place]
     is_a = (character & _UPPER) == ord("A")
     shape = (is_digit(character) | is_a) & (~bracketed | (data[place + 1] == _CLOSE))
-    value = np.where(is_a, np.uint8(10), character & np.uint8(0x0F)).astype(np.uint64)
+    value = np.where(is_a, 10, character & np.uint8(0x0F)).astype(np.int64)
     return value, place + 1 + bracketed, shape
 
 
@@ -103,16 +105,9 @@ def _hyphenated(data: Bytes, start: Places, end: Places) -> Mask:
     return tied
 
 
-def _letter(characters: Bytes) -> Lanes:
+def _letter(characters: Bytes) -> Places:
     """A to Z as 10 to 35."""
-    return ((characters & _UPPER) - np.uint8(ord("A") - 10)).astype(np.uint64)
-
-
-def _weighed(data: Bytes, digits: Places) -> Lanes:
-    total = np.zeros(digits.size, np.uint64)
-    for place, weight in enumerate(range(7, 1, -1)):
-        total += (data[digits + place] & np.uint8(0x0F)) * np.uint64(weight)
-    return total
+    return ((characters & _UPPER) - np.uint8(ord("A") - 10)).astype(np.int64)
 
 
 def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -23,13 +23,14 @@ from gateway.core.detectors.tables import DetectorTables, Marks
 
 FORM_REACH = 48
 _LONGEST = 12
+_SMALL = 16_384  # bytes of a window that are searched for characters before array operations begin
 _FORMS = 4_000  # places a window whose form is judged; a text of nothing but marks is for an officer
 _CONTEXTS = 2_000  # of them with different surroundings
 _BLANKS = 3  # at most: spaces or tabs between the first two characters of a word
 _CHARACTER = np.uint64(0xFF_FFFF)
 
 
-class MarkForm(Enum):
+class MarkForm(StrEnum):
     """How a word stands in the text."""
 
     MARKED = "marked"  # a secrecy level in the form of a mark
@@ -64,11 +65,12 @@ class MarkFinder:
         self._formed = tuple((word.encode(), _spaced(word)) for word in marks.formed)
         self._heads = np.unique([_head(word.encode()) for word in marks.levels + marks.internal + marks.formed])
         self._tails = sorted({int(head) >> 32 for head in self._heads})  # last two bytes of second characters
+        self._seconds = sorted({word[1].encode() for word in marks.levels + marks.internal + marks.formed})
         self._before, self._after, self._bracketed, self._alone = _forms(marks)
 
     def find(self, window: Window) -> list[Mark]:
         """Marks that begin in the window's own part, in the order of their places."""
-        if not window.has_wide:
+        if not window.has_wide or (len(window.raw) < _SMALL and not self._may_find(window.raw)):
             return []
         places = self._candidates(window)
         table = window.delimiter is not None
@@ -85,6 +87,10 @@ class MarkFinder:
                 found.append(Mark(form, at))
         far = places[_FORMS:]
         return [*found, Mark(MarkForm.RARE, int(far[0]), far.size)] if far.size else found
+
+    def _may_find(self, text: bytes) -> bool:
+        """Whether the second character of any word is there: in a small text, a fraction of what array operations take."""
+        return any(second in text for second in self._seconds)
 
     def _candidates(self, window: Window) -> Places:
         """Owned places where the first two characters of a word stand; all words are of three-byte characters.

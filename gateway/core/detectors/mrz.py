@@ -18,6 +18,7 @@ from gateway.core.detectors.tables import DetectorTables
 _WIDTH, _NUMBER, _STATE, _BIRTH, _SEX, _EXPIRY = 28, slice(0, 9), slice(10, 13), slice(13, 19), 20, slice(21, 27)
 _WEIGHTS = np.array([7, 3, 1] * 3, np.int64)
 _FILLER = np.uint8(ord("<"))
+_SEXES = np.frombuffer(b"MFX<", np.uint8)
 _NONE = np.uint8(255)
 _CHINA = np.frombuffer(b"CHN", np.uint8)
 
@@ -37,12 +38,12 @@ def find_machine_readable(
 ) -> list[Candidates]:
     """Second lines of passports, whose three check digits all hold."""
     dates = (runs.length[:-1] == 7) & (runs.length[1:] >= 7) & (runs.steps == 8)
-    start = runs.start[:-1][dates] - _BIRTH.start
+    start = runs.start[:-1][np.flatnonzero(dates)] - _BIRTH.start
+    start = start[np.flatnonzero(np.isin(window.data[start + _SEX], _SEXES))]  # lists of numbers have line ends there
     if not start.size:
         return []
     rows = window.rows(start, _WIDTH)
-    beside = window.data[start - 1]
-    valid = (_VALUE[beside] == _NONE) & np.isin(rows[:, _SEX], np.frombuffer(b"MFX<", np.uint8))
+    valid = _VALUE[window.data[start - 1]] == _NONE
     valid &= (_VALUE[rows] != _NONE).all(axis=1) & ~is_digit(rows[:, _STATE]).any(axis=1)
     for part, check in ((_NUMBER, 9), (_BIRTH, 19), (_EXPIRY, 27)):
         weighed = _VALUE[rows[:, part]].astype(np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 from gateway.core.detectors.bits import united
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.context import after_word, announced
-from gateway.core.detectors.digits import Runs, follows_digits, four_pairs, is_separator, stands_free
+from gateway.core.detectors.digits import Runs, follows_digits, four_pairs, is_separator, kept, stands_free
 from gateway.core.detectors.lanes import Bytes, Lanes, Places, Window, first_digits, is_digit, polynomial
 from gateway.core.detectors.tables import DetectorTables
 
@@ -28,11 +28,13 @@ _HONG_KONG, _MACAO, _NO_CODE = np.uint8(ord("2")), np.uint8(ord("3")), np.uint8(
 def find_cn_mobiles(window: Window, runs: Runs, _tables: DetectorTables) -> Candidates:
     """13800138000, 8613800138000, 008613800138000 and 138-0013-8000, with or without +86 before them."""
     data = window.data
-    bare = runs.start[runs.length == 11]
+    bare = runs.of_length(11)
     parts = [_cn(window, bare, bare, 0)]
     for size, zeros in ((13, 0), (15, 2)):
-        prefixed = runs.start[np.flatnonzero(runs.length == size)]
+        prefixed = runs.of_length(size)
         code = prefixed + zeros
+        if not prefixed.size:
+            continue
         here = (data[code] == ord("8")) & (data[code + 1] == ord("6"))
         if zeros:
             here &= (data[prefixed] == _ZERO) & (data[prefixed + 1] == _ZERO)
@@ -54,8 +56,8 @@ def _cn(window: Window, start: Places, number: Places, separators: int) -> Candi
     if not number.size:
         return nothing("cn_mobile")
     size = 11 + separators
-    free = np.flatnonzero(stands_free(window, start, number + size))
-    start, number = start[free], number[free]
+    free = stands_free(window, start, number + size)
+    start, number = kept(start, free), kept(number, free)
     rows = window.rows(number - 5, 16)  # the first three digits end one lane, the last eight are the next
     first, second, third = rows[:, 5], rows[:, 6], rows[:, 7]
     valid = (first == ord("1")) & (second >= ord("3")) & (second <= ord("9"))
@@ -81,6 +83,8 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
     local = (code == _NO_CODE) & (mobile | fixed)
     if not _EIGHTS & named:  # most numbers of eight digits: one look for the words of all kinds
         local &= announced(window, runs, start, tables)
+    if not (local.any() or code.any()):
+        return []
     tail = np.flatnonzero(local)
     local[tail] = ~follows_digits(window, start[tail])  # the tail of a longer number is none
     in_macao = after_word(window, start, macao & local, tables.context["mo_mobile"])
@@ -104,12 +108,11 @@ def find_eights(window: Window, runs: Runs, tables: DetectorTables, named: froze
 def _eights(window: Window, runs: Runs) -> tuple[Places, Lanes, Places]:
     """Starts, numbers and sizes of eight digits that stand free, together or as 4-4, behind a country code or not; sorted."""
     data = window.data
-    bare, pairs = runs.start[runs.length == 8], four_pairs(window, runs)
+    bare, pairs = runs.of_length(8), four_pairs(window, runs)
     coded = _coded(window, runs)
-    pairs = pairs[~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | (_code_at(data, pairs - 4) > 0)]
-    pairs = pairs[
-        (data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10])
-    ]  # not the middle of a longer number
+    if pairs.size:  # not the middle of a longer number
+        apart = ~is_digit(data[pairs - 2]) | (data[pairs - 1] != data[pairs + 4]) | (_code_at(data, pairs - 4) > 0)
+        pairs = pairs[apart & ((data[pairs + 9] != data[pairs + 4]) | ~is_digit(data[pairs + 10]))]
     if not (bare.size or coded.size or pairs.size):
         return bare, bare.astype(np.uint64), bare
     bare = bare[stands_free(window, bare, bare + 8)]
@@ -128,13 +131,15 @@ def _coded(window: Window, runs: Runs) -> Places:
     """Starts of the eight digits of 85291234567 and 0085291234567; sorted."""
     data, found = window.data, []
     for size, zeros in ((11, 0), (13, 2)):
-        start = runs.start[np.flatnonzero(runs.length == size)]
+        start = runs.of_length(size)
         start = start[np.flatnonzero(data[start + zeros] == ord("8"))]  # most are numbers of the mainland
+        if not start.size:
+            continue
         if zeros:
             start = start[(data[start] == _ZERO) & (data[start + 1] == _ZERO)]
         start = start[_code_at(data, start + zeros) != _NO_CODE]
         found.append(start[stands_free(window, start, start + size)] + zeros + 3)
-    return united(*found)
+    return united(*found) if len(found) > 1 else np.concatenate([start[:0], *found])
 
 
 def _code_at(data: Bytes, place: Places) -> Bytes:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gateway.core.detectors.candidates import Candidates, candidates, joined, nothing
 from gateway.core.detectors.context import after_word, fills_cell
-from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, stands_free
+from gateway.core.detectors.digits import Runs, four_fours, gather, is_separator, kept, stands_free
 from gateway.core.detectors.lanes import (
     Bytes,
     Lanes,
@@ -28,6 +28,9 @@ from gateway.core.detectors.lanes import (
     is_digit,
     keep_last,
     luhn_sums,
+    of_pairs,
+    pairs_and_sum,
+    pairs_of,
     polynomial,
     remainder,
 )
@@ -45,23 +48,29 @@ _FOURS = (4, 4, 4, 4, 2)  # as bank cards are printed
 SAME_FORM = frozenset({"cn_resident_id", "cn_residence_permit", "cn_foreigner_permit"})
 _PERMITS = (np.uint64(810_000), np.uint64(820_000), np.uint64(830_000))
 _FOREIGN = np.uint64(9)
+_WEIGHTS = tuple(pow(2, 17 - place, 11) for place in range(17))
+_LEAVES_ONE = np.arange(2000) % 11 == 1
+_LETTER, _TWO = np.uint8(6), np.uint8(2)  # the bit that letters have and digits do not
+_PAIR, _DIGIT = np.uint64(0x7F), np.uint64(0x0F)
+_FIRST_YEAR, _YEARS = np.uint64(1900), np.uint64(LAST_YEAR - 1900)
 
 
 def _month_days() -> Mask:
-    known = np.zeros(10_000, np.bool_)
+    known = np.zeros((1 << 7, 1 << 7), np.bool_)
     for month, days in enumerate(_DAYS, 1):
-        known[month * 100 + 1 : month * 100 + days + 1] = True
-    return known
+        known[1 : days + 1, month] = True
+    return known.ravel()
 
 
-_MONTH_DAY = _month_days()
+_MONTH_DAY = _month_days()  # by the month, and the day seven bits above it
+_DAY_BITS, _LEAP_DAY = np.uint64(0x7F << 7), 29 << 7 | 2
 _LEAP = np.array([year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) for year in range(10_000)])
 
 
 def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     """18-digit numbers of every kind, written together or in groups; `by_kind` tells them apart."""
     parts = [_together(window, runs, tables)]
-    sixes = runs.start[np.flatnonzero(runs.length == 6)]
+    sixes = runs.of_length(6)
     for start, gap in ((_parted(window, sixes), 1), (_quoted(window, sixes), 3)):
         parts += [_grouped(window, start, layout, gap, tables) for layout in _LAYOUTS if start.size]
     fours = four_fours(window, runs)
@@ -72,6 +81,8 @@ def find_resident_ids(window: Window, runs: Runs, tables: DetectorTables) -> Can
 
 def by_kind(people: Candidates) -> list[Candidates]:
     """Residence permits and permanent residence cards apart from the numbers of residents."""
+    if people.value.max(initial=0) < _PERMITS[0] * np.uint64(10**11):  # mostly so
+        return [people]
     area = people.value // np.uint64(10**11)
     foreign = people.valid & (area // np.uint64(100_000) == _FOREIGN)
     permit = people.valid & ((area == _PERMITS[0]) | (area == _PERMITS[1]) | (area == _PERMITS[2]))
@@ -91,23 +102,24 @@ def _together(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     start = runs.start[np.flatnonzero((runs.length == 18) | ends_in_x)]
     if not start.size:
         return nothing("cn_resident_id")
-    start = start[np.flatnonzero(stands_free(window, start, start + 18, letters_before=True))]
+    start = kept(start, stands_free(window, start, start + 18, letters_before=True))
     rows = window.rows(start, 24)
-    lanes = rows.view("<u8")
-    value, valid = _judge(lanes[:, 0], lanes[:, 1], rows[:, 16], rows[:, 17], tables)
+    first, second, _ = rows.view("<u8").T.copy()  # in a row each: they are read a dozen times
+    value, valid = _judge(first, second, rows[:, 16], rows[:, 17], tables)
     return candidates("cn_resident_id", start, start + 18, value, valid)
 
 
 def find_rounded(window: Window, runs: Runs, tables: DetectorTables) -> Candidates:
     """18 digits with a region and a date whose last three became zeros: what a spreadsheet leaves (see `damage`)."""
-    start = runs.start[np.flatnonzero(runs.length == 18)]
+    start = runs.of_length(18)
     start = start[np.flatnonzero(window.lanes[start + 10] >> np.uint64(40) == _ZEROS)]
     if not start.size:
         return nothing("excel_damage")
     start = start[np.flatnonzero(stands_free(window, start, start + 18))]
-    head, middle = polynomial(window.lanes[start], 10), polynomial(window.lanes[start + 8], 10)
-    valid = _is_born(head, middle, tables)
-    return candidates("excel_damage", start, start + 18, head * np.uint64(10**8) + middle, valid)
+    first = window.lanes[start]
+    head, middle = pairs_of(first), pairs_of(window.lanes[start + 8])
+    value = of_pairs(head) * np.uint64(10**8) + of_pairs(middle)
+    return candidates("excel_damage", start, start + 18, value, _is_born(first, head, middle, tables))
 
 
 def _parted(window: Window, start: Places) -> Places:
@@ -171,36 +183,50 @@ def _is_digits(data: Bytes, start: Places, offsets: list[int]) -> Mask:
 
 
 def _judge(first: Lanes, second: Lanes, digit: Bytes, check: Bytes, tables: DetectorTables) -> tuple[Lanes, Mask]:
-    head, middle = polynomial(first, 10), polynomial(second, 10)
-    last = (digit & np.uint8(0x0F)).astype(np.uint64)
-    character = _check_values(check)
-    weighed = polynomial(first, 2) * np.uint64(1024) + polynomial(second, 2) * np.uint64(4) + last * np.uint64(2)
-    valid = remainder(weighed + character, 11) == 1
-    valid &= _is_born(head, middle, tables)
-    return head * np.uint64(10**9) + middle * np.uint64(10) + last, valid
+    """Value and validity of sixteen digits in two lanes, a seventeenth and the check character, which is a digit or an X."""
+    (head, weighed), (middle, more) = pairs_and_sum(first, _WEIGHTS[:8]), pairs_and_sum(second, _WEIGHTS[8:16])
+    last = digit & np.uint8(0x0F)
+    weighed += more
+    weighed >>= np.uint64(48)
+    weighed += (
+        last * _WEIGHTS[16] + (check & np.uint8(0x0F)) + (check >> _LETTER) * _TWO
+    )  # X: 8 in its low bits, counts 10
+    valid: Mask = _LEAVES_ONE[weighed.view(np.intp)]
+    valid &= _is_born(first, head, middle, tables)
+    value = of_pairs(head)
+    value *= np.uint64(10**9)
+    value += of_pairs(middle) * np.uint64(10)
+    value += last
+    return value, valid
 
 
-def _is_born(head: Lanes, middle: Lanes, tables: DetectorTables) -> Mask:
-    """Whether the first sixteen digits begin with a region and a date of birth from 1900 to LAST_YEAR."""
-    year = remainder(head, 100) * np.uint64(100) + middle // np.uint64(1_000_000)
-    province = head // np.uint64(1_000_000)
-    known = tables.provinces[province.astype(np.intp)]
-    ninth = np.flatnonzero(province // np.uint64(10) == _FOREIGN)
-    if ninth.size:
-        known[ninth] |= tables.provinces[remainder(head[ninth] // np.uint64(100_000), 100).astype(np.intp)]
-    known &= (year >= 1900) & (year <= LAST_YEAR) & _is_date(year, remainder(middle // np.uint64(100), 10_000))
+def _is_born(first: Lanes, head: Lanes, middle: Lanes, tables: DetectorTables) -> Mask:
+    """Whether sixteen digits begin with a region and a date of birth from 1900 to LAST_YEAR.
+
+    Args:
+        first: The first eight.
+        head: The same in pairs.
+        middle: The last eight in pairs.
+        tables: For the provinces.
+    """
+    province = (head & _PAIR).view(np.intp)
+    known: Mask = tables.provinces.take(province)
+    if province.max(initial=0) >= _FOREIGN * 10:
+        ninth = np.flatnonzero(province >= _FOREIGN * 10)
+        behind = (first[ninth] >> np.uint64(8)) & _DIGIT, (first[ninth] >> np.uint64(16)) & _DIGIT
+        known[ninth] |= tables.provinces[(behind[0] * np.uint64(10) + behind[1]).astype(np.intp)]
+    year = (head >> np.uint64(48)) * np.uint64(100)
+    year += middle & _PAIR
+    known &= year - _FIRST_YEAR <= _YEARS  # below the first it wraps around
+    known &= _is_date(year, middle)
     return known
 
 
-def _check_values(check: Bytes) -> Lanes:
-    values = (check & np.uint8(0x0F)).astype(np.uint64)
-    values[np.flatnonzero(~is_digit(check))] = 10
-    return values
-
-
-def _is_date(year: Lanes, month_day: Lanes) -> Mask:
-    real: Mask = _MONTH_DAY[month_day.astype(np.intp)]
-    last = np.flatnonzero(month_day == 229)
+def _is_date(year: Lanes, pairs: Lanes) -> Mask:
+    """Whether the second and the third pair are the month and the day of a year."""
+    month_day = ((pairs >> np.uint64(16)) & _PAIR | (pairs >> np.uint64(25)) & _DAY_BITS).view(np.intp)
+    real = _MONTH_DAY.take(month_day)
+    last = np.flatnonzero(month_day == _LEAP_DAY)
     if last.size:
         real[last] &= _LEAP[year[last].astype(np.intp)]
     return real
@@ -210,15 +236,15 @@ def find_old_resident_ids(
     window: Window, runs: Runs, tables: DetectorTables, named: frozenset[str]
 ) -> list[Candidates]:
     """15-digit numbers: region and date must hold, there is no check digit, and a word or a cell of its own must say so."""
-    start = runs.start[np.flatnonzero(runs.length == 15)]
-    start = start[np.flatnonzero(stands_free(window, start, start + 15))]
+    start = runs.of_length(15)
+    start = kept(start, stands_free(window, start, start + 15))
     if not start.size:
         return []
     head = polynomial(window.lanes[start], 10)  # region and YY
     tail = remainder(polynomial(window.lanes[start + 7], 10), 10_000_000)  # MMDD and sequence
     year = np.uint64(1900) + remainder(head, 100)
     dated = tables.provinces[(head // np.uint64(1_000_000)).astype(np.intp)]
-    dated &= _is_date(year, tail // np.uint64(1000))
+    dated &= _is_date(year, pairs_of(window.lanes[start + 6]))
     region = head // np.uint64(100)
     value = (region * np.uint64(10_000) + year) * np.uint64(10**7) + tail
     data = window.data

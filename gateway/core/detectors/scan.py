@@ -57,7 +57,8 @@ _SMALL = 16_384  # bytes of a window that `may_hold` reads faster than thirty ar
 _ALIKE = bytes.maketrans(
     b"0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ" + bytes(range(0x80, 0xC0)), b"0" * 10 + b" " + b"A" * 26 + b"\x80" * 64
 )
-_SHAPES = (b"0" * SHORTEST, b"0" * GROUP + b" " + b"0" * GROUP, b"@", b"\x80A")
+_OF_DIGITS = (b"0" * SHORTEST, b"0" * GROUP + b" " + b"0" * GROUP)
+_SHAPES = (*_OF_DIGITS, b"@", b"\x80A")
 _POWERS = (b"E+1", b"e+1")
 _NOTHING_NAMED = frozenset[str]()
 
@@ -75,7 +76,7 @@ def scan(
 
     A valid resident identity number is nothing else: its digits are not shown to the other detectors.
     """
-    if len(window.raw) < _SMALL and not may_hold(window.raw):
+    if len(window.raw) < _SMALL and not may_hold(window.raw, reads=reads):
         return []
     runs = find_runs(window)
     present = _lengths(runs)
@@ -104,22 +105,22 @@ def _told_apart(found: list[Candidates], tables: DetectorTables) -> list[Candida
     return [part.of(np.flatnonzero(~np.isin(part.start, taken))) if part.key == "hkid" else part for part in found]
 
 
-def may_hold(text: bytes) -> bool:
+def may_hold(text: bytes, *, reads: bool = False) -> bool:
     """False only where no detector can find anything: nothing of what they begin with.
 
-    That is a run of digits, two groups, an at sign, a capital behind a wide character, a power of ten; look-alikes and
-    escapes must have become ASCII before.
+    That is a run of digits, two groups, and outside reads an at sign, a capital behind a wide character, a power of ten;
+    look-alikes and escapes must have become ASCII before.
     """
     alike = text.translate(_ALIKE)
-    if any(shape in alike for shape in _SHAPES):
-        return True
-    return b"+" in text and any(shape in text for shape in _POWERS)
+    for shape in _OF_DIGITS if reads else _SHAPES:  # an expression costs as much again
+        if shape in alike:
+            return True
+    return not reads and b"+" in text and any(shape in text for shape in _POWERS)
 
 
-def _lengths(runs: Runs) -> set[int]:
+def _lengths(runs: Runs) -> frozenset[int]:
     """Lengths that occur, and GROUPS where groups of four do."""
-    present = set(np.flatnonzero(np.bincount(runs.length)).tolist())
-    return present | {GROUPS} if GROUP in present and runs.pairs.any() else present - {GROUPS}
+    return runs.lengths | {GROUPS} if runs.pairs.any() else runs.lengths - {GROUPS}
 
 
 def _without(window: Window, runs: Runs, starts: Places) -> Runs:
