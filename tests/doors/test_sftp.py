@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import inspect
 import logging
+import sys
 from contextlib import AsyncExitStack
 
 import asyncssh
@@ -15,8 +16,11 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacketLogger
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.doors.sftp import DoorLimits, server
+from gateway.doors.sftp.inbox import LIBRARY_CUTS, Inbox
 from gateway.doors.sftp.metered import MeteredFiles
 from gateway.doors.sftp.server import PACKET
 from gateway.doors.sftp.sessions import OFFERED, DoorSession
@@ -553,6 +557,38 @@ def test_the_windows_private_parts_are_still_there():
     assert "if self._recv_window < self._init_recv_window / 2:" in source
     assert "self._recv_window -= len(data)" in inspect.getsource(SSHServerChannel._accept_data)
     assert "self._maybe_resume_reading()" in inspect.getsource(SSHServerStreamSession.read)
+
+
+def test_the_buffer_is_cut_as_ours_expects():
+    """As above, for `inbox`: nothing else is asked of it, and what is cut off its front takes its place."""
+    source = inspect.getsource(sys.modules["asyncssh.connection"])
+    asked = [line.strip() for line in source.splitlines() if "self._inpbuf" in line]
+    for cut in LIBRARY_CUTS:
+        assert f"self._inpbuf = {cut}" in asked
+    rest = [line for line in asked if not any(line == f"self._inpbuf = {cut}" for cut in LIBRARY_CUTS)]
+    known = {
+        "self._inpbuf = b''", "self._inpbuf += data", "while self._inpbuf and self._recv_handler():",
+        "idx = self._inpbuf.find(b'\\n', 0, _MAX_BANNER_LINE_LEN)", "if len(self._inpbuf) >= _MAX_BANNER_LINE_LEN:",
+        "version = self._inpbuf[:idx]", "if len(self._inpbuf) < self._recv_blocksize:",
+        "self._packet = self._inpbuf[:self._recv_blocksize]", "if len(self._inpbuf) < rem:",
+        "rest = self._inpbuf[:rem-self._recv_macsize]", "mac = self._inpbuf[rem-self._recv_macsize:rem]",
+        "if is_async and self._inpbuf:",
+    }  # fmt: skip
+    assert set(rest) <= known
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 50)), max_size=20))
+def test_the_buffer_is_as_bytes_are(steps):
+    ours, theirs = Inbox(), b""
+    for more, taken in steps:
+        ours += more
+        theirs += more
+        assert ours.find(b"\0", 0, 30) == theirs.find(b"\0", 0, 30)
+        assert (len(ours), bool(ours)) == (len(theirs), bool(theirs))
+        assert ours[:taken] == theirs[:taken]
+        assert ours[taken : taken + 7] == theirs[taken : taken + 7]
+        ours, theirs = ours[taken:], theirs[taken:]
+    assert ours[: len(theirs)] == theirs
 
 
 @pytest.mark.parametrize(("sessions", "bytes_each"), [(0, 8 << 20), (8, 2 << 20), (16, 1 << 20), (1000, 128 << 10)])

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import asyncssh
 from asyncssh.constants import MSG_IGNORE, OPEN_RESOURCE_SHORTAGE
@@ -35,6 +35,7 @@ from gateway.doors.outbox.tree import Tree, Underway
 from gateway.doors.sftp.arrivals import Budget
 from gateway.doors.sftp.bandwidth import Lane
 from gateway.doors.sftp.desk import Desk, DoorLimits
+from gateway.doors.sftp.inbox import Inbox
 from gateway.doors.sftp.sessions import VERSION, DoorSession, unlogged
 from gateway.doors.sftp.shares import Shares
 from gateway.doors.sftp.windows import window
@@ -158,6 +159,7 @@ class _Connection(asyncssh.SSHServer):
         self._room.open.add(conn)
         self._see_offers(conn)
         _send_nothing_idle(conn)
+        cast("Any", conn)._inpbuf = Inbox()  # noqa: SLF001  # a test watches it
         unlogged(conn)
         self._came = asyncio.get_running_loop().time()
         peer = conn.get_extra_info("peername")  # gone when the connection is
