@@ -28,6 +28,7 @@ from typing import BinaryIO
 from gateway.core.errors import StoreError
 from gateway.ports import SpoolWriter
 
+_WRITTEN_EARLY: Final = 8 << 20  # bytes
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
@@ -256,6 +257,7 @@ class _PartWriter:
         self._open = True
         self._named = False
         self._entered = False  # whether its unfinished name is durable
+        self._fresh = 0  # bytes that the system was not asked to write yet
         self._content: int | None = None  # bytes before the note, where there is one
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -293,6 +295,19 @@ class _PartWriter:
             at = 0
             while at < len(rest):
                 at += os.write(self._descriptor, rest[at:])
+            self._fresh += at
+        if self._fresh >= _WRITTEN_EARLY:
+            self._write_early()
+
+    def _write_early(self) -> None:
+        """Have the system begin to write; else `fsync` finds all of it to write, and the sender waits a tenth of the upload's time.
+
+        What is not written yet stays in the page cache, and so the relay finds it there.
+        """
+        if hasattr(os, "posix_fadvise"):
+            start = os.lseek(self._descriptor, 0, os.SEEK_CUR) - self._fresh
+            os.posix_fadvise(self._descriptor, start, self._fresh, os.POSIX_FADV_DONTNEED)
+        self._fresh = 0
 
     def _hold_again(self, content: int, note: bytes) -> None:
         size = os.fstat(self._descriptor).st_size

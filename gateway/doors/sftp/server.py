@@ -88,7 +88,6 @@ SPOKEN: Final[Mapping[str, Any]] = {
     "encoding": None,
     "backlog": 512,
 }
-PACKET: Final = 256 << 10  # bytes of one message of SSH; what every message costs counts less the larger it is
 RECHECK_SECONDS: Final = 5.0
 SHUTDOWN_SECONDS: Final = 30.0
 KEEPALIVES: Final = 3
@@ -323,9 +322,7 @@ class _Connection(asyncssh.SSHServer):
         self._sessions += 1
         ends = {"began": self._room.began, "ended": self._ended}
         session = DoorSession(self._desk, self.caller, self._lane, window=lambda: window(self._room.sessions), **ends)
-        return self._connection.create_server_channel(
-            None, window=window(self._room.sessions + 1), max_pktsize=PACKET
-        ), session
+        return self._connection.create_server_channel(None, window=window(self._room.sessions + 1)), session
 
     def _ended(self) -> None:
         self._sessions -= 1
