@@ -217,7 +217,11 @@ async def open_gateway(settings: Settings, observer: Observer) -> AsyncIterator[
     """
     database = await Database.open(database_url(settings))
     pool = ThreadPoolExecutor(max_workers=max(6, 2 * (os.cpu_count() or 1)), thread_name_prefix="pass")
-    beside = Beside(read_documents(), settings.number("inspect.classifiers"))
+    beside = Beside(
+        read_documents(),
+        settings.number("inspect.classifiers"),
+        told=lambda reason: observer.saw("classifier.lost", reason=reason),
+    )
     try:
         revision, needed = await database.revision()
         if revision != needed:

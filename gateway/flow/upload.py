@@ -315,11 +315,13 @@ class Pass:
 
     async def _ready(self) -> None:
         """Wait for the part that is being prepared, if there is one; where that failed, whoever needs it tries again."""
-        if self._prepared is not None:
+        if self._prepared is None:
+            return
+        if not self._prepared.done():
             done, _ = await asyncio.wait({asyncio.wrap_future(self._prepared)})
-            self._prepared = None
             for each in done:
                 each.exception()  # looked at, so that nobody complains of it
+        self._prepared = None
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -59,10 +59,12 @@ class Side:
 
     Args:
         tables: Documents of the detectors' tables, as a line of JSON.
+        ended: Called with `stood` when it is over.
     """
 
-    def __init__(self, tables: bytes) -> None:
+    def __init__(self, tables: bytes, ended: Callable[..., None]) -> None:
         self._tables = tables
+        self._tell = ended
         self._lock = Lock()
         self._numbers = count(1)
         self._dropped = deque[int]()  # what was given up, told with the next request
@@ -89,6 +91,7 @@ class Side:
             self._process.wait()
         self._ended = True
         self._link.close()
+        self._tell(stood=self.stands.is_set())
         self.over.set()
 
     def _begin(self) -> None:
@@ -239,14 +242,18 @@ class Beside:
     Args:
         documents: Documents of the detectors' tables, as `core.detectors.pack.tables_of` takes them.
         most: Processes; 0 for none.
+        told: Called with `start` or `died` where one was lost, in a thread of its own.
     """
 
-    def __init__(self, documents: TableDocuments, most: int = 1) -> None:
+    def __init__(
+        self, documents: TableDocuments, most: int = 1, *, told: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._line = json.dumps(documents).encode() + b"\n"
         self._tables = tables_of(documents)
         self._most = most
         self._sides: list[Side] = []
         self._lock = Lock()
+        self._told = told
         self._not_before = 0.0
         self._closed = False
 
@@ -274,8 +281,12 @@ class Beside:
             standing = [side for side in self._sides if side.alive]
             busy = len(standing) == len(self._sides) and all(side.files for side in standing)
             if busy and len(self._sides) < self._most and now >= self._not_before and not self._closed:
-                self._sides.append(Side(self._line))
+                self._sides.append(Side(self._line, self._over))
             return min(standing, key=lambda side: side.files, default=None)
+
+    def _over(self, *, stood: bool) -> None:
+        if not self._closed:
+            self._told("died" if stood else "start")
 
     def stand(self, timeout: float = START) -> bool:
         """Have a process started and wait until it stands; for who measures and for tests."""

@@ -28,7 +28,7 @@ from typing import BinaryIO
 from gateway.core.errors import StoreError
 from gateway.ports import SpoolWriter
 
-_WRITTEN_EARLY: Final = 8 << 20  # bytes
+_WRITTEN_EARLY = 8 << 20  # bytes
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}(?:/[A-Za-z0-9_-]{1,128}){0,7}")
 _UNFINISHED = ".unfinished"  # has a dot, which no name has
 _FILE_MODE = 0o600
@@ -300,7 +300,7 @@ class _PartWriter:
             self._write_early()
 
     def _write_early(self) -> None:
-        """Have the system begin to write; else `fsync` finds all of it to write, and the sender waits a tenth of the upload's time.
+        """Have the system begin to write; else `fsync` finds it all to write, and the sender waits for that.
 
         What is not written yet stays in the page cache, and so the relay finds it there.
         """

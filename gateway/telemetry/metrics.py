@@ -55,6 +55,7 @@ rename rmdir setstat stat statvfs write
 """
 KINDS: Final = frozenset(_KINDS.split())
 OUTCOMES: Final = frozenset({"ok", "no-such-file", "denied", "unsupported", "quota", "no-room", "failure"})
+LOST: Final = frozenset({"start", "died"})
 DELIVERIES: Final = ("delivered", "deferred", "parked")
 REFUSALS: Final = frozenset({"banned", "knocking", "connections", "session_handles", "handles", "uploads"})
 _SECOND_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -160,6 +161,12 @@ class PrometheusObserver:
             buckets=_LATE_BUCKETS,
             registry=registry,
         )
+        self._classifiers = Counter(
+            "hetao_classifiers_lost_total",
+            "Processes beside the gateway that classify, which did not start, or ended before it did.",
+            ["reason"],
+            registry=registry,
+        )
         self._others = Counter(
             "hetao_unknown_events_total", "Events this version has no metric for.", registry=registry
         )
@@ -171,6 +178,7 @@ class PrometheusObserver:
             "files.received": lambda _: None,  # the log's line for what was just counted file by file
             "stage.faltered": self._saw_stage_falter,
             "stage.crashed": lambda _: self._crashes.inc(),
+            "classifier.lost": lambda fields: self._classifiers.labels(_among(LOST, fields.get("reason"))).inc(),
             "conductor.faltered": lambda fields: self._rounds.labels(_among(CODES, fields.get("code"))).inc(),
             "request.answered": self._saw_answer,
             "token.issued": lambda _: self._tokens.labels("issued").inc(),
@@ -186,6 +194,8 @@ class PrometheusObserver:
         """Every bounded series exists from the start: an alert on a rate needs the zero before the first one."""
         for tag in TAGS:
             self._facts.labels(tag)
+        for reason in LOST:
+            self._classifiers.labels(reason)
         for outcome in ("issued", "invalid-client", "invalid-scope"):
             self._tokens.labels(outcome)
 

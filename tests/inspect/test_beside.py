@@ -85,7 +85,8 @@ def test_until_a_process_stands_and_without_any_all_is_classified_here():
 
 
 def test_files_of_a_process_that_died_are_refused_and_the_next_ones_get_another():
-    beside = Beside(read_documents())
+    lost: list[str] = []
+    beside = Beside(read_documents(), told=lost.append)
     try:
         assert beside.stand()
         fed, closed = beside.classifier("a.csv"), beside.classifier("b.csv")
@@ -109,6 +110,25 @@ def test_files_of_a_process_that_died_are_refused_and_the_next_ones_get_another(
         same(far.close(), here("d.csv", PEOPLE))
     finally:
         beside.close()
+    assert lost == ["died"]
+
+
+def test_where_none_can_be_started_it_is_told_and_not_tried_again_at_once(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    lost: list[str] = []
+    beside = Beside(read_documents(), told=lost.append)
+    first = beside.classifier("a.csv")
+    first.feed(PEOPLE)
+    (side,) = beside._sides
+    assert side.over.wait(30)
+    for name in ("b.csv", "c.csv"):
+        classifier = beside.classifier(name)
+        classifier.feed(PEOPLE)
+        same(classifier.close(), here(name, PEOPLE))
+    same(first.close(), here("a.csv", PEOPLE))
+    assert beside._sides == []
+    assert lost == ["start"]
+    beside.close()
 
 
 def test_a_file_that_is_given_up_is_forgotten_there(beside):
