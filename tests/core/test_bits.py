@@ -28,6 +28,23 @@ def test_few_and_many_places_come_back_alike(count):
     assert bits.places(bits.of_places(held, 400)).tolist() == held.tolist()
 
 
+@pytest.mark.parametrize("steps", [(7, 1), (7, 12, 19), (9, 30), (7, 5, 19), (2, 2, 40)])
+def test_places_come_back_in_order_where_some_octets_hold_several(steps):
+    held = np.cumsum(np.resize(np.array(steps), 1500))
+    assert bits.places(bits.of_places(held, 600)).tolist() == held.tolist()
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 70)), max_size=12))
+def test_what_follows_a_start_is_counted(runs):
+    begin, at, held = list[int](), 0, list[int]()
+    for gap, length in runs:
+        begin.append(at + gap)
+        at += gap + length
+        held += range(at - length, at)
+    found = bits.run_lengths(bits.of_places(np.array(held, np.intp), at // 64 + 2), np.array(begin, np.intp))
+    assert np.minimum(found, 33).tolist() == [min(length, 33) for _, length in runs]
+
+
 @pytest.mark.parametrize("count", [0, 3, 5000, 90_000])
 def test_places_of_a_long_mask_are_those_numpy_finds(count):
     mask = np.zeros(1 << 18, np.bool_)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.classify import distinct
-from gateway.core.classify.distinct import Distinct, Members, sorted_distinct
+from gateway.core.classify.distinct import Distinct, Members, joined_sets, sorted_distinct
 
 _VALUES = st.one_of(st.integers(0, 40), st.integers(0, 2**64 - 1))
 _PIECES = st.lists(st.lists(_VALUES, max_size=60), max_size=12)
@@ -23,6 +23,46 @@ def _lanes(values: list[int]) -> np.ndarray:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sort after a few values, as in a file of many."""
     monkeypatch.setattr(distinct, "_PENDING", 8)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask of every value whether it is new, of however few."""
+    monkeypatch.setattr(distinct, "_SHARE", 0)
+
+
+@pytest.mark.usefixtures("soon", "asked")
+@given(_PIECES)
+def test_values_that_wait_because_they_are_new_are_held_too(pieces):
+    held = Distinct()
+    for piece in pieces:
+        held.add(_lanes(piece))
+        assert held.held >= len(held.values)
+    assert held.settle().tolist() == sorted({value for piece in pieces for value in piece})
+
+
+def test_new_values_are_not_sorted_before_the_end_and_those_that_come_again_are():
+    held, values = Distinct(), np.random.default_rng(3).permutation(1 << 19).astype(np.uint64)
+    for piece in np.split(values, 64):
+        held.add(piece)
+    assert not held.values.size
+    for piece in np.split(values, 64):
+        held.add(piece)
+    assert held.values.size == values.size
+    assert held.held <= 1.5 * values.size
+
+
+def test_values_that_are_chosen_to_tell_nothing_are_sorted_at_once():
+    fresh = np.arange(1, 1 << 20, dtype=np.uint64)
+    held = Distinct()
+    hidden = fresh[np.flatnonzero((fresh * np.uint64(distinct._GOLDEN)) >> np.uint64(64 - distinct._SHARE))]
+    held.add(hidden[: distinct._PENDING])
+    assert held.values.size == distinct._PENDING
+
+
+@given(st.lists(st.lists(_VALUES, max_size=60).map(set), max_size=5))
+def test_sorted_sets_are_joined(sets):
+    assert joined_sets([_lanes(sorted(each)) for each in sets]).tolist() == sorted(set().union(*sets))
 
 
 @pytest.mark.usefixtures("soon")

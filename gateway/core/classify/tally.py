@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.core.classify.distinct import Distinct, sorted_distinct
+from gateway.core.classify.distinct import Distinct, joined_sets, sorted_distinct
 from gateway.core.classify.findings import PersonSet
 from gateway.core.classify.grid import NO_COLUMN
 from gateway.core.detectors.candidates import Candidates
@@ -181,7 +181,7 @@ class Tally:
         if self.overflowed:
             return source.hits
         parts = [part.settle() for (_, bit), part in self._sets.items() if bit == source.bit]
-        return int(sorted_distinct(parts).size)
+        return int(joined_sets(parts).size)
 
     def records_with(self, strong: list[Source]) -> int:
         """Records that hold an identifier of a person."""
@@ -204,7 +204,7 @@ class Tally:
                 chosen.setdefault(wanted, []).append(part)
         if self.overflowed:
             return PersonSet(uncounted=sum(part.occurrences for parts in chosen.values() for part in parts))
-        return PersonSet({k: sorted_distinct([p.settle() for p in parts]) for k, parts in sorted(chosen.items())})
+        return PersonSet({k: joined_sets([p.settle() for p in parts]) for k, parts in sorted(chosen.items())})
 
 
 def _each(values: Lanes) -> Iterator[np.uint64]:

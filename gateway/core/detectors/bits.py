@@ -21,6 +21,7 @@ _NONE, _BIT = np.uint8(0), np.uint8(1)
 _ONE, _LAST, _EVERY = np.uint64(1), np.uint64(63), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _FEW = 8  # one word in so many that holds a place: below, the empty ones are left out
 _HANDFUL = 1024  # words that are unpacked in the time that several operations begin
+_SELDOM = 4  # one octet in so many that holds a second place: fewer are put in in less time than all are numbered
 _MANY = 10  # one place in so many bytes: from there on NumPy's own search takes no branches and is as fast
 _SHORT = 1 << 16  # bytes of a mask that is not worth packing
 
@@ -62,17 +63,28 @@ def _places(words: Words) -> Places:
     if total * _MANY > octets.size * 8:
         return _unpacked(words)
     held = (octets != 0).nonzero()[0]
-    left = octets[held]
+    left = octets.take(held)
     if total == held.size:
         return _lowest(held, left)
+    further = left & (left - _BIT)
+    more = (further != 0).nonzero()[0]
+    if more.size == total - held.size and more.size * _SELDOM < held.size:  # a second place, and seldom
+        return _joined(_lowest(held, left), _lowest(held[more], further[more]))
     found, ones = np.empty(total, np.intp), np.bitwise_count(left)
     to = np.cumsum(ones, dtype=np.intp) - ones
     while held.size:
         found[to] = _lowest(held, left)
         left &= left - _BIT
-        more = left.nonzero()[0]
+        more = (left != 0).nonzero()[0]  # of truths: in a third of the time
         held, left, to = held[more], left[more], to[more] + 1
     return found
+
+
+def _joined(first: Places, second: Places) -> Places:
+    """All of two sorted arrays, sorted: two ascending runs, which the stable sort joins in one pass."""
+    both = np.concatenate([first, second])
+    both.sort(kind="stable")
+    return both
 
 
 def _unpacked(words: Words) -> Places:
@@ -97,9 +109,8 @@ def count(words: Words) -> int:
 
 
 def united(first: Places, second: Places) -> Places:
-    """Sorted distinct places of two sorted arrays: two ascending runs, which the stable sort joins in one pass."""
-    both = np.concatenate([first, second])
-    both.sort(kind="stable")
+    """Sorted distinct places of two sorted arrays."""
+    both = _joined(first, second)
     return both if both.size < 2 else both[np.flatnonzero(np.append(both[1:] != both[:-1], np.True_))]
 
 
@@ -142,6 +153,18 @@ def next_64(words: Words, start: Places) -> Words:
     following = words[np.minimum(word + 1, words.size - 1)]
     sets: Words = words[word] >> shift | following << _ONE << (_LAST - shift)
     return sets
+
+
+def run_lengths(words: Words, start: Places) -> npt.NDArray[np.uint8]:
+    """How many places of the set follow one another from every start on, none of them in the last word; 33 or more where 33 do.
+
+    One load of eight bytes has them all: words are laid out once more for that, one from every fourth byte.
+    """
+    sets = np.ndarray(2 * words.size - 1, "<u8", words, 0, 4).copy().take(start >> 5)
+    sets >>= (start & 31).view(np.uint64)
+    sets &= ~(sets + _ONE)
+    length: npt.NDArray[np.uint8] = np.bitwise_count(sets)
+    return length
 
 
 def lowest(sets: Words) -> Places:

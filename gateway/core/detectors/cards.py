@@ -134,7 +134,7 @@ def _imei(window: Window, start: Places, size: int, front: Lanes, last: Lanes, t
 def _parted_imeis(window: Window, runs: Runs) -> Places:
     """Starts of 2-6-6-1 digits with the same separator between all."""
     data = window.data
-    if 6 not in runs.lengths:
+    if 6 not in runs.lengths or not (window.holds(b" ") or window.holds(b"-")):
         return runs.start[:0]
     two = np.flatnonzero((runs.length[:-1] == 6) & (runs.length[1:] == 6) & (runs.steps == 7))
     start = runs.start[two]

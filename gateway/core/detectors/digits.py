@@ -14,15 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from gateway.core.detectors.bits import Words, count, earlier, later, packed, places, united
+from gateway.core.detectors.bits import Words, earlier, later, packed, places, run_lengths, united
 from gateway.core.detectors.lanes import Bytes, Lanes, Mask, Places, Window, is_alnum, is_digit
 
 GROUP = 4  # digits of a group
 SHORTEST = 6  # of a run that stands for itself
 LONGEST = 32  # longer runs are reported with this length: no identifier has as many digits
 _ONE = np.uint64(1)
-_FEW = 8  # one word with an edge in so many
-_MANY = 6  # one edge in so many bytes: then one search for all takes less than two
 _ZERO, _DOT = np.uint8(48), np.uint8(46)
 _SPACE, _HYPHEN, _CLOSE, _SLASH = np.uint8(32), np.uint8(45), np.uint8(41), np.uint8(47)
 
@@ -81,23 +79,15 @@ def find_runs(window: Window) -> Runs:
     if not four.any():
         return Runs(np.zeros(0, np.intp), np.zeros(0, np.intp))
     six = four & earlier(two, 4)
-    start, end = _bounds(six)
+    start = places(six & ~later(six, 1))
     groups = _groups(window, four)
     if groups.size:
-        start, end = united(start, groups), united(end, groups + GROUP)
-    return Runs(start, np.minimum(end - start, LONGEST).astype(np.uint8))
-
-
-def _bounds(six: Words) -> tuple[Places, Places]:
-    """Where runs begin and end, from the places that SHORTEST digits follow.
-
-    Where they are neither few nor very many, beginnings are looked for apart from ends: then most octets hold one at most.
-    """
-    edges = six ^ later(six, 1)
-    if np.count_nonzero(edges) * _FEW > edges.size and count(edges) * _MANY < edges.size * 64:
-        return places(edges & six), places(edges & ~six) + (SHORTEST - 1)
-    every = places(edges)
-    return every[::2].copy(), every[1::2] + (SHORTEST - 1)
+        start = united(start, groups)
+    length = run_lengths(six, start)
+    length += np.uint8(SHORTEST - 1)
+    if groups.size:
+        length[length == SHORTEST - 1] = GROUP
+    return Runs(start, np.minimum(length, LONGEST, out=length))
 
 
 def _groups(window: Window, four: Words) -> Places:
@@ -123,7 +113,7 @@ def stands_free(window: Window, start: Places, end: Places, *, letters_before: b
     after it, except the `.0` that spreadsheets leave behind whole numbers.
     """
     data = window.data
-    before, after = data[start - 1], data[end]
+    before, after = data.take(start - 1), data.take(end)
     free = ~((is_digit if letters_before else is_alnum)(before) | is_alnum(after))
     if (before == _DOT).any():
         free &= ~((before == _DOT) & is_digit(data[start - 2]))

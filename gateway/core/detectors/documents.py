@@ -127,7 +127,7 @@ def _macao(window: Window, runs: Runs, tables: DetectorTables, named: frozenset[
 def _macao_parted(window: Window, start: Places, tables: DetectorTables, named: frozenset[str]) -> Candidates:
     """1/234567/8, from its six digits."""
     data = window.data
-    if not start.size:
+    if not (start.size and window.holds(b"/")):
         return nothing("mo_bir")
     start = start[np.flatnonzero((data[start - 1] == _SLASH) & (data[start + 6] == _SLASH))]
     start = start[np.flatnonzero(is_digit(data[start + 7]) & _begins_bir(data[start - 2]))] - 2

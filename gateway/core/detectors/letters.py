@@ -54,6 +54,8 @@ def find_hkids(window: Window, runs: Runs, _tables: DetectorTables) -> Candidate
     """A123456(3), A1234563, A 123456 (3) and the two-letter forms, in either case."""
     data = window.data
     cards = runs.of((runs.length == 6) | (runs.length == 7))
+    before = data.take(cards.start - 1)
+    cards = cards.of(is_letter(before) | (before == _SPACE))  # most have neither
     spaced = (cards.length == 6) & (data[cards.start - 1] == _SPACE)
     gap = np.where(spaced, 1, 0)
     cards, gap = _of_both(cards, gap, is_letter(data[cards.start - 1 - gap]))
@@ -114,7 +116,7 @@ def find_credit_codes(window: Window, runs: Runs, tables: DetectorTables) -> Can
     """18 characters: registration department, kind, six digits of region, nine of organisation code, check."""
     data = window.data
     runs = runs.of(
-        is_alnum(data[runs.end]) | (runs.length == 18)
+        is_alnum(data.take(runs.end)) | (runs.length == 18)
     )  # the code goes on behind its digits: most runs do not
     if not runs.start.size:
         return nothing("cn_uscc")

@@ -125,16 +125,17 @@ def find_rounded(window: Window, runs: Runs, tables: DetectorTables) -> Candidat
 def _parted(window: Window, start: Places) -> Places:
     """Those of the runs of six digits with a separator and another digit behind them, and a second such separator of a layout."""
     data = window.data
-    if start.size:
-        start = start[np.flatnonzero(is_digit(data[start + 7]) & _is_between(window, data[start + 6]))]
-        between = data[start + 6]
-        start = start[np.flatnonzero((data[start + 11] == between) | (data[start + 15] == between))]
-    return start
+    between = data.take(start + 6)
+    alike = np.flatnonzero((data.take(start + 11) == between) | (data.take(start + 15) == between))
+    if alike.size:
+        start, between = start[alike], between[alike]
+        alike = np.flatnonzero(is_digit(data[start + 7]) & _is_between(window, between))
+    return start[alike]
 
 
 def _quoted(window: Window, start: Places) -> Places:
     """Those of the runs of six digits that fill a quoted cell of a table before another such cell."""
-    if window.delimiter is None or not start.size:
+    if window.delimiter is None or not start.size or not window.holds(b'"'):
         return start[:0]
     data = window.data
     start = start[np.flatnonzero((data[start + 6] == _QUOTE) & (data[start + 7] == np.uint8(window.delimiter)))]

@@ -128,4 +128,4 @@ def _without(window: Window, runs: Runs, starts: Places) -> Runs:
         return runs
     taken = np.zeros(window.data.size, np.bool_)
     taken[starts] = True
-    return runs.of(~taken[runs.start])
+    return runs.of(~taken.take(runs.start))
