@@ -38,17 +38,24 @@ class Lane:
     def put(self, piece: memoryview) -> Future[None]:
         """Work on a piece after those before it; done when that is."""
         done = Future[None]()
+        done.set_running_or_notify_cancel()  # whoever waits for it may go away, and the work is done all the same
         with self._lock:
             self._waiting.append((piece, done))
             if self._going:
                 return done
             self._going = True
         try:
-            self._pool.submit(self._go)
+            self._pool.submit(self._go).add_done_callback(self._given_up)
         except RuntimeError as ending:  # the pool is shut down with the process
             self._failure = ending
             self._go()
         return done
+
+    def _given_up(self, turn: Future[None]) -> None:
+        """Where a pool that is shut down threw the turn away, nobody waits for ever."""
+        if turn.cancelled():
+            self._failure = RuntimeError("the gateway is ending")
+            self._go()
 
     def _go(self) -> None:
         while True:

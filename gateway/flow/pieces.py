@@ -3,7 +3,7 @@
 What it is not: the work (`upload`).
 
 The rules:
-1. An upload has one piece that fills and at most one in work. All of them together take `BUDGET`, however many uploads there
+1. An upload has one piece that fills and at most two in work. All of them together take `BUDGET`, however many uploads there
    are: the less of it is left, the smaller is the next piece, down to one segment, which everybody gets.
 2. Of all uploads `working` pieces are in work at once, whoever asked first goes first. Who waits takes no bytes meanwhile.
 3. A whole piece is used again, not freed and made anew while uploads go on: between packets that live for moments such gaps

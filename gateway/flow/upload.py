@@ -271,6 +271,7 @@ class Pass:
             self._pieces.give(own)
         if self.writer is not None:
             await self._run(self.writer.abort)
+        self._lanes = []  # they know this pass: without them it goes at once, and what classifies the file forgets it
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ The rules:
 1. Whatever process classifies, findings are the same. What is small or no text is classified here: handing over costs more.
 2. A process starts when the first text comes that is worth it, and until it stands, texts are classified here. Where none can be
    started, all are, and a start is tried again a minute later.
-3. A process that died, or takes longer than `PATIENCE` over a piece, is killed; the files it had are refused, to be sent
-   again, and the next ones get a new process.
+3. A process that died, or takes longer than `PATIENCE` over a request, is killed; the files it had are refused, to be sent
+   again. The next texts are classified here, and after `AGAIN` in a new process.
 4. It is locked down (`sandbox`), holds no key, and its answers are read as a stranger's (`told`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -21,8 +22,8 @@ import subprocess
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -40,8 +41,9 @@ from gateway.ports import Classifying
 
 SHARED: Final = 1 << 20  # bytes of a piece
 MEMORY: Final = 4 << 30  # bytes of address space of a process
-PATIENCE: Final = 120.0  # seconds
-AGAIN: Final = 60.0  # seconds until a start that failed is tried again
+PATIENCE: Final = 20.0  # seconds for a piece or for findings, a hundred times the slowest known; others wait meanwhile
+AGAIN: Final = 60.0  # seconds until another process takes the place of one that was lost
+_FUTURE_WRITE: Final = 0x10  # F_SEAL_FUTURE_WRITE of <linux/fcntl.h>, Linux 5.1
 
 Raw = bytes | bytearray | memoryview
 
@@ -68,10 +70,9 @@ class Side:
         self._lock = Lock()
         self._numbers = count(1)
         self._dropped = deque[int]()  # what was given up, told with the next request
-        self._memory = os.memfd_create("pieces", os.MFD_CLOEXEC)
-        os.ftruncate(self._memory, SHARED)
-        self._shared = mmap.mmap(self._memory, SHARED)
+        self._memory, self._shared = _shared_memory()
         self._link, self._theirs = socket.socketpair()
+        self._until = 0.0  # when the request under way has to be answered
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self.walls = Walls(landlock=False, seccomp=False)
@@ -85,17 +86,23 @@ class Side:
             self._begin()
         except (OSError, EOFError, Unusable):
             self._ended = True
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         if self._process is not None:
-            if self._ended:
+            if self._ended or not self.stands.is_set():
                 self._process.kill()
             self._process.wait()
         self._ended = True
         self._link.close()
-        self._tell(stood=self.stands.is_set())
-        self.over.set()
+        try:
+            self._tell(stood=self.stands.is_set())
+        finally:
+            self.over.set()
 
     def _begin(self) -> None:
-        with self._theirs:
+        with self._theirs, _closing(self._memory):
             if self._ended:
                 raise EOFError("not wanted any more")
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module; no word of it is a stranger's
@@ -110,14 +117,12 @@ class Side:
                 env=environment(),
                 cwd="/",
             )  # fmt: skip
-        os.close(self._memory)
         self._link.settimeout(START)
         self._link.sendall(self._tables)
         standing = reader(self._link)(len(READY) + 2)
         if not standing.startswith(READY):
             raise Unusable("a classifying process said something else than that it is ready")
         self.walls = Walls(*map(bool, standing[-2:]))
-        self._link.settimeout(PATIENCE)
         self.stands.set()
 
     @property
@@ -140,31 +145,46 @@ class Side:
     def begin(self, path: str) -> int:
         """A new file; returns its number."""
         number, name = next(self._numbers), path.encode("utf-8", "surrogatepass")
-        with self._lock:
+        with self._asking():
             self._say(NEW, number, len(name), name)
         self._open.add(number)
         return number
 
     def feed(self, number: int, piece: memoryview) -> None:
         """The next bytes of a file, SHARED at most; returns when they may be overwritten."""
-        with self._lock:
+        with self._asking():
             self._shared[: len(piece)] = piece
             self._say(FEED, number, len(piece))
             if self._heard(1) != TAKEN:
-                self.stop()
                 raise lost()
 
     def close(self, number: int, path: str, size: int) -> FileFindings:
         """Findings of a file."""
-        with self._lock:
+        self._open.discard(number)
+        with self._asking():
             self._say(CLOSE, number, 0)
-            try:
-                words, numbers = told.read_frame(self._heard)
-                if words:
-                    return told.decode(words, numbers, path=path, size=size)
-            except Unusable:
-                self.stop()
+            words, numbers = told.read_frame(self._heard)
+            if words:
+                return told.decode(words, numbers, path=path, size=size)
+        raise lost()  # it failed there; the process itself is well
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """One request and its answer; what goes wrong between ends the process, which would answer the next request with it."""
+        if not self._lock.acquire(timeout=PATIENCE):
             raise lost()
+        try:
+            if self._ended:
+                raise lost()
+            self._until = monotonic() + PATIENCE
+            yield
+        except BaseException as failure:
+            self.stop()
+            if isinstance(failure, OSError | EOFError | Unusable):
+                raise lost() from failure
+            raise
+        finally:
+            self._lock.release()
 
     def drop(self, number: int) -> None:
         """A file is given up, or done with; nothing waits. Called by whoever collects garbage, in any thread."""
@@ -173,18 +193,48 @@ class Side:
 
     def _say(self, what: bytes, number: int, size: int, name: bytes = b"") -> None:
         gone = [REQUEST.pack(DROP, self._dropped.popleft(), 0) for _ in range(len(self._dropped))]
-        try:
-            self._link.sendall(b"".join([*gone, REQUEST.pack(what, number, size), name]))
-        except OSError as wrong:
-            self.stop()
-            raise lost() from wrong
+        self._link.settimeout(PATIENCE)
+        self._link.sendall(b"".join([*gone, REQUEST.pack(what, number, size), name]))
 
     def _heard(self, size: int) -> bytes:
+        """So many bytes, before the time of the whole request is over."""
+        pieces, left = [], size
+        while left:
+            self._link.settimeout(max(0.001, self._until - monotonic()))
+            piece = self._link.recv(min(left, SHARED))
+            if not piece:
+                raise EOFError
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+
+def _shared_memory() -> tuple[int, mmap.mmap]:
+    """Memory that this process writes, and whoever else has its descriptor can only read: not cut, grow or write."""
+    memory = os.memfd_create("pieces", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(memory, SHARED)
+        shared = mmap.mmap(memory, SHARED)
+        sealed = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         try:
-            return reader(self._link)(size)
-        except (OSError, EOFError) as wrong:
-            self.stop()
-            raise lost() from wrong
+            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, sealed | _FUTURE_WRITE)
+        except (
+            OSError
+        ):  # an older kernel: what is there can be scribbled on by the process it is for, which reads it anyway
+            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, sealed)
+    except BaseException:
+        os.close(memory)
+        raise
+    return memory, shared
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    """Close it at the end of the block."""
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Remote:
@@ -265,8 +315,8 @@ class Beside:
         return Classifier(path, self._tables)
 
     def _begun(self, path: str) -> Remote | None:
-        side = self._free()
         try:
+            side = self._free()
             return Remote(side, path) if side is not None else None
         except StoreError:  # it died just now
             return None
@@ -275,14 +325,21 @@ class Beside:
         """The process with the fewest files, once it stands; one more is started where all have some."""
         with self._lock:
             now = monotonic()
-            if any(side.over.is_set() and not side.stands.is_set() for side in self._sides):
+            if any(side.over.is_set() for side in self._sides):
                 self._not_before = now + AGAIN
             self._sides = [side for side in self._sides if not side.over.is_set()]
             standing = [side for side in self._sides if side.alive]
             busy = len(standing) == len(self._sides) and all(side.files for side in standing)
             if busy and len(self._sides) < self._most and now >= self._not_before and not self._closed:
-                self._sides.append(Side(self._line, self._over))
+                self._start(now)
             return min(standing, key=lambda side: side.files, default=None)
+
+    def _start(self, now: float) -> None:
+        try:
+            self._sides.append(Side(self._line, self._over))
+        except (OSError, RuntimeError, AttributeError):  # no descriptors, no threads, a system without such memory
+            self._not_before = now + AGAIN
+            self._over(stood=False)
 
     def _over(self, *, stood: bool) -> None:
         if not self._closed:

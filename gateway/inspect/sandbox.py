@@ -55,12 +55,13 @@ _CALLS: Final = {
     "getegid": (108, 177), "getppid": (110, 173), "sigaltstack": (131, 132), "gettid": (186, 178), "futex": (202, 98),
     "sched_getaffinity": (204, 123), "set_tid_address": (218, 96), "fadvise64": (221, 223), "clock_gettime": (228, 113),
     "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94), "set_robust_list": (273, 99),
-    "getrandom": (318, 278), "memfd_create": (319, 279), "membarrier": (324, 283), "rseq": (334, 293), "tgkill": (234, 131),
+    "getrandom": (318, 278), "memfd_create": (319, 279), "membarrier": (324, 283), "rseq": (334, 293),
     "get_mempolicy": (239, 236), "sched_getscheduler": (145, 120), "sched_getparam": (143, 121), "statfs": (137, 43),
     "fstatfs": (138, 44), "gettimeofday": (96, 169), "time": (201, -1), "getcpu": (309, 168), "pselect6": (270, 72),
     "epoll_create1": (291, 20), "fsync": (74, 82), "fdatasync": (75, 83),
 }  # fmt: skip
 _CLONE, _CLONE3, _IOCTL, _PRLIMIT = (56, 220), (435, 435), (16, 29), (302, 261)
+_TGKILL: Final = (234, 131)
 _CLONE_THREAD: Final = 0x00010000
 _EPERM, _ENOSYS, _ENOTTY = 1, 38, 25
 
@@ -174,7 +175,7 @@ def _allow_reading(ruleset: int, place: Path) -> None:
 
 
 def _seccomp(machine: str) -> None:
-    program = filter_program(machine)
+    program = filter_program(machine, os.getpid())
     count = len(program) // 8
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("<H6xQ", count, ctypes.addressof(buffer))
@@ -182,12 +183,12 @@ def _seccomp(machine: str) -> None:
         _fail("seccomp")
 
 
-def filter_program(machine: str) -> bytes:
+def filter_program(machine: str, process: int) -> bytes:
     """The seccomp filter as classic BPF: kill on a foreign architecture, else the allow-list, else EPERM.
 
     Threads may be made and processes not (`clone` without CLONE_THREAD); `clone3`, whose flags no filter can see, does not exist,
-    so that the C library falls back to `clone`. Whether a descriptor is a terminal is answered with no. Limits can be read,
-    not set.
+    so that the C library falls back to `clone`. Signals go to this process alone (`process`). Whether a descriptor is a terminal
+    is answered with no. Limits can be read, not set.
     """
     which = list(_ARCHITECTURES).index(machine)
     steps = [_step(_LD, 4), _step(_JEQ, _ARCHITECTURES[machine], yes=1), _step(_RET, _KILL), _step(_LD, 0)]
@@ -202,6 +203,11 @@ def filter_program(machine: str) -> bytes:
         _step(_JEQ, _PRLIMIT[which], no=6),
         _step(_LD, 32), _step(_JEQ, 0, no=3),
         _step(_LD, 36), _step(_JEQ, 0, no=1), _step(_RET, _ALLOW),
+        _step(_RET, _ERRNO | _EPERM),
+    ]  # fmt: skip
+    steps += [  # whose thread it is for is the first argument
+        _step(_JEQ, _TGKILL[which], no=4),
+        _step(_LD, 16), _step(_JEQ, process, no=1), _step(_RET, _ALLOW),
         _step(_RET, _ERRNO | _EPERM),
     ]  # fmt: skip
     steps += [  # the flags are the first argument

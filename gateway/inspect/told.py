@@ -61,7 +61,7 @@ def decode(words: bytes, numbers: bytes, *, path: str, size: int) -> FileFinding
     try:
         document = json.loads(words)
         found = _findings(document, numbers)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as wrong:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as wrong:
         raise Unusable("an inspector's answer cannot be read") from wrong
     if found.path != path or found.size != size:
         raise Unusable("an inspector answered about another file")
@@ -114,7 +114,7 @@ def _findings(document: Mapping[str, Any], numbers: bytes) -> FileFindings:
 
 def _set(told: Mapping[str, Any], numbers: bytes, used: int) -> tuple[PersonSet, int]:
     values = {}
-    for kind, length in told["values"].items():
+    for kind, length in _table(told["values"]):
         end = used + 8 * _count(length)
         if end > len(numbers):
             raise ValueError("fewer numbers than announced")

@@ -305,8 +305,9 @@ class _PartWriter:
         What is not written yet stays in the page cache, and so the relay finds it there.
         """
         if hasattr(os, "posix_fadvise"):
-            start = os.lseek(self._descriptor, 0, os.SEEK_CUR) - self._fresh
-            os.posix_fadvise(self._descriptor, start, self._fresh, os.POSIX_FADV_DONTNEED)
+            start = max(0, os.lseek(self._descriptor, 0, os.SEEK_CUR) - self._fresh)
+            with contextlib.suppress(OSError):  # advice
+                os.posix_fadvise(self._descriptor, start, self._fresh, os.POSIX_FADV_DONTNEED)
         self._fresh = 0
 
     def _hold_again(self, content: int, note: bytes) -> None:

@@ -97,3 +97,15 @@ def test_a_pool_that_is_shut_down_fails_what_is_put():
     pool.shutdown()
     with pytest.raises(RuntimeError):
         Lane(lambda _piece: None, pool).put(piece(1)).result(10)
+
+
+def test_what_waits_in_a_pool_that_is_shut_down_fails_and_does_not_wait_for_ever():
+    goes_on = Event()
+    pool = ThreadPoolExecutor(1)
+    busy = pool.submit(goes_on.wait, 10)
+    waits = Lane(lambda _piece: None, pool).put(piece(1))
+    pool.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(RuntimeError, match="ending"):
+        waits.result(10)
+    goes_on.set()
+    assert busy.result(10)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+import mmap
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from gateway.core.classify import Classifier, FileFindings
-from gateway.core.errors import StoreError
+from gateway.core.errors import StoreError, Unusable
 from gateway.core.formats import HEAD
 from gateway.inspect import classifying, told
-from gateway.inspect.beside import SHARED, Beside, Remote
+from gateway.inspect.beside import SHARED, Beside, Remote, Side, _shared_memory
 from gateway.stores.detectors import load_detector_tables, read_documents
 
 TABLES = load_detector_tables()
@@ -84,7 +89,8 @@ def test_until_a_process_stands_and_without_any_all_is_classified_here():
     assert not with_none.stand(0)
 
 
-def test_files_of_a_process_that_died_are_refused_and_the_next_ones_get_another():
+def test_files_of_a_process_that_died_are_refused_and_the_next_ones_get_another(monkeypatch):
+    monkeypatch.setattr("gateway.inspect.beside.AGAIN", 0.0)
     lost: list[str] = []
     beside = Beside(read_documents(), told=lost.append)
     try:
@@ -175,3 +181,97 @@ def test_an_answer_that_is_none_is_refused(beside, monkeypatch):
     monkeypatch.setattr(side, "_heard", lambda size: classifying.NOTHING[:size])
     with pytest.raises(StoreError, match="send it again"):
         classifier.close()
+
+
+@pytest.fixture
+def own(monkeypatch) -> Iterator[tuple[Beside, Side]]:
+    """Processes of this test's own, which have little time."""
+    made = Beside(read_documents())
+    assert made.stand()
+    monkeypatch.setattr("gateway.inspect.beside.PATIENCE", 0.2)
+    yield made, made._sides[0]
+    made.close()
+
+
+def test_after_one_that_died_texts_are_classified_here_for_a_while(own):
+    beside, side = own
+    side.stop()
+    assert side.over.wait(30)
+    for name in ("a.csv", "b.csv"):
+        classifier = beside.classifier(name)
+        classifier.feed(PEOPLE)
+        assert isinstance(classifier._chosen, Classifier)
+    assert beside._sides == []
+
+
+def test_one_that_hangs_is_ended_and_nobody_waits_longer(own):
+    beside, side = own
+    waiting = [beside.classifier(f"{number}.csv") for number in range(3)]
+    for classifier in waiting:
+        classifier.feed(PEOPLE)
+    assert side._process is not None
+    side._process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(3) as pool:
+        for refused in [pool.submit(each.close) for each in waiting]:
+            with pytest.raises(StoreError, match="send it again"):
+                refused.result(10)
+    assert side.over.wait(10)
+
+
+def test_one_that_answers_a_byte_at_a_time_has_no_more_time_than_others(own, monkeypatch):
+    beside, side = own
+    classifier = beside.classifier("a.csv")
+    classifier.feed(PEOPLE)
+    (theirs, ours), own_link = socket.socketpair(), side._link
+    ends = Event()
+
+    def drip() -> None:
+        while not ends.wait(0.05):
+            theirs.send(b"\1")
+
+    with theirs, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(side, "_link", ours)
+        dripping = pool.submit(drip)
+        with pytest.raises(StoreError, match="send it again"):
+            classifier.close()
+        ends.set()
+        dripping.result(10)
+    assert side.over.wait(10)
+    ours.close()
+    own_link.close()
+
+
+def test_the_memory_that_is_shared_can_only_be_read_there():
+    memory, shared = _shared_memory()
+    try:
+        shared[:3] = b"abc"
+        assert os.pread(memory, 3, 0) == b"abc"
+        for attempt in (
+            lambda: os.ftruncate(memory, 0),
+            lambda: os.ftruncate(memory, 2 * SHARED),
+            lambda: os.pwrite(memory, b"x", 0),
+            lambda: mmap.mmap(memory, SHARED),
+        ):
+            with pytest.raises(PermissionError):
+                attempt()
+    finally:
+        os.close(memory)
+
+
+def test_where_the_system_has_no_room_for_one_all_is_classified_here(monkeypatch):
+    def none_left(*_: object) -> int:
+        raise OSError(24, "too many open files")
+
+    monkeypatch.setattr("os.memfd_create", none_left)
+    lost: list[str] = []
+    beside = Beside(read_documents(), told=lost.append)
+    classifier = beside.classifier("a.csv")
+    classifier.feed(PEOPLE)
+    same(classifier.close(), here("a.csv", PEOPLE))
+    assert lost == ["start"]
+
+
+@pytest.mark.parametrize("document", [b"[]", b'{"people": [{"values": []}]}', b'{"people": [3]}', b'{"people": {}}'])
+def test_an_answer_of_another_shape_is_unusable(document):
+    with pytest.raises(Unusable):
+        told.decode(document, b"", path="a.csv", size=1)

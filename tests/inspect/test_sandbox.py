@@ -55,6 +55,10 @@ REFUSED = {
     "to rename": "os.rename(sys.argv[1] + '/there', sys.argv[1] + '/gone')",
     "to link": "os.symlink('/etc/passwd', sys.argv[1] + '/link')",
     "a folder": "os.mkdir(sys.argv[1] + '/folder')",
+    "a signal to its parent's thread": (
+        "ctypes.CDLL(None, use_errno=True).syscall({'x86_64': 234, 'aarch64': 131}[os.uname().machine], os.getppid(), "
+        "os.getppid(), 0) < 0 and (_ for _ in ()).throw(PermissionError(1, 'no'))"
+    ),
     "a fork bomb": "[os.fork() for _ in range(100)]",
     "a program": "os.execv('/bin/true', ['true'])",
     "a shell": "os.posix_spawn('/bin/true', ['true'], {})",
